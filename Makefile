@@ -1,0 +1,33 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+PYTHON_VENV := .venv/bin/python
+
+.PHONY: help env demo test test-slow lint clean
+
+help:
+	@echo 'make demo       track people in a real video with a ROS 2 node (sets everything up first)'
+	@echo 'make test       run the linters and the tests (sets everything up first)'
+	@echo 'make test-slow  run the tests that take minutes'
+	@echo 'make env        only set up: .venv with ROS 2 Jazzy, torch and this package (6 GB)'
+	@echo 'make lint       run the linters'
+	@echo 'make clean      remove what was built; .venv and the trained network stay'
+
+env:
+	@tools/environment.sh
+
+demo: env
+	@$(PYTHON_VENV) tools/demo.py $(DEMO_ARGUMENTS)
+
+lint: env
+	$(PYTHON_VENV) -m ruff check .
+	$(PYTHON_VENV) -m ruff format --check .
+
+test: env lint
+	$(PYTHON_VENV) -m pytest -m 'not slow'
+
+test-slow: env
+	$(PYTHON_VENV) -m pytest -m slow
+
+clean:
+	rm -rf build install log demo_output .pytest_cache .ruff_cache

@@ -1,0 +1,32 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The same Python code without ROS, for machines that train and evaluate."""
+
+from pathlib import Path
+import re
+
+from setuptools import find_packages
+from setuptools import setup
+
+version = re.search(r"__version__ = '(.+)'", Path('gtr_ros/__init__.py').read_text())[1]
+
+setup(
+    name='gtr_ros',
+    version=version,
+    description='Global Tracking Transformer: identities for the objects of a video',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=['gtr_ros', 'gtr_ros.*'], exclude=['gtr_ros.node*']),
+    package_data={'gtr_ros.weights': ['*.safetensors']},
+    install_requires=[
+        'av>=12',
+        'numpy>=1.26',
+        'pillow>=10',
+        'rich>=13',
+        'safetensors>=0.4',
+        'scipy>=1.10',
+        'torch>=2.4',
+        'torchvision>=0.19',
+    ],
+    entry_points={'console_scripts': ['gtr = gtr_ros.cli:main']},
+)

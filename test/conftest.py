@@ -1,0 +1,38 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Settings that every test runs under, and the data that some need."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+import sys
+
+import pytest
+
+# Before anything imports rclpy: this machine only, a domain of this run's own, checked messages.
+os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+os.environ.setdefault('ROS_PYTHON_CHECK_FIELDS', '1')
+os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SHARED = REPOSITORY.parent / 'shared' / 'data'
+
+
+@pytest.fixture(scope='session')
+def pets() -> Path:
+    """Return the folder of the pedestrian video with ground truth, which is not for everybody."""
+    folder = SHARED / 'pets09_s2l1'
+    if not folder.is_dir():
+        pytest.skip('the PETS video is not here (../shared/data/pets09_s2l1)')
+    return folder
+
+
+@pytest.fixture(scope='session')
+def coco_mini() -> Path:
+    """Return the folder of a few labelled COCO images, which are not for everybody."""
+    folder = SHARED / 'coco_mini'
+    if not folder.is_dir():
+        pytest.skip('the COCO images are not here (../shared/data/coco_mini)')
+    return folder

