@@ -1,0 +1,177 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Who is who in a window of frames: association probabilities P_A between objects and queries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch import Tensor
+
+from gtr_ros.model.transformer import BoxEmbedding
+from gtr_ros.model.transformer import DecoderLayer
+from gtr_ros.model.transformer import EncoderLayer
+
+
+def frame_softmax(logits: Tensor, counts: Sequence[int]) -> Tensor:
+    """
+    Turn association logits into probabilities, frame by frame: the paper's Eq. 1.
+
+    In each frame a query is one of the N_t boxes or none of them; "none" has the logit 0.
+
+    :param logits: (M, N) float, G; columns in the frames' order
+    :param counts: N_t, boxes of each of the T frames, sum N
+    :return: (M, N), P_A; the columns of one frame sum to at most 1
+    """
+    none = logits.new_zeros(len(logits), 1)
+    return torch.cat(
+        [
+            torch.cat((g, none), dim=1).softmax(dim=1)[:, :-1]
+            for g in logits.split(list(counts), 1)
+        ],
+        dim=1,
+    )
+
+
+class Association(nn.Module):
+    """What the tracker asks of an association; its kinds are the classes below."""
+
+    #: one line for people: what links the objects
+    description: str
+
+    def forward(
+        self, features: Tensor, counts: Sequence[int], query_frame: int, boxes: Tensor
+    ) -> Tensor:
+        """
+        Associate the objects of one frame with those of all frames of the window.
+
+        :param features: (N, D) float, of the window's objects, oldest frame first
+        :param counts: N_t, objects of each of the T frames, sum N; may be 0
+        :param query_frame: the frame whose M objects ask, 0 <= query_frame < T
+        :param boxes: (N, 4) float, xyxy, relative to the image's width and height
+        :return: (M, N) float in [0, 1], P_A
+        """
+        raise NotImplementedError
+
+
+class CosineAssociation(Association):
+    """
+    Likelihood without training: the cosine of two features, where it is positive.
+
+    Not a probability over the boxes of a frame: two boxes alike are both likely.
+    """
+
+    description = 'cosine similarity of untrained features'
+
+    def forward(
+        self, features: Tensor, counts: Sequence[int], query_frame: int, boxes: Tensor
+    ) -> Tensor:
+        """Return max(0, cos), (M, N); features must have unit length."""
+        start = sum(counts[:query_frame])
+        queries = features[start : start + counts[query_frame]]
+        return (queries @ features.T).clamp(0, 1)
+
+
+class AssociationTransformer(Association):
+    """
+    The Global Tracking Transformer: trajectory queries against all objects of a window.
+
+    An encoder relates all N objects of T frames to each other, a decoder lets M queries, the
+    features of one frame's objects, look at them; the dot product of both is the logit G.
+    The defaults are the published MOT model's; the options are those of the paper's Table 4.
+
+    :param features: D, length of an object's feature
+    :param heads: heads of every attention
+    :param hidden: width of the feed-forward layers; None: D
+    :param encoder_layers: 0 leaves the objects' features as they are
+    :param decoder_layers: 0 leaves the queries' features as they are
+    :param encoder_self_attention: whether the encoder attends at all
+    :param decoder_self_attention: whether queries attend to each other first
+    :param projection_layers: linear layers, with ReLU between, on each side before the dot product
+    :param norm: layer norm after each residual connection, and after the decoder
+    :param position_embedding: whether keys and encoder queries carry where the box is
+    :param time_embedding: whether that embedding carries the frame too; needs the former
+    :param dropout: in training, of attention, hidden layers and residual branches
+    """
+
+    description = 'GTR association transformer'
+
+    def __init__(
+        self,
+        features: int = 1024,
+        heads: int = 8,
+        hidden: int | None = None,
+        encoder_layers: int = 1,
+        decoder_layers: int = 1,
+        encoder_self_attention: bool = True,
+        decoder_self_attention: bool = False,
+        projection_layers: int = 0,
+        norm: bool = False,
+        position_embedding: bool = False,
+        time_embedding: bool = False,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if time_embedding and not position_embedding:
+            raise ValueError('time_embedding is averaged with the position embedding: set both')
+        sizes = (features, heads, hidden or features, dropout, norm)
+        self.encoder = nn.ModuleList(
+            EncoderLayer(*sizes, attend=encoder_self_attention) for _ in range(encoder_layers)
+        )
+        self.decoder = nn.ModuleList(
+            DecoderLayer(*sizes, attend=decoder_self_attention) for _ in range(decoder_layers)
+        )
+        self.decoder_norm = nn.LayerNorm(features) if norm and decoder_layers else nn.Identity()
+        self.query_projection = _projection(features, projection_layers, dropout)
+        self.key_projection = _projection(features, projection_layers, dropout)
+        self.embedding = BoxEmbedding(features, time_embedding) if position_embedding else None
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
+                nn.init.xavier_uniform_(parameter)
+
+    def logits(
+        self, features: Tensor, counts: Sequence[int], queries: slice, boxes: Tensor | None = None
+    ) -> list[Tensor]:
+        """
+        Compute G, once for each decoder layer (the last one counts; training uses all).
+
+        :param features: (N, D)
+        :param counts: N_t of the T frames
+        :param queries: the M objects that ask, among the N
+        :param boxes: (N, 4), xyxy, relative to the image; only with a position embedding
+        :return: (M, N) for each layer
+        """
+        position = None
+        if self.embedding is not None:
+            frames = torch.arange(len(counts), device=features.device)
+            repeats = torch.as_tensor(counts, device=features.device)
+            position = self.embedding(boxes, frames.repeat_interleave(repeats) / len(counts))
+        memory = features
+        for layer in self.encoder:
+            memory = layer(memory, position)
+        query = features[queries]
+        outputs = [] if self.decoder else [query]
+        for layer in self.decoder:
+            query = layer(query, memory, position)
+            outputs.append(self.decoder_norm(query))
+        keys = self.key_projection(memory)
+        return [self.query_projection(output) @ keys.T for output in outputs]
+
+    def forward(
+        self, features: Tensor, counts: Sequence[int], query_frame: int, boxes: Tensor
+    ) -> Tensor:
+        """Return P_A of the query frame's objects, (M, N); see `Association.forward`."""
+        start = sum(counts[:query_frame])
+        queries = slice(start, start + counts[query_frame])
+        return frame_softmax(self.logits(features, counts, queries, boxes)[-1], counts)
+
+
+def _projection(features: int, layers: int, dropout: float) -> nn.Sequential:
+    """Return linear layers with ReLU and dropout between them; none of them: the identity."""
+    modules: list[nn.Module] = []
+    for i in range(layers):
+        modules += [nn.ReLU(), nn.Dropout(dropout)] if i else []
+        modules.append(nn.Linear(features, features))
+    return nn.Sequential(*modules)

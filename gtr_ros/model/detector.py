@@ -1,0 +1,57 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What every detector gives to the rest of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+from torch import Tensor
+
+from gtr_ros.model.resize import Batch
+
+
+class Found(NamedTuple):
+    """
+    The objects of one image, best first, in pixels of the network's input.
+
+    :param boxes: (N, 4) float32, xyxy
+    :param scores: (N,) float32 in [0, 1]
+    :param labels: (N,) int64
+    :param regions: (N, 4) float32, xyxy, where the association's features are pooled; the boxes
+        themselves, but for detectors that refine theirs afterwards
+    :param class_scores: (N, C) float32, where the detector scores every class
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    labels: Tensor
+    regions: Tensor
+    class_scores: Tensor | None = None
+
+
+class Detector(nn.Module):
+    """Images in, objects and the maps for their features out; its kinds say how."""
+
+    #: names of the classes, in the order of their labels
+    class_names: tuple[str, ...]
+    #: input pixels for one cell of each of the maps
+    strides: tuple[int, ...]
+    #: channels of each of the maps
+    channels: tuple[int, ...]
+
+    def prepare(self, images: Sequence[np.ndarray], device: torch.device) -> Batch:
+        """Resize images, (H, W, 3) uint8 RGB, to what the network reads."""
+        raise NotImplementedError
+
+    def find(self, batch: Batch, score_threshold: float) -> tuple[list[Found], Sequence[Tensor]]:
+        """
+        Find the objects that score above the threshold.
+
+        :return: the objects of each image; the maps for features, (B, C_l, H_l, W_l) for level l
+        """
+        raise NotImplementedError

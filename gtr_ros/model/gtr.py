@@ -1,0 +1,94 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The whole model: a detector, features of its boxes, and the association of objects over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from gtr_ros.model.association import Association
+from gtr_ros.model.detector import Detector
+from gtr_ros.model.roi import pool_boxes
+from gtr_ros.structures import Detections
+
+
+class GTR(nn.Module):
+    """
+    Images to detections with the features that `association` links.
+
+    :param detector: finds the objects and gives the maps
+    :param head: (N, C, S, S) pooled maps -> (N, D) features
+    :param association: relates the features of a window; `gtr_ros.tracking.Tracker` asks it
+    :param pool_size: S, cells of a pooled map's side
+    :param clip: whether boxes end at the image's border; amodal boxes do not
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        head: nn.Module,
+        association: Association,
+        pool_size: int,
+        clip: bool,
+    ) -> None:
+        super().__init__()
+        self.detector = detector
+        self.head = head
+        self.association = association
+        self.pool_size = pool_size
+        self.clip = clip
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of `Detections.labels`."""
+        return self.detector.class_names
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.parameters()).device
+
+    @torch.inference_mode()
+    def detect(
+        self,
+        images: Sequence[np.ndarray],
+        stamps: Sequence[int | None] | None = None,
+        score_threshold: float = 0.4,
+    ) -> list[Detections]:
+        """
+        Detect the objects of one image for each camera, in one pass.
+
+        :param images: (H, W, 3) uint8 RGB, of any sizes and strides
+        :param stamps: nanoseconds, one for each image; None where there is no clock
+        :param score_threshold: in [0, 1]; what scores less is not returned
+        :return: detections of each image, best first
+        :raises ValueError: if an image is not (H, W, 3) uint8
+        """
+        batch = self.detector.prepare(images, self.device)
+        found, maps = self.detector.find(batch, score_threshold)
+        regions = [f.regions for f in found]
+        pooled = pool_boxes(maps, self.detector.strides, regions, self.pool_size)
+        features = self.head(pooled).split([len(f.boxes) for f in found])
+        detections = []
+        for i, (objects, feature) in enumerate(zip(found, features, strict=True)):
+            height, width = batch.sizes[i]
+            boxes = batch.to_image(objects.boxes, i).cpu().numpy()
+            if self.clip:
+                boxes = boxes.clip(0, np.array([width, height, width, height], np.float32))
+            scores = objects.class_scores
+            detections.append(
+                Detections(
+                    boxes=boxes,
+                    scores=objects.scores.cpu().numpy(),
+                    labels=objects.labels.cpu().numpy(),
+                    features=feature,
+                    image_size=(height, width),
+                    stamp=None if stamps is None else stamps[i],
+                    class_scores=None if scores is None else scores.cpu().numpy(),
+                )
+            )
+        return detections

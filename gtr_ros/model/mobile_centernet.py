@@ -1,0 +1,164 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The detector of `gtr_mobile`: a one-stage CenterNet, a heat map for each class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.ops import batched_nms
+from torchvision.ops import SqueezeExcitation
+
+from gtr_ros.model.coco import CLASS_NAMES
+from gtr_ros.model.detector import Detector
+from gtr_ros.model.detector import Found
+from gtr_ros.model.mobilenet import MobileFeatures
+from gtr_ros.model.mobilenet import MobileNetV3
+from gtr_ros.model.mobilenet import SameConv
+from gtr_ros.model.mobilenet import separable
+from gtr_ros.model.mobilenet import upsample2_corner
+from gtr_ros.model.resize import Batch
+from gtr_ros.model.resize import Stretch
+
+STRIDE = 4
+
+
+class Peaks(NamedTuple):
+    """
+    The strongest K peaks of each image's heat maps, best first, before non-maximum suppression.
+
+    :param boxes: (B, K, 4) float, xyxy, pixels of the network's input
+    :param scores: (B, K) float in [0, 1]
+    :param labels: (B, K) int64
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    labels: Tensor
+
+
+class Upsample(nn.Module):
+    """Two parallel separable convolutions, 3x3 and 5x5, summed and doubled in size."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.narrow = separable(inputs, outputs, 3)
+        self.wide = separable(inputs, outputs, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """BxCxHxW -> BxC'x2Hx2W."""
+        return upsample2_corner(self.narrow(x) + self.wide(x))
+
+
+class Lateral(nn.Sequential):
+    """A backbone map, squeezed to a quarter of its channels and widened to the decoder's."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        squeezed = SameConv(inputs, inputs // 4, 1, activation=nn.ReLU)
+        super().__init__(squeezed, separable(inputs // 4, outputs, 5))
+
+
+class MobileCenterNet(Detector):
+    """
+    MobileNetV3 features, a three-step decoder to stride 4, heat maps and box sides.
+
+    :param class_names: one for each heat map
+    :param resize: images of any size -> the network's input
+    :param max_detections: K, peaks kept of an image
+    :param nms_threshold: IoU above which the weaker box of a class is dropped
+    """
+
+    #: what a side of the box regression is multiplied by, pixels
+    side_scale = 16.0
+
+    strides = (2, 4, 8, 16)
+    channels = MobileNetV3.appearance_channels
+
+    def __init__(
+        self,
+        class_names: tuple[str, ...] = CLASS_NAMES,
+        resize: Callable[[Sequence[np.ndarray], torch.device], Batch] = Stretch(512, 512),
+        max_detections: int = 100,
+        nms_threshold: float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.class_names = class_names
+        self.resize = resize
+        self.max_detections = max_detections
+        self.nms_threshold = nms_threshold
+        self.backbone = MobileNetV3()
+        widths = (64, 96, 128)  # of the decoder at strides 4, 8, 16
+        tops = (2 * 96, 2 * 128, MobileNetV3.top_channels)  # what each step upsamples
+        self.laterals = nn.ModuleList(map(Lateral, MobileNetV3.lateral_channels, widths))
+        self.upsamples = nn.ModuleList(map(Upsample, tops, widths))
+        channels = 2 * widths[0]
+        self.attention = SqueezeExcitation(channels, channels // 4)
+        self.heatmap = separable(channels, len(class_names), 3)
+        self.sides = separable(channels, 4, 3)
+        # The published network's attention has no bias in its second layer; ours stays zero there.
+        nn.init.zeros_(self.attention.fc2.bias)
+        nn.init.constant_(self.heatmap[1][0].bias, -4.6)  # sigmoid = 0.01: few objects at first
+
+    def prepare(self, images: Sequence[np.ndarray], device: torch.device) -> Batch:
+        """Resize images, (H, W, 3) uint8 RGB, to what the network reads."""
+        return self.resize(images, device)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, MobileFeatures]:
+        """
+        Run the network.
+
+        :param images: (B, 3, H, W) float, RGB, 0..255; H and W multiples of 32
+        :return: heat-map logits (B, C, H/4, W/4); distances of a box's left, top, right and bottom
+            side from the cell's corner, (B, 4, H/4, W/4), pixels; the backbone's maps
+        """
+        features = self.backbone(images)
+        x = features.top
+        for lateral, upsample, tap in zip(
+            reversed(self.laterals), reversed(self.upsamples), reversed(features.lateral)
+        ):
+            x = F.relu(torch.cat((lateral(tap), upsample(x)), dim=1))
+        x = self.attention(x)
+        return self.heatmap(x), self.sides(x) * self.side_scale, features
+
+    def peaks(self, logits: Tensor, sides: Tensor) -> Peaks:
+        """
+        Decode: local maxima of the heat maps over 3x3 cells, the best K of an image, their boxes.
+
+        :param logits: (B, C, h, w)
+        :param sides: (B, 4, h, w), pixels
+        """
+        heat = logits.sigmoid()
+        heat = heat * (heat == F.max_pool2d(heat, 3, 1, 1))
+        _, _, height, width = heat.shape
+        count = min(self.max_detections, heat[0].numel())
+        scores, index = heat.flatten(1).topk(count)  # BxK
+        labels, cell = index // (height * width), index % (height * width)
+        x, y = cell % width, cell // width
+        left, top, right, bottom = (
+            sides.flatten(2).gather(2, cell[:, None].expand(-1, 4, -1)).unbind(1)
+        )
+        x, y = x * STRIDE, y * STRIDE
+        boxes = torch.stack((x - left, y - top, x + right, y + bottom), dim=-1)
+        return Peaks(boxes, scores, labels)
+
+    def find(self, batch: Batch, score_threshold: float) -> tuple[list[Found], Sequence[Tensor]]:
+        """
+        Keep the peaks that score at least the threshold and are no duplicates within their class.
+
+        :return: the objects of each image; the backbone's maps of strides 2 to 16
+        """
+        logits, sides, features = self(batch.pixels)
+        found = []
+        for boxes, scores, labels in zip(*self.peaks(logits, sides), strict=True):
+            keep = (scores >= score_threshold) & (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
+            boxes, scores, labels = boxes[keep], scores[keep], labels[keep]
+            keep = batched_nms(boxes, scores, labels, self.nms_threshold)
+            found.append(Found(boxes[keep], scores[keep], labels[keep], regions=boxes[keep]))
+        return found, features.appearance

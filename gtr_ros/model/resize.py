@@ -1,0 +1,121 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""From camera images of any size to the batch that a detector reads, and back to their pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class Batch(NamedTuple):
+    """
+    Images as a detector reads them, each anchored at the top left corner.
+
+    :param pixels: (B, 3, H, W) float32, RGB; right of and below an image the padding is 0
+    :param scales: (B, 2) float32, pixels of the network's input for one of the image, x and y
+    :param sizes: (height, width) of each image as received, pixels
+    """
+
+    pixels: Tensor
+    scales: Tensor
+    sizes: list[tuple[int, int]]
+
+    def to_image(self, boxes: Tensor, index: int) -> Tensor:
+        """(N, 4) boxes in pixels of the network's input -> of image `index` as received."""
+        return boxes / self.scales[index].repeat(2)
+
+
+def check_image(image: np.ndarray) -> None:
+    """Raise ValueError unless the image is (H, W, 3) uint8 with H, W > 0."""
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise ValueError(
+            f'image is {image.dtype} of shape {image.shape}; expected uint8 of (H, W, 3), '
+            'not empty'
+        )
+
+
+def upload(image: np.ndarray, device: torch.device) -> tuple[Tensor, bool]:
+    """
+    Put an image onto the device, where torch can without a copy on the host.
+
+    :param image: (H, W, 3) uint8, any strides: row padding, BGR seen backwards, one channel thrice
+    :return: (1, 3, H, W) uint8; whether its channels come in reverse: tensors cannot be views
+        of memory read backwards
+    """
+    check_image(image)
+    backwards = image.strides[2] < 0
+    if backwards:
+        image = image[..., ::-1]
+    if min(image.strides) < 0 or not image.flags.writeable:
+        image = image.copy()  # torch wraps only memory that is read forwards and may be written
+    return torch.from_numpy(image).to(device).permute(2, 0, 1)[None], backwards
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """
+    Every image to one size, its aspect not kept: what the mobile detector was trained on.
+
+    :param height: of the network's input, pixels; a multiple of 32
+    :param width: likewise
+    """
+
+    height: int = 512
+    width: int = 512
+
+    def __call__(self, images: Sequence[np.ndarray], device: torch.device) -> Batch:
+        """(H, W, 3) uint8 RGB images of any sizes -> a batch of values 0..255."""
+        sizes = [image.shape[:2] for image in images]
+        pixels = torch.cat([_resize(image, self.height, self.width, device) for image in images])
+        scales = torch.tensor([(self.width / w, self.height / h) for h, w in sizes], device=device)
+        return Batch(pixels, scales, sizes)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """
+    Every image scaled, its aspect kept, so that its area is about `area`, sides multiples of 32.
+
+    Images of different sizes are padded to the largest.
+
+    :param area: pixels of the network's input
+    """
+
+    area: int = 512 * 512
+
+    def __call__(self, images: Sequence[np.ndarray], device: torch.device) -> Batch:
+        """(H, W, 3) uint8 RGB images of any sizes -> a batch of values 0..255."""
+        sizes = [image.shape[:2] for image in images]
+        resized = []
+        for image, (h, w) in zip(images, sizes):
+            scale = math.sqrt(self.area / (h * w))
+            height, width = (max(32, round(side * scale / 32) * 32) for side in (h, w))
+            resized.append(_resize(image, height, width, device))
+        scales = torch.tensor(
+            [(r.shape[3] / w, r.shape[2] / h) for r, (h, w) in zip(resized, sizes)], device=device
+        )
+        return Batch(pad_to_largest(resized, 32), scales, sizes)
+
+
+def pad_to_largest(images: Sequence[Tensor], multiple: int) -> Tensor:
+    """Pad (1, 3, h, w) images with 0 at the right and bottom to one size: (B, 3, H, W)."""
+    height = math.ceil(max(i.shape[2] for i in images) / multiple) * multiple
+    width = math.ceil(max(i.shape[3] for i in images) / multiple) * multiple
+    return torch.cat([F.pad(i, (0, width - i.shape[3], 0, height - i.shape[2])) for i in images])
+
+
+def _resize(image: np.ndarray, height: int, width: int, device: torch.device) -> Tensor:
+    """Resize bilinearly: (H, W, 3) uint8 -> (1, 3, height, width) float, 0..255."""
+    pixels, backwards = upload(image, device)
+    if pixels.is_cuda:  # which has no kernel for bytes; a CPU's is many times faster than floats
+        pixels = pixels.float()
+    pixels = F.interpolate(pixels, (height, width), mode='bilinear').float().round()
+    return pixels.flip(1) if backwards else pixels

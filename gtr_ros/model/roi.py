@@ -1,0 +1,83 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Features of boxes: RoIAlign on the detector's maps, and the heads that make vectors of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.ops import roi_align
+
+
+def pool_boxes(
+    maps: Sequence[Tensor], strides: Sequence[int], boxes: Sequence[Tensor], size: int = 7
+) -> Tensor:
+    """
+    Pool every box from every map and stack the channels.
+
+    :param maps: one (B, C_l, H_l, W_l) for each level l
+    :param strides: input pixels for one cell of each map
+    :param boxes: for each of the B images (N_b, 4), xyxy, pixels of the network's input
+    :param size: cells of the pooled map's side
+    :return: (N, sum C_l, size, size), N = sum N_b, in the images' order
+    """
+    levels = [
+        # `aligned` shifts by half a cell, sampling 0 takes as many samples as the box has cells.
+        roi_align(m, list(boxes), size, 1 / stride, sampling_ratio=0, aligned=True)
+        for m, stride in zip(maps, strides, strict=True)
+    ]
+    return torch.cat(levels, dim=1)
+
+
+class BoxHead(nn.Module):
+    """
+    The paper's box head: two fully connected layers on the flattened pooled map.
+
+    :param channels: C, channels of the pooled map
+    :param size: cells of its side
+    :param features: D, length of the vector
+    """
+
+    def __init__(self, channels: int, size: int, features: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(channels * size * size, features)
+        self.fc2 = nn.Linear(features, features)
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """NxCxSxS -> NxD, not negative."""
+        return F.relu(self.fc2(F.relu(self.fc1(pooled.flatten(1)))))
+
+
+class Whitening(nn.Module):
+    """
+    A head without training: the pooled map's principal components over many objects, whitened.
+
+    The vector has unit length, so the dot product of two is their cosine similarity.
+
+    :param channels: C, channels of the pooled map
+    :param size: cells of its side
+    :param features: D, components kept
+    """
+
+    def __init__(self, channels: int, size: int, features: int) -> None:
+        super().__init__()
+        self.register_buffer('mean', torch.zeros(channels * size * size))
+        self.register_buffer('components', torch.eye(features, channels * size * size))
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """NxCxSxS -> NxD, unit length."""
+        return F.normalize((pooled.flatten(1) - self.mean) @ self.components.T, dim=1)
+
+    @torch.no_grad()
+    def learn(self, pooled: Tensor) -> None:
+        """Take the statistics of (N, C, S, S) pooled maps of many objects; N at least D."""
+        maps = pooled.flatten(1)
+        self.mean.copy_(maps.mean(dim=0))
+        _, deviations, directions = torch.linalg.svd(maps - self.mean, full_matrices=False)
+        count = len(self.components)
+        scale = len(maps) ** 0.5 / deviations[:count, None]
+        self.components.copy_(directions[:count] * scale)

@@ -1,0 +1,91 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The types that cross rooms: what a detector found, and who it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from dataclasses import field
+
+import numpy as np
+import torch
+
+
+@dataclass
+class Detections:
+    """
+    What a detector found in one image, geometry on the host, appearance on the model's device.
+
+    :param boxes: (N, 4) float32, xyxy, pixels of the image as received; x1 < x2, y1 < y2
+    :param scores: (N,) float32 in [0, 1]
+    :param labels: (N,) int64, index into the model's class names
+    :param features: (N, D) float32, appearance of each box for the association; any device
+    :param image_size: (height, width) of the image as received, pixels
+    :param stamp: time of the image in nanoseconds of the camera's clock; None where there is no
+        clock, and frames are then taken to be one second apart
+    :param class_scores: (N, C) float32 in [0, 1], where the detector scores every class
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+    features: torch.Tensor
+    image_size: tuple[int, int]
+    stamp: int | None = None
+    class_scores: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        count = len(self.boxes)
+        if self.boxes.shape != (count, 4):
+            raise ValueError(f'boxes have shape {self.boxes.shape}; expected (N, 4), xyxy')
+        for name in ('scores', 'labels', 'features', 'class_scores'):
+            values = getattr(self, name)
+            if values is not None and len(values) != count:
+                raise ValueError(f'{len(values)} {name} for {count} boxes; expected one each')
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+@dataclass
+class Trajectory:
+    """
+    One object over the tracker's window: its boxes, oldest first, the newest in this frame.
+
+    :param id: identity, from 1, never reused by the tracker that gave it
+    :param stamps: (K,) int64, nanoseconds, ascending
+    :param boxes: (K, 4) float32, xyxy, pixels of the image as received
+    :param likelihoods: (K,) float32, P_A of the paper's Eq. 1: probability that the object of this
+        frame is the one in that box; 1 for the box of this frame itself
+    :param confirmed: whether the object has been seen often enough to be believed
+    """
+
+    id: int
+    stamps: np.ndarray
+    boxes: np.ndarray
+    likelihoods: np.ndarray
+    confirmed: bool
+
+
+@dataclass
+class Tracks:
+    """
+    The identities of one frame's detections, in the order of those detections.
+
+    :param ids: (N,) int64, from 1
+    :param boxes: (N, 4) float32, xyxy, pixels of the image as received
+    :param scores: (N,) float32 in [0, 1]
+    :param labels: (N,) int64, index into the model's class names
+    :param confirmed: (N,) bool, whether the object was seen at least `min_hits` times
+    :param trajectories: one for each detection, in the same order
+    """
+
+    ids: np.ndarray
+    boxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+    confirmed: np.ndarray
+    trajectories: list[Trajectory] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.ids)

@@ -1,0 +1,54 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The parity fixtures: where they lie, and the closed rule that gave their models weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+import math
+from pathlib import Path
+import zlib
+
+import numpy as np
+import torch
+from torch import Tensor
+
+FIXTURES = Path(__file__).parent / 'data' / 'parity'
+
+_DOUBLED = ('.bottom_up.', '.cell.', '_tower.', '.resample.')
+
+
+def rule_tensor(key: str, shape: Iterable[int]) -> Tensor | None:
+    """Return the float32 weight that the rule gives a published key; None: leave it as it is."""
+    shape = tuple(shape)
+    leaf = key.rsplit('.', 1)[-1]
+    if leaf == 'num_batches_tracked':
+        return None
+    z = np.random.RandomState(zlib.crc32(key.encode())).standard_normal(math.prod(shape))
+    z = z.reshape(shape)
+    if leaf == 'running_mean':
+        value = 0.05 * z
+    elif leaf == 'running_var':
+        value = 1 + 0.2 * np.abs(z)
+    elif leaf == 'edge_weights':
+        value = 1 + 0.3 * z
+    elif leaf == 'scale':
+        value = 1 + 0.1 * z
+    elif key.endswith('bbox_pred.bias') and 'centernet_head' in key:
+        value = 4 + 0.5 * z
+    elif key.endswith('agn_hm.bias'):
+        value = np.full(shape, -1.0)
+    elif len(shape) == 1 and leaf == 'weight':
+        value = 1 + 0.1 * z
+    elif len(shape) == 1:
+        value = 0.05 * z
+    else:
+        gain = math.sqrt(2) if any(part in key for part in _DOUBLED) else 1.0
+        value = gain * z / math.sqrt(math.prod(shape[1:]))
+    if key.endswith(('asso_head.fc1.weight', 'asso_head.fc2.weight')):
+        value = value * 0.6
+    elif key.endswith('asso_head.fc2.bias'):
+        value = value - 0.2
+    if key.endswith(('.conv3.norm.weight', '.shortcut.1.norm.weight')) or '.conv2_offsets.' in key:
+        value = value * 0.3
+    return torch.from_numpy(np.asarray(value, np.float32))
