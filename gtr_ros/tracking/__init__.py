@@ -1,0 +1,8 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Identities over time: `Tracker.update(Detections) -> Tracks`, one tracker for each camera."""
+
+from gtr_ros.tracking.linking import LinkingRule
+from gtr_ros.tracking.tracker import Tracker
+
+__all__ = ['LinkingRule', 'Tracker']

@@ -1,0 +1,139 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""How likely each detection of a frame continues each track: one score for every pair."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gtr_ros.structures import Detections
+from gtr_ros.tracking.window import NANOSECONDS
+from gtr_ros.tracking.window import Past
+
+
+@dataclass(frozen=True)
+class LinkingRule:
+    """
+    What makes a track's score out of the association's likelihoods, and what score is enough.
+
+    The defaults are this package's own rule: mean likelihood over the track's boxes in the window,
+    mixed with a motion term whose scale grows with the gap. The published rules are `PAPER`,
+    `PUBLISHED_MOT` and `PUBLISHED_TAO`.
+
+    :param average: the track's score is the mean likelihood over its boxes; False: the sum
+    :param decay: likelihoods of a box are multiplied by decay^(frames before the previous one)
+    :param motion: weight w of the motion term, S = (1 - w) likelihood + w exp(-d^2 / 2 sigma^2);
+        d is the distance to where the track would be at constant velocity, in box heights
+    :param motion_sigma: sigma after a gap of no frames, box heights
+    :param motion_growth: what sigma grows by for each frame since the track's last box
+    :param overlap: S is at least the IoU with the track's last box
+    :param centre_gate: S is 0 unless a box of the track in the window has its centre nearer than
+        this: squared distance over w^2 + h^2 of the detection, relative to the image; None: off
+    :param class_gate: likelihoods are 0 where the product of class scores is below; None: off
+    :param same_label: S is 0 unless a box of the track in the window has the detection's label
+    :param threshold: a pair is linked if S is above
+    :param threshold_by_length: that threshold is for each box that the track has in the window
+    :param skips_an_id: the id after those of the first frame is never given, as in the public code
+    """
+
+    average: bool = True
+    decay: float = 1.0
+    motion: float = 0.5
+    motion_sigma: float = 0.2
+    motion_growth: float = 0.05
+    overlap: bool = False
+    centre_gate: float | None = None
+    class_gate: float | None = None
+    same_label: bool = True
+    threshold: float = 0.35
+    threshold_by_length: bool = False
+    skips_an_id: bool = False
+
+    def scores(
+        self, likelihoods: np.ndarray, past: Past, now: Detections
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Score every pair of a detection and a track.
+
+        :param likelihoods: (M, P) float, of the frame's M detections with the P past boxes
+        :param now: the frame's detections, with their stamp
+        :return: (M, K) scores; (K,) the threshold of each track; tracks in the order of `past.ids`
+        """
+        if self.class_gate is not None:
+            alike = now.class_scores @ past.class_scores.T
+            likelihoods = np.where(alike < self.class_gate, 0, likelihoods)
+        if self.decay != 1:
+            likelihoods = likelihoods * self.decay ** (past.age - 1)
+        scores = likelihoods @ past.membership
+        if self.average:
+            scores = scores / past.lengths
+        if self.motion:
+            scores = (1 - self.motion) * scores + self.motion * self._motion_scores(past, now)
+        if self.overlap:
+            scores = np.maximum(scores, box_iou(now.boxes, past.boxes[past.last]))
+        if self.centre_gate is not None:
+            near = self._near(past, now).astype(np.float32) @ past.membership > 0
+            scores = np.where(near, scores, 0)
+        if self.same_label:
+            same = now.labels[:, None] == past.labels
+            scores = np.where(same.astype(np.float32) @ past.membership > 0, scores, 0)
+        lengths = past.lengths if self.threshold_by_length else np.ones_like(past.lengths)
+        return scores, self.threshold * lengths
+
+    def _motion_scores(self, past: Past, now: Detections) -> np.ndarray:
+        """Return exp(-d^2 / 2 sigma^2), (M, K)."""
+        last = past.boxes[past.last]
+        centre = (last[:, :2] + last[:, 2:]) / 2
+        elapsed = (now.stamp - past.stamps[past.last])[:, None] / NANOSECONDS  # Kx1
+        expected = centre + past.velocities() * elapsed
+        offset = (now.boxes[:, None, :2] + now.boxes[:, None, 2:]) / 2 - expected  # MxKx2
+        height = np.maximum(last[:, 3] - last[:, 1], 1e-6)
+        distance = np.linalg.norm(offset, axis=2) / height
+        sigma = self.motion_sigma + self.motion_growth * past.age[past.last]
+        return np.exp(-((distance / sigma) ** 2) / 2)
+
+    def _near(self, past: Past, now: Detections) -> np.ndarray:
+        """Return whether each past box's centre is within the gate of each detection's, (M, P)."""
+        height, width = now.image_size
+        image = np.array([width, height], np.float32)
+        a, b = now.boxes[:, None] / np.tile(image, 2), past.boxes / np.tile(image, 2)
+        offset = (a[..., :2] + a[..., 2:] - b[:, :2] - b[:, 2:]) / 2
+        size = a[..., 2:] - a[..., :2]
+        return (offset**2).sum(-1) / (size**2).sum(-1) < self.centre_gate
+
+
+def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the intersection over union of (M, 4) with (K, 4) xyxy boxes, (M, K)."""
+    overlap = np.minimum(a[:, None, 2:], b[:, 2:]) - np.maximum(a[:, None, :2], b[:, :2])
+    shared = overlap.clip(0).prod(axis=2)  # MxK
+    area_a, area_b = ((x[:, 2:] - x[:, :2]).prod(axis=1) for x in (a, b))
+    return shared / np.maximum(area_a[:, None] + area_b - shared, 1e-9)
+
+
+#: section 4.3 of the paper: average likelihood above 0.2
+PAPER = LinkingRule(motion=0.0, same_label=False, threshold=0.2)
+
+#: what the public code does with its MOT model
+PUBLISHED_MOT = LinkingRule(
+    average=False,
+    decay=0.9,
+    motion=0.0,
+    overlap=True,
+    centre_gate=1.0,
+    same_label=False,
+    threshold=0.2,
+    skips_an_id=True,
+)
+
+#: what the public code does with its TAO model
+PUBLISHED_TAO = LinkingRule(
+    average=False,
+    motion=0.0,
+    class_gate=0.01,
+    same_label=False,
+    threshold=0.1,
+    threshold_by_length=True,
+    skips_an_id=True,
+)

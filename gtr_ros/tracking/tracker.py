@@ -1,0 +1,146 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The online tracker: one frame's detections in, their identities out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+import torch
+
+from gtr_ros.model.association import Association
+from gtr_ros.structures import Detections
+from gtr_ros.structures import Tracks
+from gtr_ros.structures import Trajectory
+from gtr_ros.tracking.linking import LinkingRule
+from gtr_ros.tracking.window import NANOSECONDS
+from gtr_ros.tracking.window import Past
+from gtr_ros.tracking.window import Window
+
+
+class Tracker:
+    """
+    The sliding-window tracker of the paper's section 4.3, causal and bounded: one for each camera.
+
+    The objects of a frame query all objects of the last T frames; the assignment of detections to
+    tracks that has the highest total score wins (Hungarian algorithm); what is left begins tracks.
+    An identity is unique for the tracker's life. It survives frames in which its object is not
+    found, as long as its last box is in the window.
+
+    :param association: likelihoods of the pairs of a window's objects
+    :param rule: what makes a track's score out of them
+    :param window: T, frames, this one included; at least 2
+    :param min_hits: boxes from which on a track is confirmed; at least 1
+    :raises ValueError: if one of these is out of range
+    """
+
+    def __init__(
+        self,
+        association: Association,
+        rule: LinkingRule = LinkingRule(),
+        window: int = 32,
+        min_hits: int = 3,
+    ) -> None:
+        if window < 2:
+            raise ValueError(
+                f'window is {window} frames; expected at least 2, this one and one past'
+            )
+        if min_hits < 1:
+            raise ValueError(f'min_hits is {min_hits}; expected at least 1')
+        self.association = association
+        self.rule = rule
+        self.min_hits = min_hits
+        self.resets = 0
+        self._window = Window(window - 1)
+        self._hits: Counter[int] = Counter()
+        self._last_id = 0
+        self._began = False
+
+    def reset(self) -> None:
+        """Forget every track. Identities given so far are not given again."""
+        self._window.clear()
+        self._hits.clear()
+        self.resets += 1
+
+    def update(self, detections: Detections) -> Tracks:
+        """
+        Give identities to the detections of the next frame.
+
+        A stamp that is not after the previous frame's resets the tracker first: the clock, or the
+        recording, began again.
+
+        :param detections: of one frame, in any order
+        :return: tracks, in the order of the detections
+        """
+        previous = self._window.newest_stamp
+        if detections.stamp is None:
+            detections = replace(detections, stamp=(previous or 0) + NANOSECONDS)
+        elif previous is not None and detections.stamp <= previous:
+            self.reset()
+        past = self._window.past() if len(self._window) else None
+        likelihoods = self._likelihoods(detections) if past is not None else None
+        ids = self._link(likelihoods, past, detections)
+        trajectories = self._trajectories(ids, likelihoods, past, detections)
+        self._window.add(detections, ids)
+        return Tracks(
+            ids=ids,
+            boxes=detections.boxes,
+            scores=detections.scores,
+            labels=detections.labels,
+            confirmed=np.array([t.confirmed for t in trajectories], bool),
+            trajectories=trajectories,
+        )
+
+    @torch.inference_mode()
+    def _likelihoods(self, now: Detections) -> np.ndarray:
+        """Return P_A of the frame's M objects with the window's P past ones, (M, P)."""
+        features, counts, boxes = self._window.with_frame(now)
+        likelihoods = self.association(features, counts, len(counts) - 1, boxes)
+        return likelihoods[:, : sum(counts[:-1])].cpu().numpy()
+
+    def _link(
+        self, likelihoods: np.ndarray | None, past: Past | None, now: Detections
+    ) -> np.ndarray:
+        """Return the identity of each detection, (M,) int64."""
+        ids = np.zeros(len(now), np.int64)
+        if past is not None and len(past.ids) and len(now):
+            scores, thresholds = self.rule.scores(likelihoods, past, now)
+            rows, columns = linear_sum_assignment(scores, maximize=True)
+            linked = scores[rows, columns] > thresholds[columns]
+            ids[rows[linked]] = past.ids[columns[linked]]
+        new = ids == 0
+        ids[new] = self._last_id + 1 + np.arange(new.sum())
+        self._last_id += int(new.sum())
+        if not self._began and self.rule.skips_an_id:
+            self._last_id += 1
+        self._began = True
+        alive = set(ids.tolist()) | (set(past.ids.tolist()) if past is not None else set())
+        self._hits = Counter({i: n for i, n in self._hits.items() if i in alive})
+        self._hits.update(ids.tolist())
+        return ids
+
+    def _trajectories(
+        self, ids: np.ndarray, likelihoods: np.ndarray | None, past: Past | None, now: Detections
+    ) -> list[Trajectory]:
+        """Return the boxes of each detection's track in the window, this frame's the last."""
+        trajectories = []
+        for i, identity in enumerate(ids.tolist()):
+            own = slice(0) if past is None else past.ids[past.track] == identity
+            stamps, boxes, likelihood = (
+                ([], np.zeros((0, 4), np.float32), [])
+                if past is None
+                else (past.stamps[own], past.boxes[own], likelihoods[i, own])
+            )
+            trajectories.append(
+                Trajectory(
+                    id=identity,
+                    stamps=np.append(stamps, now.stamp).astype(np.int64),
+                    boxes=np.append(boxes, now.boxes[i : i + 1], axis=0),
+                    likelihoods=np.append(likelihood, 1).astype(np.float32),
+                    confirmed=self._hits[identity] >= self.min_hits,
+                )
+            )
+        return trajectories

@@ -1,0 +1,137 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The sliding window: the last T frames' objects and who they were."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gtr_ros.structures import Detections
+
+NANOSECONDS = 1_000_000_000
+
+
+@dataclass
+class Past:
+    """
+    The P objects of a window's past frames, oldest first, and the K tracks they form.
+
+    :param boxes: (P, 4) float32, xyxy, pixels of the image as received
+    :param labels: (P,) int64
+    :param class_scores: (P, C) float32, or None
+    :param stamps: (P,) int64, nanoseconds
+    :param age: (P,) int64, frames ago: 1 for the previous frame's objects
+    :param ids: (K,) int64, the tracks' identities, ascending
+    :param track: (P,) int64, index of each object's track in `ids`
+    """
+
+    boxes: np.ndarray
+    labels: np.ndarray
+    class_scores: np.ndarray | None
+    stamps: np.ndarray
+    age: np.ndarray
+    ids: np.ndarray
+    track: np.ndarray
+
+    @cached_property
+    def membership(self) -> np.ndarray:
+        """(P, K) float32: 1 where an object is of a track."""
+        return (self.track[:, None] == np.arange(len(self.ids))).astype(np.float32)
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """(K,) int64: objects of each track."""
+        return np.bincount(self.track, minlength=len(self.ids))
+
+    @cached_property
+    def last(self) -> np.ndarray:
+        """(K,) int64: index of each track's newest object."""
+        last = np.zeros(len(self.ids), np.int64)
+        last[self.track] = np.arange(len(self.track))  # the newest comes last, and stays
+        return last
+
+    def velocities(self, frames: int = 8) -> np.ndarray:
+        """
+        Fit a line to the centres of each track's newest frames.
+
+        :param frames: how far before its newest object a track is looked at
+        :return: (K, 2) float64, pixels a second; 0 for a track of one object
+        """
+        recent = self.age <= self.age[self.last][self.track] + frames
+        track, boxes = self.track[recent], self.boxes[recent].astype(np.float64)
+        time = (self.stamps[recent] - self.stamps[self.last][track]) / NANOSECONDS
+        centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+
+        def total(values: np.ndarray) -> np.ndarray:
+            return np.bincount(track, values, minlength=len(self.ids))
+
+        count, sum_t, sum_tt = total(np.ones_like(time)), total(time), total(time * time)
+        spread = np.maximum(count * sum_tt - sum_t**2, 1e-12)
+        slopes = [count * total(time * x) - sum_t * total(x) for x in centre.T]
+        return np.stack(slopes, axis=1) / spread[:, None]
+
+
+class Window:
+    """
+    The detections of the last frames, with the identities they were given.
+
+    :param frames: frames kept
+    """
+
+    def __init__(self, frames: int) -> None:
+        self._frames: deque[tuple[Detections, np.ndarray]] = deque(maxlen=frames)
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def add(self, detections: Detections, ids: np.ndarray) -> None:
+        """Append a frame; the oldest leaves a full window."""
+        self._frames.append((detections, ids))
+
+    def clear(self) -> None:
+        """Forget every frame."""
+        self._frames.clear()
+
+    @property
+    def newest_stamp(self) -> int | None:
+        """Stamp of the newest frame, nanoseconds."""
+        return self._frames[-1][0].stamp if self._frames else None
+
+    def with_frame(self, now: Detections) -> tuple[Tensor, list[int], Tensor]:
+        """
+        Return what the association reads: this window, and a frame after it.
+
+        :return: features (N, D), oldest frame first; objects of each frame; boxes (N, 4) relative
+            to their images, on the features' device
+        """
+        frames = [detections for detections, _ in self._frames] + [now]
+        features = torch.cat([d.features for d in frames])
+        counts = [len(d) for d in frames]
+        boxes = np.concatenate([d.boxes / np.tile(d.image_size[::-1], 2) for d in frames])
+        return (
+            features,
+            counts,
+            torch.as_tensor(boxes, dtype=torch.float32, device=features.device),
+        )
+
+    def past(self) -> Past:
+        """Return the objects of all frames and the tracks they form."""
+        frames, identities = zip(*self._frames)
+        counts = [len(d) for d in frames]
+        ids, track = np.unique(np.concatenate(identities), return_inverse=True)
+        scored = all(d.class_scores is not None for d in frames)
+        return Past(
+            boxes=np.concatenate([d.boxes for d in frames]),
+            labels=np.concatenate([d.labels for d in frames]),
+            class_scores=np.concatenate([d.class_scores for d in frames]) if scored else None,
+            stamps=np.repeat([d.stamp for d in frames], counts),
+            age=np.repeat(np.arange(len(frames), 0, -1), counts),
+            ids=ids,
+            track=track,
+        )
