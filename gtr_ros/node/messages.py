@@ -1,0 +1,105 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Tracks as messages, and times as messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from builtin_interfaces.msg import Time
+from std_msgs.msg import Header
+from vision_msgs.msg import BoundingBox2D
+from vision_msgs.msg import Detection2D
+from vision_msgs.msg import Detection2DArray
+from vision_msgs.msg import ObjectHypothesisWithPose
+
+from gtr_ros.msg import Trajectory as TrajectoryMessage
+from gtr_ros.msg import TrajectoryArray
+from gtr_ros.msg import TrajectoryBox
+
+if TYPE_CHECKING:
+    from gtr_ros.structures import Tracks
+    from gtr_ros.structures import Trajectory
+
+_NANOSECONDS = 1_000_000_000
+
+
+def stamp_to_nanoseconds(stamp: Time) -> int:
+    """Nanoseconds since the epoch of the clock that stamped the message."""
+    return stamp.sec * _NANOSECONDS + stamp.nanosec
+
+
+def nanoseconds_to_stamp(nanoseconds: int) -> Time:
+    """Turn nanoseconds back into a message; seconds round down, so that times before 0 work."""
+    seconds, rest = divmod(int(nanoseconds), _NANOSECONDS)
+    return Time(sec=seconds, nanosec=rest)
+
+
+def detections_message(
+    tracks: Tracks,
+    header: Header,
+    class_names: Sequence[str],
+) -> Detection2DArray:
+    """
+    Say what is seen now, and who it is.
+
+    Only confirmed tracks are in it: an object gets into this message once it was seen
+    `min_hits` times, and its id is then its own for good.
+
+    :param tracks: the tracks of one image
+    :param header: the header of that image; the array and every detection carry it
+    :param class_names: the name of each label
+    """
+    return Detection2DArray(
+        header=header,
+        detections=[
+            Detection2D(
+                header=header,
+                id=str(int(tracks.ids[i])),
+                bbox=_bounding_box(tracks.boxes[i]),
+                results=[_hypothesis(class_names[tracks.labels[i]], tracks.scores[i])],
+            )
+            for i in range(len(tracks))
+            if tracks.confirmed[i]
+        ],
+    )
+
+
+def trajectories_message(tracks: Tracks, header: Header) -> TrajectoryArray:
+    """Say where each object of this image has been, tentative objects included."""
+    return TrajectoryArray(
+        header=header,
+        trajectories=[_trajectory(trajectory) for trajectory in tracks.trajectories],
+    )
+
+
+def _trajectory(trajectory: Trajectory) -> TrajectoryMessage:
+    moments = zip(trajectory.stamps, trajectory.boxes, trajectory.likelihoods)
+    return TrajectoryMessage(
+        id=str(int(trajectory.id)),
+        confirmed=bool(trajectory.confirmed),
+        boxes=[
+            TrajectoryBox(
+                stamp=nanoseconds_to_stamp(stamp),
+                bbox=_bounding_box(box),
+                probability=float(likelihood),
+            )
+            for stamp, box, likelihood in moments
+        ],
+    )
+
+
+def _bounding_box(box: Sequence[float]) -> BoundingBox2D:
+    x1, y1, x2, y2 = (float(edge) for edge in box)
+    message = BoundingBox2D(size_x=x2 - x1, size_y=y2 - y1)
+    message.center.position.x = (x1 + x2) / 2
+    message.center.position.y = (y1 + y2) / 2
+    return message
+
+
+def _hypothesis(class_name: str, score: float) -> ObjectHypothesisWithPose:
+    message = ObjectHypothesisWithPose()
+    message.hypothesis.class_id = class_name
+    message.hypothesis.score = float(score)
+    return message

@@ -1,0 +1,156 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Model and tracker on their device, as the parameters ask: image in, tracks out. No rclpy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from gtr_ros.model.build import gtr_mobile
+from gtr_ros.model.checkpoint import CheckpointError
+from gtr_ros.model.checkpoint import default_checkpoint
+from gtr_ros.node.parameters import ConfigurationError
+from gtr_ros.tracking import Tracker
+
+if TYPE_CHECKING:
+    from gtr_ros.node.parameters import NodeParameters
+    from gtr_ros.structures import Detections
+    from gtr_ros.structures import Tracks
+
+RANDOM = 'random'
+_BUILDERS = {'mobile': gtr_mobile}
+_WARM_UP_SIZE = (480, 640)
+
+
+class Pipeline:
+    """
+    One camera's way from image to identities.
+
+    :param parameters: the node's parameters; those the pipeline does not need are ignored
+    :raises ConfigurationError: if there is no such device, no such class, or no such weights
+    """
+
+    def __init__(self, parameters: NodeParameters) -> None:
+        self.device = select_device(parameters.device)
+        if parameters.threads:
+            torch.set_num_threads(parameters.threads)
+        self.checkpoint = _checkpoint(parameters)
+        try:
+            self.model = _BUILDERS[parameters.model](self.checkpoint)
+        except CheckpointError as error:
+            raise ConfigurationError(str(error)) from error
+        self._labels = _labels(parameters.class_names, self.model.class_names)
+        self.score_threshold = parameters.score_threshold
+        self.tracker = Tracker(
+            self.model.association, window=parameters.window, min_hits=parameters.min_hits
+        )
+        self._warm_up()
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The name of each label."""
+        return self.model.class_names
+
+    @property
+    def association(self) -> str:
+        """One line on which linking is run."""
+        return self.model.association.description
+
+    @property
+    def resets(self) -> int:
+        """How often every track was forgotten because time began again."""
+        return self.tracker.resets
+
+    def __call__(self, image: np.ndarray, stamp: int | None) -> Tracks:
+        """
+        Find the objects of the next image and say who they are.
+
+        :param image: (H, W, 3) uint8, RGB, any strides
+        :param stamp: the image's time, nanoseconds; None where it has none
+        """
+        [detections] = self.model.detect([image], [stamp], self.score_threshold)
+        if self._labels is not None:
+            detections = _select(detections, np.isin(detections.labels, self._labels))
+        return self.tracker.update(detections)
+
+    def _warm_up(self) -> None:
+        # The first run allocates memory and, on CUDA, loads kernels: no camera should wait for it,
+        # and a device that cannot run the model should be known now.
+        try:
+            self.model.to(self.device)
+            self.model.detect([np.zeros((*_WARM_UP_SIZE, 3), np.uint8)], None, 1.0)
+        except RuntimeError as error:
+            raise ConfigurationError(
+                f'the model does not run on device {self.device}: {error}. '
+                "Try device 'cpu', or free the device's memory"
+            ) from error
+
+
+def select_device(name: str) -> torch.device:
+    """
+    Find the device of that name.
+
+    :param name: 'auto', 'cpu', 'cuda' or 'cuda:N'
+    :raises ConfigurationError: if it is none of these, or this machine has no such device
+    """
+    if name == 'auto':
+        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    if not re.fullmatch(r'cpu|cuda(:\d+)?', name):
+        raise ConfigurationError(
+            f'device is {name!r}; expected one of auto, cpu, cuda, cuda:N (N from 0)'
+        )
+    device = torch.device(name)
+    count = torch.cuda.device_count()
+    if device.type == 'cuda' and (device.index or 0) >= count:
+        raise ConfigurationError(
+            f'device is {name!r}, but torch {torch.__version__} sees {count} CUDA devices here; '
+            "set device to 'auto' or 'cpu', or install a driver and a torch that fit each other"
+        )
+    return device
+
+
+def _checkpoint(parameters: NodeParameters) -> Path | None:
+    if parameters.checkpoint == RANDOM:
+        return None
+    if parameters.checkpoint:
+        path = Path(parameters.checkpoint).expanduser()
+        way_out = 'give the path of a safetensors file, or leave checkpoint empty for'
+    else:
+        path = default_checkpoint(parameters.model)
+        way_out = 'get'
+    if not path.is_file():
+        raise ConfigurationError(
+            f'there are no weights at {path}; {way_out} those that `gtr weights import` brings'
+        )
+    return path
+
+
+def _labels(wanted: tuple[str, ...], known: tuple[str, ...]) -> list[int] | None:
+    for name in wanted:
+        if name not in known:
+            close = get_close_matches(name, known) or known
+            raise ConfigurationError(
+                f'class_names has {name!r}, which this model does not know; '
+                f'did you mean one of {", ".join(close)}?'
+            )
+    return [known.index(name) for name in wanted] or None
+
+
+def _select(detections: Detections, keep: np.ndarray) -> Detections:
+    rows = np.flatnonzero(keep)
+    scores = detections.class_scores
+    return replace(
+        detections,
+        boxes=detections.boxes[rows],
+        scores=detections.scores[rows],
+        labels=detections.labels[rows],
+        features=detections.features[torch.from_numpy(rows).to(detections.features.device)],
+        class_scores=None if scores is None else scores[rows],
+    )

@@ -1,0 +1,74 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The launch file, run by launch itself: its arguments reach the node."""
+
+from pathlib import Path
+import signal
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip('launch_ros', reason='needs launch_ros, which no package registry has')
+
+from node_processes import Camera
+from node_processes import process
+from node_processes import ros_environment
+from node_processes import START_SECONDS
+from node_processes import STOP_SECONDS
+
+pytestmark = pytest.mark.ros
+
+LAUNCH_FILE = Path('launch/tracker.launch.py')
+# What `ros2 launch` does, without the ros2 command.
+LAUNCHER = """
+import sys
+from launch import LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+file, *arguments = sys.argv[1:]
+service = LaunchService()
+service.include_launch_description(IncludeLaunchDescription(
+    PythonLaunchDescriptionSource(file),
+    launch_arguments=[argument.split(':=') for argument in arguments]))
+sys.exit(service.run())
+"""
+
+
+def launch(*arguments: str):
+    return process(sys.executable, '-c', LAUNCHER, LAUNCH_FILE, *arguments)
+
+
+@pytest.fixture(autouse=True)
+def environment():
+    with ros_environment():
+        yield
+
+
+def test_the_node_tracks_on_the_topic_in_the_namespace_and_ends_on_interrupt(tmp_path):
+    parameters = tmp_path / 'parameters.yaml'
+    parameters.write_text('/**: {ros__parameters: {device: nonsense, window: 7, min_hits: 1}}')
+    with launch(
+        'image_topic:=/front/image',
+        'namespace:=robot',
+        'device:=cpu',
+        'checkpoint:=random',
+        f'params_file:={parameters}',
+        'log_level:=info',
+    ) as launched:
+        launched.wait_for_output('tracking on /front/image', START_SECONDS)
+        camera = Camera('/robot/tracker', '/front/image')
+        camera.wait_for_tracker()
+        camera.exchange(np.zeros((20, 30, 3), np.uint8))
+        camera.close()
+        launched.send(signal.SIGINT)
+        launched.wait(STOP_SECONDS)
+        assert 'process has finished cleanly' in launched.output
+        assert 'Traceback' not in launched.output
+
+
+def test_arguments_left_out_leave_the_parameters_file_in_force(tmp_path):
+    parameters = tmp_path / 'parameters.yaml'
+    parameters.write_text('/**: {ros__parameters: {device: nonsense, checkpoint: random}}')
+    with launch(f'params_file:={parameters}') as launched:
+        launched.wait_for_output("device is 'nonsense'", START_SECONDS)
