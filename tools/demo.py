@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Track people in a real video with the node, as a robot would run it.
+
+A publisher and the node run in processes of their own and talk over DDS. What the node publishes
+is recorded to a bag and a video; at the end a table says how it went.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+import shutil
+import signal
+import subprocess
+import sys
+from time import monotonic
+
+from ament_index_python.packages import get_package_prefix
+from ament_index_python.packages import get_package_share_directory
+from demo_video import demo_video
+from demo_video import DownloadError
+import numpy as np
+import rclpy
+from recorder import Recorder
+from rich.console import Console
+from rich.table import Table
+
+from gtr_ros.media.video import VideoError
+from gtr_ros.media.video import VideoReader
+
+START_SECONDS = 120.0
+QUIET_SECONDS = 2.0
+STOP_SECONDS = 20.0
+LINE_SECONDS = 5.0
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+class DemoError(RuntimeError):
+    """The demo cannot go on; the message says why."""
+
+
+class Child:
+    """An executable of this package in a process, its output in a file."""
+
+    def __init__(self, name: str, log: Path, *arguments: str) -> None:
+        self.name = name
+        self._log = log
+        path = Path(get_package_prefix('gtr_ros'), 'lib', 'gtr_ros', name)
+        # A session of its own: Ctrl-C reaches this process only, which then ends its children.
+        self._process = subprocess.Popen(
+            [sys.executable, str(path), *arguments],
+            stdout=log.open('w'),
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def ended(self) -> bool:
+        """Return whether it ended well; raise DemoError if it ended badly."""
+        code = self._process.poll()
+        if code:
+            lines = '\n'.join(self._log.read_text().splitlines()[-15:])
+            raise DemoError(
+                f'{self.name} ended with exit code {code}. The end of {self._log}:\n{lines}'
+            )
+        return code == 0
+
+    def stop(self) -> None:
+        """Ask it to end; end it if it does not."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+
+def run(video: Path, frames: int | None, folder: Path) -> None:
+    """
+    Run the demo on a video.
+
+    :param frames: end after this many; None: all
+    :param folder: for what is recorded; emptied first
+    :raises DemoError: if the node or the publisher fails, or nothing comes of it
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with VideoReader(video) as reader:
+        rate = reader.rate
+        total = min(frames or sys.maxsize, reader.frame_count or sys.maxsize)
+    isolate()
+    rclpy.init()
+    children: list[Child] = []
+    recorder = Recorder(folder, rate)
+    try:
+        console.print('starting the node: ros2 run gtr_ros tracker_node')
+        tracker = Child('tracker_node', folder / 'tracker_node.log')
+        children.append(tracker)
+        wait_for_node(recorder, tracker)
+        console.print(f'starting the publisher: ros2 run gtr_ros video_publisher {video}')
+        limit = ['--frames', str(frames)] if frames else []
+        publisher = Child(
+            'video_publisher', folder / 'video_publisher.log', str(video), '--wait', '60', *limit
+        )
+        children.append(publisher)
+        follow(recorder, tracker, publisher, total)
+    finally:
+        for child in children:
+            child.stop()
+        recorder.close()
+        rclpy.try_shutdown()
+    if not recorder.ages_ms:
+        raise DemoError(f'the node published nothing; see {folder}/*.log')
+    report(recorder, total)
+
+
+def isolate() -> None:
+    """Keep this process and its children on this machine, and large images whole."""
+    # ROS 2 from wheels is found without this; packages built into its environment are not.
+    os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
+    profiles = Path(get_package_share_directory('gtr_ros'), 'config', 'fastdds_large_images.xml')
+    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+    os.environ.setdefault('FASTRTPS_DEFAULT_PROFILES_FILE', str(profiles))  # up to Jazzy
+    os.environ.setdefault('FASTDDS_DEFAULT_PROFILES_FILE', str(profiles))  # from Kilted on
+
+
+def wait_for_node(recorder: Recorder, tracker: Child) -> None:
+    """Wait until the node listens to images."""
+    begin = monotonic()
+    while not recorder.count_subscribers('/image'):
+        tracker.ended()
+        if monotonic() - begin > START_SECONDS:
+            raise DemoError(f'the node does not listen after {START_SECONDS:g} s')
+        rclpy.spin_once(recorder, timeout_sec=0.1)
+    console.print(f'the node listens after {monotonic() - begin:.1f} s')
+
+
+def follow(recorder: Recorder, tracker: Child, publisher: Child, total: int) -> None:
+    """Show the progress until the publisher has ended and the node has nothing left to say."""
+    told = quiet_since = monotonic()
+    seen = 0
+    while not publisher.ended() or monotonic() - quiet_since < QUIET_SECONDS:
+        tracker.ended()
+        rclpy.spin_once(recorder, timeout_sec=0.05)
+        now = monotonic()
+        if len(recorder.ages_ms) != seen:
+            seen, quiet_since = len(recorder.ages_ms), now
+        if now - told > LINE_SECONDS:
+            told = now
+            console.print(
+                f'{seen} of {total} frames tracked, {recorder.status.get("dropped", 0)} dropped, '
+                f'{len(recorder.ids)} tracks so far'
+            )
+
+
+def report(recorder: Recorder, total: int) -> None:
+    """Print the table, and where the recordings lie."""
+    status, ages = recorder.status, np.array(recorder.ages_ms)
+    seconds = max(recorder.last - recorder.first, 1e-9)
+    table = Table(title='the demo, measured', show_header=False)
+    for name, value in (
+        ('model', f'{status["model"]} on {status["device"]}'),
+        ('linking', status['association']),
+        ('frames in the video', str(total)),
+        ('frames received by the node', status['received']),
+        ('frames processed', status['processed']),
+        ('frames dropped for newer ones', status['dropped']),
+        ('frames failed', status['failed']),
+        ('tracks (confirmed)', str(len(recorder.ids))),
+        ('age of detections, median', f'{np.median(ages):.0f} ms'),
+        ('age of detections, p95', f'{np.percentile(ages, 95):.0f} ms'),
+        ('frames a second', f'{(len(ages) - 1) / seconds:.1f}'),
+    ):
+        table.add_row(name, value)
+    console.print(table)
+    console.print("age: from the image's stamp until the detections have reached the recorder")
+    for what, path in (
+        ('video', recorder.video),
+        ('picture', recorder.picture),
+        ('bag (MCAP)', recorder.bag),
+    ):
+        console.print(f'{what:>10}: {path}')
+
+
+def main() -> int:
+    """Run the command line; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--video', type=Path, help='(default: one that a registry ships)')
+    parser.add_argument('--frames', type=int, metavar='N', help='end after this many')
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('demo_output'),
+        help='folder of the recordings (default: %(default)s)',
+    )
+    options = parser.parse_args()
+    try:
+        run(options.video or demo_video(), options.frames, options.out)
+    except (DemoError, DownloadError, VideoError, OSError) as error:
+        console.print(f'demo: {error}', style='red', markup=False)
+        return 1
+    except KeyboardInterrupt:
+        console.print('demo: interrupted; nothing is left running')
+        return 130
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,147 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Listen to a tracker node: its topics into a bag, its debug image into a video, its numbers."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+import queue
+import threading
+
+from ament_index_python.packages import get_package_share_directory
+from diagnostic_msgs.msg import DiagnosticArray
+import numpy as np
+from PIL import Image as Picture
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.serialization import deserialize_message
+from rclpy.serialization import serialize_message
+from rosbags.rosbag2 import StoragePlugin
+from rosbags.rosbag2 import Writer
+from rosbags.typesys import get_types_from_msg
+from rosbags.typesys import get_typestore
+from rosbags.typesys import Stores
+from sensor_msgs.msg import CompressedImage
+from sensor_msgs.msg import Image
+from vision_msgs.msg import Detection2DArray
+
+from gtr_ros.media.video import VideoWriter
+from gtr_ros.msg import TrajectoryArray
+from gtr_ros.node.images import image_to_array
+
+NAMES = {
+    Detection2DArray: 'vision_msgs/msg/Detection2DArray',
+    TrajectoryArray: 'gtr_ros/msg/TrajectoryArray',
+    CompressedImage: 'sensor_msgs/msg/CompressedImage',
+}
+
+
+def message_types():
+    """Return the types of ROS 2 Jazzy and those of vision_msgs and this package, for `rosbags`."""
+    types = get_typestore(Stores.ROS2_JAZZY)
+    for package in ('vision_msgs', 'gtr_ros'):
+        for file in Path(get_package_share_directory(package), 'msg').glob('*.msg'):
+            types.register(get_types_from_msg(file.read_text(), f'{package}/msg/{file.stem}'))
+    return types
+
+
+class Recorder(Node):
+    """
+    Record `/tracker/...` until closed.
+
+    :param folder: where `bag/` (MCAP) and `tracked.mp4` are written
+    :param rate: frames a second of the video
+    """
+
+    def __init__(self, folder: Path, rate: float) -> None:
+        super().__init__('recorder')
+        self.bag = folder / 'bag'
+        self.video = folder / 'tracked.mp4'
+        self.picture = folder / 'tracked.png'
+        self.ages_ms: list[float] = []
+        self.ids: set[str] = set()
+        self.first = self.last = 0.0
+        self.status: dict[str, str] = {}
+        self._rate = rate
+        self._types = message_types()
+        self._writer = Writer(self.bag, version=9, storage_plugin=StoragePlugin.MCAP)
+        self._writer.open()
+        self._connections: dict[str, object] = {}
+        for kind, topic, callback in (
+            (Detection2DArray, 'detections', self._on_detections),
+            (TrajectoryArray, 'trajectories', self._on_trajectories),
+        ):
+            self.create_subscription(kind, f'/tracker/{topic}', callback, 100, raw=True)
+        self.create_subscription(
+            Image, '/tracker/debug_image', self._on_image, QoSProfile(depth=10)
+        )
+        self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
+        # Compressing an image takes longer than receiving one.
+        self._images: queue.SimpleQueue[Image | None] = queue.SimpleQueue()
+        self._compressed: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._write_video)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Finish the bag and the video."""
+        self._images.put(None)
+        self._thread.join()
+        self._write_compressed()
+        self._writer.close()
+        self.destroy_node()
+
+    def _on_detections(self, data: bytes) -> None:
+        now = self.get_clock().now().nanoseconds
+        message = deserialize_message(data, Detection2DArray)
+        stamp = message.header.stamp
+        self.ages_ms.append((now - stamp.sec * 1_000_000_000 - stamp.nanosec) / 1e6)
+        self.ids.update(detection.id for detection in message.detections)
+        self.first = self.first or now / 1e9
+        self.last = now / 1e9
+        self._write('/tracker/detections', Detection2DArray, data)
+        self._write_compressed()
+
+    def _on_trajectories(self, data: bytes) -> None:
+        self._write('/tracker/trajectories', TrajectoryArray, data)
+
+    def _on_image(self, message: Image) -> None:
+        self._images.put(message)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name == 'tracker: tracker':
+                self.status = {value.key: value.value for value in status.values}
+
+    def _write(self, topic: str, kind: type, data: bytes) -> None:
+        if topic not in self._connections:
+            self._connections[topic] = self._writer.add_connection(
+                topic, NAMES[kind], typestore=self._types
+            )
+        self._writer.write(self._connections[topic], self.get_clock().now().nanoseconds, data)
+
+    def _write_compressed(self) -> None:
+        """Write the images that the thread has compressed; only one thread writes the bag."""
+        while not self._compressed.empty():
+            self._write('/tracker/debug_image/compressed', CompressedImage, self._compressed.get())
+
+    def _write_video(self) -> None:
+        """Until told to stop: images into the video, and compressed for the bag."""
+        writer, count = None, 0
+        while (message := self._images.get()) is not None:
+            image = np.ascontiguousarray(image_to_array(message))
+            if writer is None:
+                writer = VideoWriter(self.video, self._rate, (message.width, message.height))
+            writer.write(image)
+            jpeg = BytesIO()
+            Picture.fromarray(image).save(jpeg, 'JPEG', quality=85)
+            self._compressed.put(
+                serialize_message(
+                    CompressedImage(header=message.header, format='jpeg', data=jpeg.getvalue())
+                )
+            )
+            count += 1
+            if count & (count - 1) == 0:  # at 1, 2, 4, 8, ...: the last of these stays
+                Picture.fromarray(image).save(self.picture)
+        if writer is not None:
+            writer.close()
