@@ -130,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument('--model', choices=MODELS, default='mobile')
     command.add_argument(
         '--checkpoint',
-        type=Path,
+        metavar='FILE',
         help="safetensors file (default: the model's in the user's cache)",
     )
     command.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')

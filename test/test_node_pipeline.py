@@ -13,11 +13,11 @@ pytest.importorskip('rclpy', reason='needs rclpy, whose types describe the param
 
 import torch
 
+from gtr_ros.model.build import MODELS
 from gtr_ros.node import pipeline
 from gtr_ros.node.parameters import ConfigurationError
 from gtr_ros.node.parameters import NodeParameters
 from gtr_ros.node.pipeline import Pipeline
-from gtr_ros.node.pipeline import select_device
 from gtr_ros.structures import Detections
 
 IMAGE = np.zeros((40, 60, 3), np.uint8)
@@ -64,7 +64,7 @@ class Listener:
 
 @pytest.fixture
 def make(monkeypatch):
-    monkeypatch.setitem(pipeline._BUILDERS, 'mobile', FourObjects)
+    monkeypatch.setitem(MODELS, 'mobile', FourObjects)
     monkeypatch.setattr(pipeline, 'Tracker', Listener)
     return lambda **parameters: Pipeline(
         NodeParameters(checkpoint='random', device='cpu', **parameters)
@@ -113,30 +113,6 @@ def test_an_unknown_class_is_refused_with_those_that_are_close(make):
         make(class_names=('cat', 'dogg'))
 
 
-@pytest.mark.parametrize('name', ['gpu', 'cuda:', 'cuda:x', '', 'CPU', 'cpu:0'])
-def test_a_name_of_no_device_is_refused(name):
-    with pytest.raises(ConfigurationError, match=f"device is '{name}'; expected one of auto"):
-        select_device(name)
-
-
-@pytest.mark.parametrize(
-    ('count', 'name', 'device'),
-    [
-        (0, 'auto', 'cpu'),
-        (2, 'auto', 'cuda'),
-        (2, 'cuda', 'cuda'),
-        (2, 'cuda:1', 'cuda:1'),
-        (2, 'cpu', 'cpu'),
-    ],
-)
-def test_a_device_that_is_there_is_selected(monkeypatch, count, name, device):
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: count > 0)
-    monkeypatch.setattr(torch.cuda, 'device_count', lambda: count)
-    assert select_device(name) == torch.device(device)
-
-
-@pytest.mark.parametrize(('count', 'name'), [(0, 'cuda'), (0, 'cuda:0'), (2, 'cuda:2')])
-def test_a_cuda_device_that_is_not_there_is_refused_with_their_number(monkeypatch, count, name):
-    monkeypatch.setattr(torch.cuda, 'device_count', lambda: count)
-    with pytest.raises(ConfigurationError, match=f"'{name}', but torch .* {count} CUDA devices"):
-        select_device(name)
+def test_a_device_that_is_not_there_is_refused():
+    with pytest.raises(ConfigurationError, match="device is 'gpu'"):
+        Pipeline(NodeParameters(checkpoint='random', device='gpu'))

@@ -7,6 +7,7 @@ from __future__ import annotations
 from importlib import resources
 import os
 from pathlib import Path
+import re
 
 import torch
 
@@ -30,7 +31,7 @@ APPEARANCE = resources.files('gtr_ros.weights') / 'mobile_appearance.safetensors
 
 def gtr_mobile(checkpoint: str | os.PathLike | None = None, association: str | None = None) -> GTR:
     """
-    Build the default model: CenterNet on MobileNetV3-large x0.75, 80 COCO classes, 512 x 512.
+    Build the default model: CenterNet on MobileNetV3-large x0.75, 80 COCO classes.
 
     :param checkpoint: safetensors file; None: untrained weights
     :param association: 'transformer' for the paper's (D = 256), 'cosine' for similarity of the
@@ -62,6 +63,9 @@ def gtr_mobile(checkpoint: str | os.PathLike | None = None, association: str | N
     return model.eval().to(memory_format=torch.channels_last)
 
 
+#: in place of a checkpoint: untrained weights, for tests of everything else
+RANDOM = 'random'
+
 #: the models by the names that users give
 MODELS = {'mobile': gtr_mobile}
 
@@ -71,40 +75,42 @@ def build(model: str, checkpoint: str | os.PathLike | None = None) -> GTR:
     Build a model by its name.
 
     :param model: one of `MODELS`
-    :param checkpoint: file of its weights; 'random': untrained ones; None or '': the file in the
+    :param checkpoint: file of its weights; `RANDOM`: untrained ones; None or '': the file in the
         user's cache
     :raises CheckpointError: if there is no such file, or it does not fit; says how to get one
     :raises ValueError: if there is no such model
     """
     if model not in MODELS:
         raise ValueError(f'model {model!r}; expected one of {", ".join(MODELS)}')
-    if checkpoint == 'random':
+    if checkpoint == RANDOM:
         return MODELS[model]()
-    path = Path(checkpoint) if checkpoint else default_checkpoint(model)
-    if not checkpoint and not path.is_file():
-        raise CheckpointError(f'no weights at {path}; get them with `gtr weights import`')
+    path = Path(checkpoint).expanduser() if checkpoint else default_checkpoint(model)
+    if not path.is_file():
+        way_out = (
+            'give the path of a safetensors file, or leave it empty for' if checkpoint else 'get'
+        )
+        raise CheckpointError(
+            f'there are no weights at {path}; {way_out} those that `gtr weights import` brings'
+        )
     return MODELS[model](path)
 
 
-def choose_device(device: str) -> torch.device:
+def choose_device(name: str) -> torch.device:
     """
     Return the device that a user means.
 
-    :param device: 'auto' (the GPU where there is one), 'cpu', 'cuda' or 'cuda:N'
-    :raises ValueError: if there is no such device
+    :param name: 'auto' (the GPU where there is one), 'cpu', 'cuda' or 'cuda:N'
+    :raises ValueError: if it is none of these, or this machine has no such device
     """
-    if device == 'auto':
+    if name == 'auto':
         return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    try:
-        chosen = torch.device(device)
-    except RuntimeError:
-        chosen = None
-    if chosen is None or chosen.type not in ('cpu', 'cuda'):
-        raise ValueError(f'device {device!r}; expected auto, cpu, cuda or cuda:N')
+    if not re.fullmatch(r'cpu|cuda(:\d+)?', name):
+        raise ValueError(f'device is {name!r}; expected one of auto, cpu, cuda, cuda:N (N from 0)')
+    device = torch.device(name)
     count = torch.cuda.device_count()
-    if chosen.type == 'cuda' and (chosen.index or 0) >= count:
+    if device.type == 'cuda' and (device.index or 0) >= count:
         raise ValueError(
-            f'device {device!r} is not there: torch {torch.__version__} sees {count} '
-            'GPUs; device:=auto or cpu runs without'
+            f'device is {name!r}, but torch {torch.__version__} sees {count} CUDA devices here; '
+            "set device to 'auto' or 'cpu', or install a driver and a torch that fit each other"
         )
-    return chosen
+    return device

@@ -6,16 +6,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from difflib import get_close_matches
-from pathlib import Path
-import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from gtr_ros.model.build import gtr_mobile
-from gtr_ros.model.checkpoint import CheckpointError
-from gtr_ros.model.checkpoint import default_checkpoint
+from gtr_ros.model.build import build
+from gtr_ros.model.build import choose_device
 from gtr_ros.node.parameters import ConfigurationError
 from gtr_ros.tracking import Tracker
 
@@ -24,8 +21,6 @@ if TYPE_CHECKING:
     from gtr_ros.structures import Detections
     from gtr_ros.structures import Tracks
 
-RANDOM = 'random'
-_BUILDERS = {'mobile': gtr_mobile}
 _WARM_UP_SIZE = (480, 640)
 
 
@@ -38,13 +33,12 @@ class Pipeline:
     """
 
     def __init__(self, parameters: NodeParameters) -> None:
-        self.device = select_device(parameters.device)
         if parameters.threads:
             torch.set_num_threads(parameters.threads)
-        self.checkpoint = _checkpoint(parameters)
         try:
-            self.model = _BUILDERS[parameters.model](self.checkpoint)
-        except CheckpointError as error:
+            self.device = choose_device(parameters.device)
+            self.model = build(parameters.model, parameters.checkpoint)
+        except ValueError as error:
             raise ConfigurationError(str(error)) from error
         self._labels = _labels(parameters.class_names, self.model.class_names)
         self.score_threshold = parameters.score_threshold
@@ -91,45 +85,6 @@ class Pipeline:
                 f'the model does not run on device {self.device}: {error}. '
                 "Try device 'cpu', or free the device's memory"
             ) from error
-
-
-def select_device(name: str) -> torch.device:
-    """
-    Find the device of that name.
-
-    :param name: 'auto', 'cpu', 'cuda' or 'cuda:N'
-    :raises ConfigurationError: if it is none of these, or this machine has no such device
-    """
-    if name == 'auto':
-        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    if not re.fullmatch(r'cpu|cuda(:\d+)?', name):
-        raise ConfigurationError(
-            f'device is {name!r}; expected one of auto, cpu, cuda, cuda:N (N from 0)'
-        )
-    device = torch.device(name)
-    count = torch.cuda.device_count()
-    if device.type == 'cuda' and (device.index or 0) >= count:
-        raise ConfigurationError(
-            f'device is {name!r}, but torch {torch.__version__} sees {count} CUDA devices here; '
-            "set device to 'auto' or 'cpu', or install a driver and a torch that fit each other"
-        )
-    return device
-
-
-def _checkpoint(parameters: NodeParameters) -> Path | None:
-    if parameters.checkpoint == RANDOM:
-        return None
-    if parameters.checkpoint:
-        path = Path(parameters.checkpoint).expanduser()
-        way_out = 'give the path of a safetensors file, or leave checkpoint empty for'
-    else:
-        path = default_checkpoint(parameters.model)
-        way_out = 'get'
-    if not path.is_file():
-        raise ConfigurationError(
-            f'there are no weights at {path}; {way_out} those that `gtr weights import` brings'
-        )
-    return path
 
 
 def _labels(wanted: tuple[str, ...], known: tuple[str, ...]) -> list[int] | None:

@@ -94,8 +94,8 @@ class TrackerNode(Node):
         :raises ConfigurationError: with the reason, if the parameters cannot be met here
         """
         try:
+            from gtr_ros.model.build import RANDOM
             from gtr_ros.node.pipeline import Pipeline
-            from gtr_ros.node.pipeline import RANDOM
         except ImportError as error:
             raise ConfigurationError(
                 f'{sys.executable} cannot import what the model needs: {error}. Install torch and '
@@ -179,7 +179,7 @@ class TrackerNode(Node):
         stamp = stamp_to_nanoseconds(message.header.stamp)
         if stamp == 0:
             self.get_logger().warning(
-                'the images carry no stamp: they are taken to be 1 s apart, and the age of what '
+                'the images carry no stamp: they are taken to be 0.1 s apart, and the age of what '
                 'is published is unknown. Let the driver stamp them',
                 once=True,
             )
