@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -60,7 +61,7 @@ class GTR(nn.Module):
         score_threshold: float = 0.4,
     ) -> list[Detections]:
         """
-        Detect the objects of one image for each camera, in one pass.
+        Detect the objects of one image for each camera; those of one size go in one pass.
 
         :param images: (H, W, 3) uint8 RGB, of any sizes and strides
         :param stamps: nanoseconds, one for each image; None where there is no clock
@@ -68,6 +69,22 @@ class GTR(nn.Module):
         :return: detections of each image, best first
         :raises ValueError: if an image is not (H, W, 3) uint8
         """
+        stamps = [None] * len(images) if stamps is None else stamps
+        # Padding to a common size would change what norms and global pooling see of an image.
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for i, image in enumerate(images):
+            groups.setdefault(image.shape, []).append(i)
+        detections: list[Detections | None] = [None] * len(images)
+        for indices in groups.values():
+            found = self._detect_one_size([images[i] for i in indices], score_threshold)
+            for i, objects in zip(indices, found):
+                detections[i] = replace(objects, stamp=stamps[i])
+        return detections
+
+    def _detect_one_size(
+        self, images: Sequence[np.ndarray], score_threshold: float
+    ) -> list[Detections]:
+        """Detect the objects of images of one size, in one pass."""
         batch = self.detector.prepare(images, self.device)
         found, maps = self.detector.find(batch, score_threshold)
         regions = [f.regions for f in found]
@@ -87,7 +104,6 @@ class GTR(nn.Module):
                     labels=objects.labels.cpu().numpy(),
                     features=feature,
                     image_size=(height, width),
-                    stamp=None if stamps is None else stamps[i],
                     class_scores=None if scores is None else scores.cpu().numpy(),
                 )
             )

