@@ -22,7 +22,7 @@ class Detections:
     :param features: (N, D) float32, appearance of each box for the association; any device
     :param image_size: (height, width) of the image as received, pixels
     :param stamp: time of the image in nanoseconds of the camera's clock; None where there is no
-        clock, and frames are then taken to be one second apart
+        clock, and frames are then taken to be 0.1 s apart
     :param class_scores: (N, C) float32 in [0, 1], where the detector scores every class
     """
 

@@ -27,7 +27,7 @@ class LinkingRule:
     :param motion: weight w of the motion term, S = (1 - w) likelihood + w exp(-d^2 / 2 sigma^2);
         d is the distance to where the track would be at constant velocity, in box heights
     :param motion_sigma: sigma after a gap of no frames, box heights
-    :param motion_growth: what sigma grows by for each frame since the track's last box
+    :param motion_growth: what sigma grows by in each second since the track's last box
     :param overlap: S is at least the IoU with the track's last box
     :param centre_gate: S is 0 unless a box of the track in the window has its centre nearer than
         this: squared distance over w^2 + h^2 of the detection, relative to the image; None: off
@@ -42,7 +42,7 @@ class LinkingRule:
     decay: float = 1.0
     motion: float = 0.5
     motion_sigma: float = 0.2
-    motion_growth: float = 0.05
+    motion_growth: float = 0.5
     overlap: bool = False
     centre_gate: float | None = None
     class_gate: float | None = None
@@ -91,7 +91,7 @@ class LinkingRule:
         offset = (now.boxes[:, None, :2] + now.boxes[:, None, 2:]) / 2 - expected  # MxKx2
         height = np.maximum(last[:, 3] - last[:, 1], 1e-6)
         distance = np.linalg.norm(offset, axis=2) / height
-        sigma = self.motion_sigma + self.motion_growth * past.age[past.last]
+        sigma = self.motion_sigma + self.motion_growth * elapsed[:, 0]
         return np.exp(-((distance / sigma) ** 2) / 2)
 
     def _near(self, past: Past, now: Detections) -> np.ndarray:

@@ -77,7 +77,7 @@ class Tracker:
         """
         previous = self._window.newest_stamp
         if detections.stamp is None:
-            detections = replace(detections, stamp=(previous or 0) + NANOSECONDS)
+            detections = replace(detections, stamp=(previous or 0) + NANOSECONDS // 10)
         elif previous is not None and detections.stamp <= previous:
             self.reset()
         past = self._window.past() if len(self._window) else None

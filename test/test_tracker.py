@@ -1,0 +1,167 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The promises about identities, on scenes whose truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from gtr_ros.model.association import CosineAssociation
+from gtr_ros.structures import Detections
+from gtr_ros.tracking import LinkingRule
+from gtr_ros.tracking import Tracker
+
+SECOND = 1_000_000_000
+FRAME = SECOND // 10
+
+
+def scene(
+    objects: Sequence[tuple[int, float, float]], stamp: int | None = None, labels=None
+) -> Detections:
+    """
+    Show people of 20 x 40 pixels.
+
+    :param objects: (appearance, x, y) of each; equal appearances look alike, others do not
+    """
+    features = torch.eye(8)[[look for look, _, _ in objects]].reshape(-1, 8)
+    boxes = np.array([(x, y, x + 20, y + 40) for _, x, y in objects], np.float32).reshape(-1, 4)
+    return Detections(
+        boxes=boxes,
+        scores=np.full(len(boxes), 0.9, np.float32),
+        labels=np.zeros(len(boxes), np.int64) if labels is None else np.array(labels),
+        features=features,
+        image_size=(480, 640),
+        stamp=stamp,
+    )
+
+
+def tracker(window: int = 8, **options) -> Tracker:
+    return Tracker(CosineAssociation(), window=window, **options)
+
+
+def test_two_objects_that_walk_keep_their_ids():
+    follow = tracker()
+    for t in range(20):
+        ids = follow.update(scene([(0, 10 + 3 * t, 50), (1, 400 - 3 * t, 60)], t * FRAME)).ids
+        assert ids.tolist() == [1, 2]
+
+
+def test_the_order_of_the_detections_does_not_matter():
+    follow = tracker()
+    people = [(0, 10, 50), (1, 200, 60), (2, 400, 60)]
+    assert follow.update(scene(people, 0)).ids.tolist() == [1, 2, 3]
+    assert follow.update(scene(people[::-1], FRAME)).ids.tolist() == [3, 2, 1]
+
+
+def test_look_alikes_that_cross_are_told_apart_by_their_motion():
+    follow = tracker()
+    for t in range(40):
+        ids = follow.update(scene([(0, 100 + 4 * t, 50), (0, 260 - 4 * t, 70)], t * FRAME)).ids
+    assert ids.tolist() == [1, 2]
+
+
+def test_an_id_survives_an_occlusion_shorter_than_the_window():
+    follow = tracker(window=8)
+    follow.update(scene([(0, 100, 50), (1, 300, 50)], 0))
+    for t in range(1, 7):
+        assert follow.update(scene([(0, 100, 50)], t * FRAME)).ids.tolist() == [1]
+    assert follow.update(scene([(0, 100, 50), (1, 300, 50)], 7 * FRAME)).ids.tolist() == [1, 2]
+
+
+def test_an_id_survives_frames_without_any_detection():
+    follow = tracker(window=8)
+    follow.update(scene([(0, 100, 50)], 0))
+    for t in range(1, 7):
+        assert len(follow.update(scene([], t * FRAME))) == 0
+    assert follow.update(scene([(0, 100, 50)], 7 * FRAME)).ids.tolist() == [1]
+
+
+def test_an_id_that_left_the_window_is_never_given_again():
+    follow = tracker(window=4)
+    seen = set()
+    for t in range(0, 60, 6):
+        (identity,) = follow.update(scene([(0, 100, 50)], t * FRAME)).ids.tolist()
+        assert identity not in seen
+        seen.add(identity)
+        for gap in range(1, 6):
+            follow.update(scene([], (t + gap) * FRAME))
+
+
+@pytest.mark.parametrize('begin_again', ['reset', 'time'])
+def test_a_reset_and_a_jump_back_in_time_begin_new_ids(begin_again):
+    follow = tracker()
+    stamps = [100 * FRAME, 101 * FRAME]
+    for stamp in stamps:
+        assert follow.update(scene([(0, 100, 50)], stamp)).ids.tolist() == [1]
+    if begin_again == 'reset':
+        follow.reset()
+    stamp = 102 * FRAME if begin_again == 'reset' else 5 * FRAME
+    assert follow.update(scene([(0, 100, 50)], stamp)).ids.tolist() == [2]
+    assert follow.resets == 1
+
+
+def test_two_trackers_do_not_share_a_counter():
+    left, right = tracker(), tracker()
+    assert left.update(scene([(0, 0, 0), (1, 99, 0)], 0)).ids.tolist() == [1, 2]
+    assert right.update(scene([(0, 0, 0)], 0)).ids.tolist() == [1]
+
+
+def test_a_track_is_confirmed_from_its_third_box_on():
+    follow = tracker(min_hits=3)
+    confirmed = [
+        bool(follow.update(scene([(0, 100, 50)], t * FRAME)).confirmed[0]) for t in range(4)
+    ]
+    assert confirmed == [False, False, True, True]
+
+
+def test_a_dog_does_not_continue_a_cats_track():
+    follow = tracker()
+    follow.update(scene([(0, 100, 50)], 0, labels=[15]))
+    assert follow.update(scene([(0, 100, 50)], FRAME, labels=[16])).ids.tolist() == [2]
+
+
+def test_a_trajectory_holds_the_boxes_of_the_window_and_no_more():
+    follow = tracker(window=4)
+    for t in range(10):
+        tracks = follow.update(scene([(0, 100 + t, 50)], t * FRAME))
+    (trajectory,) = tracks.trajectories
+    assert trajectory.id == 1
+    assert trajectory.stamps.tolist() == [t * FRAME for t in (6, 7, 8, 9)]
+    assert trajectory.boxes[:, 0].tolist() == [106, 107, 108, 109]
+    np.testing.assert_allclose(trajectory.likelihoods, 1)
+
+
+def test_frames_without_a_clock_are_tracked():
+    follow = tracker()
+    assert [follow.update(scene([(0, 100, 50)])).ids.tolist() for _ in range(3)] == [[1]] * 3
+
+
+def test_the_memory_of_a_long_run_is_bounded():
+    follow = tracker(window=4)
+    for t in range(300):
+        follow.update(scene([(t % 8, 37 * t % 600, 50)], t * FRAME))
+    assert len(follow._window) == 3
+    assert len(follow._hits) <= 4
+
+
+@pytest.mark.parametrize('options', [{'window': 1}, {'min_hits': 0}])
+def test_an_impossible_option_is_refused(options):
+    with pytest.raises(ValueError, match='expected at least'):
+        Tracker(CosineAssociation(), **options)
+
+
+def test_detections_that_do_not_belong_together_are_refused():
+    with pytest.raises(ValueError, match='2 scores for 1 boxes'):
+        Detections(
+            np.zeros((1, 4)), np.zeros(2), np.zeros(1, int), torch.zeros(1, 4), image_size=(1, 1)
+        )
+
+
+def test_a_threshold_nobody_reaches_gives_everybody_a_new_id():
+    follow = tracker(rule=LinkingRule(threshold=1.1))
+    assert follow.update(scene([(0, 0, 0)], 0)).ids.tolist() == [1]
+    assert follow.update(scene([(0, 0, 0)], FRAME)).ids.tolist() == [2]
