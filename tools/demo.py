@@ -11,6 +11,8 @@ is recorded to a bag and a video; at the end a table says how it went.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 import os
 from pathlib import Path
 import shutil
@@ -44,20 +46,40 @@ class DemoError(RuntimeError):
     """The demo cannot go on; the message says why."""
 
 
-class Child:
-    """An executable of this package in a process, its output in a file."""
+@contextmanager
+def interrupts_wait() -> Iterator[None]:
+    """Let Ctrl-C wait until the end of a `with` block."""
+    pending = []
+    before = signal.signal(signal.SIGINT, lambda *_: pending.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pending:
+        raise KeyboardInterrupt
 
-    def __init__(self, name: str, log: Path, *arguments: str) -> None:
+
+class Child:
+    """
+    An executable of this package in a process, its output in a file.
+
+    :param children: where it is noted before anything can interrupt
+    :param folder: for its log, `NAME.log`
+    """
+
+    def __init__(self, children: list[Child], name: str, folder: Path, *arguments: str) -> None:
         self.name = name
-        self._log = log
+        self._log = log = folder / f'{name}.log'
         path = Path(get_package_prefix('gtr_ros'), 'lib', 'gtr_ros', name)
-        # A session of its own: Ctrl-C reaches this process only, which then ends its children.
-        self._process = subprocess.Popen(
-            [sys.executable, str(path), *arguments],
-            stdout=log.open('w'),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with interrupts_wait(), log.open('w') as output:
+            # A session of its own: Ctrl-C reaches this process only, which ends its children.
+            self._process = subprocess.Popen(
+                [sys.executable, str(path), *arguments],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            children.append(self)
 
     def ended(self) -> bool:
         """Return whether it ended well; raise DemoError if it ended badly."""
@@ -99,15 +121,11 @@ def run(video: Path, frames: int | None, folder: Path) -> None:
     recorder = Recorder(folder, rate)
     try:
         console.print('starting the node: ros2 run gtr_ros tracker_node')
-        tracker = Child('tracker_node', folder / 'tracker_node.log')
-        children.append(tracker)
+        tracker = Child(children, 'tracker_node', folder)
         wait_for_node(recorder, tracker)
         console.print(f'starting the publisher: ros2 run gtr_ros video_publisher {video}')
         limit = ['--frames', str(frames)] if frames else []
-        publisher = Child(
-            'video_publisher', folder / 'video_publisher.log', str(video), '--wait', '60', *limit
-        )
-        children.append(publisher)
+        publisher = Child(children, 'video_publisher', folder, str(video), '--wait', '60', *limit)
         follow(recorder, tracker, publisher, total)
     finally:
         for child in children:

@@ -1,0 +1,82 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`gtr` tracks a file, and says in one line what is wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gtr_ros.cli import main
+from gtr_ros.cli import mot_rows
+from gtr_ros.media.video import VideoReader
+from gtr_ros.media.video import VideoWriter
+from gtr_ros.model.checkpoint import default_checkpoint
+from gtr_ros.structures import Tracks
+
+
+@pytest.fixture
+def video(tmp_path):
+    path = tmp_path / 'video.mp4'
+    noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    with VideoWriter(path, 10, (64, 48)) as writer:
+        for shift in range(4):
+            writer.write(np.roll(noise, shift, axis=1))
+    return path
+
+
+def test_a_video_becomes_text_and_a_video(video, tmp_path):
+    text, annotated = tmp_path / 'out' / 'tracks.txt', tmp_path / 'out' / 'tracked.mp4'
+    arguments = ['track', str(video), '--out', str(text), '--video', str(annotated)]
+    assert main([*arguments, '--checkpoint', 'random', '--score-threshold', '0']) == 0
+    rows = [line.split(',') for line in text.read_text().splitlines()]
+    assert {int(row[0]) for row in rows} == {1, 2, 3, 4}
+    assert all(len(row) == 10 and int(row[1]) >= 1 for row in rows)
+    with VideoReader(annotated) as result:
+        assert len(list(result)) == 4
+
+
+def test_rows_are_those_of_the_mot_challenge():
+    tracks = Tracks(
+        ids=np.array([7]),
+        boxes=np.array([[10, 20, 40, 80]], np.float32),
+        scores=np.array([0.5], np.float32),
+        labels=np.array([0]),
+        confirmed=np.array([True]),
+    )
+    assert mot_rows(3, tracks) == ['3,7,10.00,20.00,30.00,60.00,0.5000,-1,-1,-1\n']
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'said'),
+    [
+        (['nowhere.mp4', '--checkpoint', 'random'], 'no video at nowhere.mp4'),
+        (['VIDEO', '--checkpoint', 'nothing.safetensors'], 'no weights at nothing.safetensors'),
+        (['VIDEO', '--checkpoint', 'random', '--device', 'gpu'], "device is 'gpu'"),
+        (['VIDEO', '--checkpoint', 'random', '--window', '1'], 'window is 1'),
+    ],
+)
+def test_bad_input_is_one_clear_line(video, tmp_path, capfd, arguments, said):
+    arguments = [str(video) if a == 'VIDEO' else a for a in arguments]
+    assert main(['track', *arguments, '--out', str(tmp_path / 'tracks.txt')]) == 1
+    error = capfd.readouterr().err
+    assert said in error
+    assert 'Traceback' not in error
+    assert not (tmp_path / 'tracks.txt').exists()
+
+
+def test_people_are_tracked_in_a_real_video(pets, tmp_path):
+    if not default_checkpoint('mobile').is_file():
+        pytest.skip('the trained network is not in the cache; get it with `gtr weights import`')
+    clip = tmp_path / 'clip.mp4'
+    with VideoReader(pets / 'vtest.avi') as source, VideoWriter(clip, 10, source.size) as writer:
+        for frame in source:
+            if frame.index == 20:
+                break
+            writer.write(frame.image)
+    text = tmp_path / 'tracks.txt'
+    assert main(['track', str(clip), '--out', str(text)]) == 0
+    rows = np.loadtxt(text, delimiter=',')
+    lengths = np.unique(rows[:, 1], return_counts=True)[1]
+    # Three people walk in the open for the whole clip.
+    assert (lengths >= 18).sum() >= 3

@@ -1,0 +1,132 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Videos come back as they were written, and tracks are drawn where they are."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gtr_ros.media.drawing import annotate
+from gtr_ros.media.drawing import colour_of
+from gtr_ros.media.video import VideoError
+from gtr_ros.media.video import VideoReader
+from gtr_ros.media.video import VideoWriter
+from gtr_ros.structures import Tracks
+from gtr_ros.structures import Trajectory
+
+
+def grey_video(path: Path, levels: list[int], size: tuple[int, int] = (64, 48)) -> Path:
+    with VideoWriter(path, 10, size) as writer:
+        for level in levels:
+            writer.write(np.full((size[1], size[0], 3), level, np.uint8))
+    return path
+
+
+def test_frames_come_back_in_order_with_their_times(tmp_path):
+    path = grey_video(tmp_path / 'new' / 'video.mp4', [10, 90, 170, 250])
+    with VideoReader(path) as video:
+        assert (video.rate, video.frame_count, video.size) == (10, 4, (64, 48))
+        frames = list(video)
+    assert [frame.index for frame in frames] == [0, 1, 2, 3]
+    assert [frame.stamp for frame in frames] == [0, 100_000_000, 200_000_000, 300_000_000]
+    levels = [frame.image.mean() for frame in frames]
+    np.testing.assert_allclose(levels, [10, 90, 170, 250], atol=4)
+    assert all(f.image.shape == (48, 64, 3) and f.image.flags.c_contiguous for f in frames)
+
+
+def test_an_odd_size_loses_a_pixel(tmp_path):
+    with VideoReader(grey_video(tmp_path / 'odd.mp4', [100], size=(63, 47))) as video:
+        assert video.size == (62, 46)
+
+
+def test_a_run_that_breaks_leaves_no_file(tmp_path):
+    with pytest.raises(KeyError), VideoWriter(tmp_path / 'broken.mp4', 10, (64, 48)) as writer:
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_image_of_another_size_is_refused(tmp_path):
+    video = VideoWriter(tmp_path / 'video.mp4', 10, (64, 48))
+    with pytest.raises(VideoError, match='does not fit'), video as writer:
+        writer.write(np.zeros((40, 64, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ('content', 'rule'),
+    [(None, 'no video at'), (b'no video at all, but some bytes of text', 'is no video')],
+)
+def test_what_is_no_video_is_named(tmp_path, content, rule):
+    path = tmp_path / 'video.mp4'
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(VideoError, match=f'{rule}|video.mp4 {rule}'):
+        VideoReader(path)
+
+
+def test_a_camera_that_is_not_there_is_named():
+    with pytest.raises(VideoError, match='no camera at /dev/video97'):
+        VideoReader('97')
+
+
+def test_a_file_that_ends_early_is_an_error_that_names_it(tmp_path):
+    path = grey_video(tmp_path / 'video.mp4', list(range(0, 250, 5)))
+    short = tmp_path / 'short.mp4'
+    short.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(VideoError, match=r'short\.mp4'), VideoReader(short) as video:
+        list(video)
+
+
+def tracks(box=(20, 30, 60, 90), confirmed=True) -> Tracks:
+    boxes = np.array([box], np.float32)
+    past = np.array([[10, 10, 30, 40], box], np.float32)
+    trajectory = Trajectory(7, np.array([1, 2]), past, np.ones(2, np.float32), confirmed)
+    return Tracks(
+        ids=np.array([7]),
+        boxes=boxes,
+        scores=np.array([0.8], np.float32),
+        labels=np.array([0]),
+        confirmed=np.array([confirmed]),
+        trajectories=[trajectory],
+    )
+
+
+def test_a_box_is_drawn_on_its_border_in_the_colour_of_its_id():
+    image = np.zeros((120, 160, 3), np.uint8)
+    drawn = annotate(image, tracks(), ('person',))
+    assert tuple(drawn[90, 40]) == colour_of(7)
+    assert tuple(drawn[60, 20]) == colour_of(7)
+    assert tuple(drawn[60, 40]) == (0, 0, 0)
+    assert not image.any()
+
+
+def test_only_a_confirmed_object_has_a_trail():
+    image = np.zeros((120, 160, 3), np.uint8)
+    with_trail = annotate(image, tracks(), ('person',))
+    without = annotate(image, tracks(confirmed=False), ('person',))
+    assert with_trail[45:88, 22:38].any()
+    assert not without[45:88, 22:38].any()
+
+
+@pytest.mark.parametrize(
+    'box', [(-50, -50, -10, -10), (150, 110, 300, 300), (0, 0, 160, 120), (5, 5, 5.2, 5.2)]
+)
+def test_boxes_at_and_beyond_the_border_can_be_drawn(box):
+    drawn = annotate(np.zeros((120, 160, 3), np.uint8), tracks(box), ('person',))
+    assert drawn.shape == (120, 160, 3)
+
+
+def test_nothing_to_draw_gives_the_image_again():
+    none = Tracks(*(np.zeros(shape) for shape in (0, (0, 4), 0, 0, 0)))
+    image = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
+    assert (annotate(image[..., ::-1], none, ()) == image[..., ::-1]).all()
+
+
+def test_neighbouring_ids_have_colours_that_differ():
+    colours = np.array([colour_of(identity) for identity in range(1, 12)])
+    for first, second in pairwise(colours):
+        assert np.abs(first - second).max() > 60
