@@ -11,8 +11,6 @@ is recorded to a bag and a video; at the end a table says how it went.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
 import os
 from pathlib import Path
 import shutil
@@ -27,6 +25,7 @@ from demo_video import demo_video
 from demo_video import DownloadError
 import numpy as np
 import rclpy
+from rclpy.signals import SignalHandlerOptions
 from recorder import Recorder
 from rich.console import Console
 from rich.table import Table
@@ -46,32 +45,38 @@ class DemoError(RuntimeError):
     """The demo cannot go on; the message says why."""
 
 
-@contextmanager
-def interrupts_wait() -> Iterator[None]:
-    """Let Ctrl-C wait until the end of a `with` block."""
-    pending = []
-    before = signal.signal(signal.SIGINT, lambda *_: pending.append(True))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if pending:
-        raise KeyboardInterrupt
+class Interrupt:
+    """Ctrl-C as a question, for a `with` block: it cannot come while a child is half made."""
+
+    def __enter__(self) -> Interrupt:
+        self._pressed = False
+        self._before = signal.signal(signal.SIGINT, self._press)
+        return self
+
+    def __exit__(self, *_) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if Ctrl-C was pressed."""
+        if self._pressed:
+            raise KeyboardInterrupt
+
+    def _press(self, *_) -> None:
+        self._pressed = True
 
 
 class Child:
     """
     An executable of this package in a process, its output in a file.
 
-    :param children: where it is noted before anything can interrupt
     :param folder: for its log, `NAME.log`
     """
 
-    def __init__(self, children: list[Child], name: str, folder: Path, *arguments: str) -> None:
+    def __init__(self, name: str, folder: Path, *arguments: str) -> None:
         self.name = name
         self._log = log = folder / f'{name}.log'
         path = Path(get_package_prefix('gtr_ros'), 'lib', 'gtr_ros', name)
-        with interrupts_wait(), log.open('w') as output:
+        with log.open('w') as output:
             # A session of its own: Ctrl-C reaches this process only, which ends its children.
             self._process = subprocess.Popen(
                 [sys.executable, str(path), *arguments],
@@ -79,7 +84,6 @@ class Child:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            children.append(self)
 
     def ended(self) -> bool:
         """Return whether it ended well; raise DemoError if it ended badly."""
@@ -116,22 +120,26 @@ def run(video: Path, frames: int | None, folder: Path) -> None:
         rate = reader.rate
         total = min(frames or sys.maxsize, reader.frame_count or sys.maxsize)
     isolate()
-    rclpy.init()
+    # Signals are this process's own business; see Interrupt.
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     children: list[Child] = []
     recorder = Recorder(folder, rate)
-    try:
-        console.print('starting the node: ros2 run gtr_ros tracker_node')
-        tracker = Child(children, 'tracker_node', folder)
-        wait_for_node(recorder, tracker)
-        console.print(f'starting the publisher: ros2 run gtr_ros video_publisher {video}')
-        limit = ['--frames', str(frames)] if frames else []
-        publisher = Child(children, 'video_publisher', folder, str(video), '--wait', '60', *limit)
-        follow(recorder, tracker, publisher, total)
-    finally:
-        for child in children:
-            child.stop()
-        recorder.close()
-        rclpy.try_shutdown()
+    with Interrupt() as interrupt:
+        try:
+            console.print('starting the node: ros2 run gtr_ros tracker_node')
+            tracker = Child('tracker_node', folder)
+            children.append(tracker)
+            wait_for_node(recorder, tracker, interrupt)
+            console.print(f'starting the publisher: ros2 run gtr_ros video_publisher {video}')
+            limit = ['--frames', str(frames)] if frames else []
+            publisher = Child('video_publisher', folder, str(video), '--wait', '60', *limit)
+            children.append(publisher)
+            follow(recorder, tracker, publisher, interrupt, total)
+        finally:
+            for child in children:
+                child.stop()
+            recorder.close()
+            rclpy.try_shutdown()
     if not recorder.ages_ms:
         raise DemoError(f'the node published nothing; see {folder}/*.log')
     report(recorder, total)
@@ -148,10 +156,11 @@ def isolate() -> None:
     os.environ.setdefault('FASTDDS_DEFAULT_PROFILES_FILE', str(profiles))  # from Kilted on
 
 
-def wait_for_node(recorder: Recorder, tracker: Child) -> None:
+def wait_for_node(recorder: Recorder, tracker: Child, interrupt: Interrupt) -> None:
     """Wait until the node listens to images."""
     begin = monotonic()
     while not recorder.count_subscribers('/image'):
+        interrupt.check()
         tracker.ended()
         if monotonic() - begin > START_SECONDS:
             raise DemoError(f'the node does not listen after {START_SECONDS:g} s')
@@ -159,11 +168,14 @@ def wait_for_node(recorder: Recorder, tracker: Child) -> None:
     console.print(f'the node listens after {monotonic() - begin:.1f} s')
 
 
-def follow(recorder: Recorder, tracker: Child, publisher: Child, total: int) -> None:
+def follow(
+    recorder: Recorder, tracker: Child, publisher: Child, interrupt: Interrupt, total: int
+) -> None:
     """Show the progress until the publisher has ended and the node has nothing left to say."""
     told = quiet_since = monotonic()
     seen = 0
     while not publisher.ended() or monotonic() - quiet_since < QUIET_SECONDS:
+        interrupt.check()
         tracker.ended()
         rclpy.spin_once(recorder, timeout_sec=0.05)
         now = monotonic()
