@@ -17,7 +17,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['gtr_ros', 'gtr_ros.*'], exclude=['gtr_ros.node*']),
-    package_data={'gtr_ros.weights': ['*.safetensors']},
+    package_data={'gtr_ros.weights': ['*.safetensors', '*.tsv']},
     install_requires=[
         'av>=12',
         'numpy>=1.26',
@@ -25,8 +25,9 @@ setup(
         'rich>=13',
         'safetensors>=0.4',
         'scipy>=1.10',
-        'torch>=2.4',
-        'torchvision>=0.19',
+        'timm>=1.0',
+        'torch>=2.6',
+        'torchvision>=0.21',
     ],
     entry_points={'console_scripts': ['gtr = gtr_ros.cli:main']},
 )

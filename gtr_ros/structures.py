@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -45,6 +46,21 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    def select(self, keep: np.ndarray) -> Detections:
+        """Return those of the detections that are kept; keep is (N,) bool."""
+        if keep.all():
+            return self
+        rows = np.flatnonzero(keep)
+        scores = self.class_scores
+        return replace(
+            self,
+            boxes=self.boxes[rows],
+            scores=self.scores[rows],
+            labels=self.labels[rows],
+            features=self.features[torch.from_numpy(rows).to(self.features.device)],
+            class_scores=None if scores is None else scores[rows],
+        )
 
 
 @dataclass

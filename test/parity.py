@@ -10,8 +10,12 @@ from pathlib import Path
 import zlib
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 import torch
+from torch import nn
 from torch import Tensor
+
+from gtr_ros.model.official import published_key
 
 FIXTURES = Path(__file__).parent / 'data' / 'parity'
 
@@ -52,3 +56,34 @@ def rule_tensor(key: str, shape: Iterable[int]) -> Tensor | None:
     if key.endswith(('.conv3.norm.weight', '.shortcut.1.norm.weight')) or '.conv2_offsets.' in key:
         value = value * 0.3
     return torch.from_numpy(np.asarray(value, np.float32))
+
+
+def with_rule_weights(module: nn.Module, prefix: str = '') -> nn.Module:
+    """
+    Give a module the rule's weights and return it in evaluation mode.
+
+    :param prefix: what precedes its parameters' names in `GTR.state_dict()`
+    """
+    state = module.state_dict()
+    for name, value in state.items():
+        weight = rule_tensor(published_key(prefix + name), value.shape)
+        state[name] = value if weight is None else weight
+    module.load_state_dict(state)
+    return module.eval()
+
+
+def match_boxes(boxes: Tensor, expected: Tensor | np.ndarray, atol: float) -> Tensor:
+    """
+    Match boxes as sets: the order of nearly equal scores says nothing.
+
+    :param boxes: (N, 4), to compare
+    :param expected: (N, 4), the truth
+    :param atol: the most by which a coordinate may differ, pixels
+    :return: (N,) int64, which of the boxes is which of the expected
+    """
+    expected = torch.as_tensor(expected, dtype=boxes.dtype)
+    assert boxes.shape == expected.shape
+    distance = (expected[:, None] - boxes).abs().amax(dim=-1)  # NxN
+    order = torch.tensor(linear_sum_assignment((distance > atol).float())[1])
+    assert (distance.gather(1, order[:, None]) <= atol).all(), distance.amin(dim=1).max()
+    return order

@@ -6,53 +6,12 @@ from __future__ import annotations
 
 import numpy as np
 from parity import FIXTURES
-from parity import rule_tensor
+from parity import with_rule_weights
 import pytest
 import torch
 
 from gtr_ros.model.association import AssociationTransformer
 from gtr_ros.model.association import frame_softmax
-from gtr_ros.model.official import association_key
-
-
-def published_keys(model: AssociationTransformer) -> dict[str, str]:
-    """Return our parameter name -> published key, by trying every key of the kinds there are."""
-    prefix = 'roi_heads.transformer'
-    attention = [
-        f'{a}.{leaf}'
-        for a in ('self_attn', 'multihead_attn')
-        for leaf in ('in_proj_weight', 'in_proj_bias', 'out_proj.weight', 'out_proj.bias')
-    ]
-    others = [
-        f'{m}.{leaf}'
-        for m in ('linear1', 'linear2', 'norm1', 'norm2', 'norm3')
-        for leaf in ('weight', 'bias')
-    ]
-    candidates = [
-        f'{prefix}.{side}.layers.{i}.{rest}'
-        for side in ('encoder', 'decoder')
-        for i in range(2)
-        for rest in attention + others
-    ]
-    candidates += [f'{prefix}.decoder.norm.{leaf}' for leaf in ('weight', 'bias')]
-    candidates += [
-        f'roi_heads.asso_predictor.{side}_proj.layers.{i}.{leaf}'
-        for side in 'qk'
-        for i in range(2)
-        for leaf in ('weight', 'bias')
-    ]
-    candidates += ['roi_heads.pos_emb.weight', 'roi_heads.temp_emb.weight']
-    ours = model.state_dict()
-    return {name: key for key in candidates if (name := association_key(key)) in ours}
-
-
-def with_rule_weights(model: AssociationTransformer) -> AssociationTransformer:
-    keys = published_keys(model)
-    state = {
-        name: rule_tensor(keys[name], tensor.shape) for name, tensor in model.state_dict().items()
-    }
-    model.load_state_dict(state)
-    return model.eval()
 
 
 def queries_of(frame: int, counts: list[int]) -> slice:
@@ -63,7 +22,7 @@ def queries_of(frame: int, counts: list[int]) -> slice:
 
 @pytest.fixture(scope='module')
 def full_model() -> AssociationTransformer:
-    return with_rule_weights(AssociationTransformer())
+    return with_rule_weights(AssociationTransformer(), 'association.')
 
 
 @pytest.mark.parametrize('case', range(6))
@@ -99,7 +58,8 @@ VARIANTS = {
 @torch.inference_mode()
 def test_each_ablation_of_table_4_gives_the_published_logits(variant):
     data = np.load(FIXTURES / 'a_assoc_variants_d64.npz')
-    model = with_rule_weights(AssociationTransformer(features=64, **VARIANTS[variant]))
+    model = AssociationTransformer(features=64, **VARIANTS[variant])
+    with_rule_weights(model, 'association.')
     counts = data['nt'].tolist()
     height, width = data['image_hw'].tolist()
     boxes = torch.from_numpy(data['boxes']) / torch.tensor([width, height, width, height])

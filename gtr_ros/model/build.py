@@ -13,12 +13,23 @@ import torch
 
 from gtr_ros.model.association import AssociationTransformer
 from gtr_ros.model.association import CosineAssociation
+from gtr_ros.model.bifpn import BiFPN
+from gtr_ros.model.cascade import Cascade
+from gtr_ros.model.centernet import CenterNet
+from gtr_ros.model.centernet import CenterNetHead
+from gtr_ros.model.centernet2 import CenterNet2
 from gtr_ros.model.checkpoint import CheckpointError
 from gtr_ros.model.checkpoint import default_checkpoint
 from gtr_ros.model.checkpoint import fit
 from gtr_ros.model.checkpoint import load_checkpoint
+from gtr_ros.model.checkpoint import load_official
+from gtr_ros.model.fpn import FPN
 from gtr_ros.model.gtr import GTR
+from gtr_ros.model.lvis import class_names
 from gtr_ros.model.mobile_centernet import MobileCenterNet
+from gtr_ros.model.res2net import Res2Net101
+from gtr_ros.model.resize import ShortestEdge
+from gtr_ros.model.resize import SquareFit
 from gtr_ros.model.roi import BoxHead
 from gtr_ros.model.roi import Whitening
 
@@ -55,7 +66,7 @@ def gtr_mobile(checkpoint: str | os.PathLike | None = None, association: str | N
         link = CosineAssociation()
     else:
         raise ValueError(f'association {association!r}; expected one of {MOBILE_ASSOCIATIONS}')
-    model = GTR(detector, head, link, pool_size, clip=True)
+    model = GTR(detector, head, link, pool_size, clip=True, score_threshold=0.4)
     if checkpoint:
         # Weights without an association are the imported detector's.
         fit(model if 'association' in metadata else detector, state, checkpoint)
@@ -63,11 +74,93 @@ def gtr_mobile(checkpoint: str | os.PathLike | None = None, association: str | N
     return model.eval().to(memory_format=torch.channels_last)
 
 
+def gtr_mot(
+    checkpoint: str | os.PathLike | None = None,
+    association: AssociationTransformer | None = None,
+) -> GTR:
+    """
+    Build the paper's MOT model: CenterNet on DLA-34 and three BiFPN layers, for pedestrians.
+
+    :param checkpoint: safetensors file, or a published `.pth`; None: untrained weights
+    :param association: another than the published one, of the paper's ablations; D = 1024
+    :return: the model, in evaluation mode, on the CPU
+    :raises CheckpointError: if the file cannot be read or does not fit
+    """
+    import timm  # which the other models do without
+
+    channels, features, pool_size = 160, 1024, 7
+    dla = timm.create_model('dla34', pretrained=False, features_only=True, out_indices=(3, 4, 5))
+    detector = CenterNet(
+        dla,
+        BiFPN(dla.feature_info.channels(), channels, layers=3),
+        CenterNetHead(channels),
+        SquareFit(),
+        class_names=('person',),
+        channels=channels,
+    )
+    head = BoxHead(channels, pool_size, features)
+    link = association or AssociationTransformer(features)
+    model = GTR(detector, head, link, pool_size, clip=False, score_threshold=0.55)
+    return _load(model, 'gtr_mot', checkpoint).eval()
+
+
+def gtr_tao(
+    checkpoint: str | os.PathLike | None = None,
+    association: AssociationTransformer | None = None,
+) -> GTR:
+    """
+    Build the paper's TAO model: CenterNet2 on Res2Net-101, for the 1203 classes of LVIS v1.
+
+    :param checkpoint: safetensors file, or a published `.pth`; None: untrained weights
+    :param association: another than the published one, of the paper's ablations; D = 1024
+    :return: the model, in evaluation mode, on the CPU
+    :raises CheckpointError: if the file cannot be read or does not fit
+    """
+    channels, features, pool_size = 256, 1024, 7
+    classes = class_names()
+    detector = CenterNet2(
+        Res2Net101(),
+        FPN(Res2Net101.channels, channels),
+        CenterNetHead(channels),
+        Cascade(channels, len(classes), CenterNet2.strides),
+        ShortestEdge(),
+        class_names=classes,
+        channels=channels,
+    )
+    head = BoxHead(channels, pool_size, features)
+    link = association or AssociationTransformer(features, projection_layers=2)
+    model = GTR(detector, head, link, pool_size, clip=True, score_threshold=0.4)
+    return _load(model, 'gtr_tao', checkpoint).eval()
+
+
+def _load(model: GTR, name: str, checkpoint: str | os.PathLike | None) -> GTR:
+    """Fit weights of ours or the authors'; raise CheckpointError if they are of another model."""
+    if checkpoint:
+        path = Path(checkpoint)
+        state, metadata = load_official(path) if path.suffix == '.pth' else load_checkpoint(path)
+        held = metadata.get('model', name)
+        if held != name:
+            raise CheckpointError(f'{path} holds the weights of {held}, not of {name}')
+        fit(model, state, path)
+    return model
+
+
 #: in place of a checkpoint: untrained weights, for tests of everything else
 RANDOM = 'random'
 
 #: the models by the names that users give
-MODELS = {'mobile': gtr_mobile}
+MODELS = {'mobile': gtr_mobile, 'mot': gtr_mot, 'tao': gtr_tao}
+
+_PUBLISHED = (
+    'convert the file that the authors publish (see README) with `gtr weights convert FILE`, or '
+    f"give its path as checkpoint; '{RANDOM}' runs untrained weights"
+)
+
+_WAYS_OUT = {
+    'mobile': 'get them with `gtr weights import`, or give a safetensors file as checkpoint',
+    'mot': _PUBLISHED,
+    'tao': _PUBLISHED,
+}
 
 
 def build(model: str, checkpoint: str | os.PathLike | None = None) -> GTR:
@@ -75,8 +168,8 @@ def build(model: str, checkpoint: str | os.PathLike | None = None) -> GTR:
     Build a model by its name.
 
     :param model: one of `MODELS`
-    :param checkpoint: file of its weights; `RANDOM`: untrained ones; None or '': the file in the
-        user's cache
+    :param checkpoint: file of its weights, ours or the authors'; `RANDOM`: untrained ones;
+        None or '': the file in the user's cache
     :raises CheckpointError: if there is no such file, or it does not fit; says how to get one
     :raises ValueError: if there is no such model
     """
@@ -86,12 +179,7 @@ def build(model: str, checkpoint: str | os.PathLike | None = None) -> GTR:
         return MODELS[model]()
     path = Path(checkpoint).expanduser() if checkpoint else default_checkpoint(model)
     if not path.is_file():
-        way_out = (
-            'give the path of a safetensors file, or leave it empty for' if checkpoint else 'get'
-        )
-        raise CheckpointError(
-            f'there are no weights at {path}; {way_out} those that `gtr weights import` brings'
-        )
+        raise CheckpointError(f'there are no weights at {path}; {_WAYS_OUT[model]}')
     return MODELS[model](path)
 
 

@@ -26,6 +26,7 @@ class GTR(nn.Module):
     :param association: relates the features of a window; `gtr_ros.tracking.Tracker` asks it
     :param pool_size: S, cells of a pooled map's side
     :param clip: whether boxes end at the image's border; amodal boxes do not
+    :param score_threshold: what `detect` uses where it is given none
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class GTR(nn.Module):
         association: Association,
         pool_size: int,
         clip: bool,
+        score_threshold: float,
     ) -> None:
         super().__init__()
         self.detector = detector
@@ -42,6 +44,7 @@ class GTR(nn.Module):
         self.association = association
         self.pool_size = pool_size
         self.clip = clip
+        self.score_threshold = score_threshold
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -58,14 +61,14 @@ class GTR(nn.Module):
         self,
         images: Sequence[np.ndarray],
         stamps: Sequence[int | None] | None = None,
-        score_threshold: float = 0.4,
+        score_threshold: float | None = None,
     ) -> list[Detections]:
         """
         Detect the objects of one image for each camera; those of one size go in one pass.
 
         :param images: (H, W, 3) uint8 RGB, of any sizes and strides
         :param stamps: nanoseconds, one for each image; None where there is no clock
-        :param score_threshold: in [0, 1]; what scores less is not returned
+        :param score_threshold: in [0, 1]; what scores less is not returned; None: the model's own
         :return: detections of each image, best first
         :raises ValueError: if an image is not (H, W, 3) uint8
         """
@@ -74,9 +77,10 @@ class GTR(nn.Module):
         groups: dict[tuple[int, ...], list[int]] = {}
         for i, image in enumerate(images):
             groups.setdefault(image.shape, []).append(i)
+        threshold = self.score_threshold if score_threshold is None else score_threshold
         detections: list[Detections | None] = [None] * len(images)
         for indices in groups.values():
-            found = self._detect_one_size([images[i] for i in indices], score_threshold)
+            found = self._detect_one_size([images[i] for i in indices], threshold)
             for i, objects in zip(indices, found):
                 detections[i] = replace(objects, stamp=stamps[i])
         return detections
@@ -107,4 +111,5 @@ class GTR(nn.Module):
                     class_scores=None if scores is None else scores.cpu().numpy(),
                 )
             )
-        return detections
+        # Of a box wholly beside the image clipping leaves nothing.
+        return [d.select((d.boxes[:, 2:] > d.boxes[:, :2]).all(axis=1)) for d in detections]

@@ -4,49 +4,182 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from collections.abc import Iterable
 import re
 
-#: (published, ours), tried in order on the part of a key after `roi_heads.`
-_ASSOCIATION = tuple(
-    (re.compile(published), ours)
-    for published, ours in (
-        (r'transformer\.encoder\.layers\.(\d+)\.self_attn\.', r'encoder.\1.attention.attention.'),
-        (r'transformer\.encoder\.layers\.(\d+)\.norm1\.', r'encoder.\1.attention.norm.'),
-        (r'transformer\.encoder\.layers\.(\d+)\.norm2\.', r'encoder.\1.feed_forward.norm.'),
-        (r'transformer\.encoder\.layers\.(\d+)\.(linear\d)\.', r'encoder.\1.feed_forward.\2.'),
-        (
-            r'transformer\.decoder\.layers\.(\d+)\.self_attn\.',
-            r'decoder.\1.self_attention.attention.',
-        ),
-        (
-            r'transformer\.decoder\.layers\.(\d+)\.multihead_attn\.',
-            r'decoder.\1.attention.attention.',
-        ),
-        (r'transformer\.decoder\.layers\.(\d+)\.norm1\.', r'decoder.\1.self_attention.norm.'),
-        (r'transformer\.decoder\.layers\.(\d+)\.norm2\.', r'decoder.\1.attention.norm.'),
-        (r'transformer\.decoder\.layers\.(\d+)\.norm3\.', r'decoder.\1.feed_forward.norm.'),
-        (r'transformer\.decoder\.layers\.(\d+)\.(linear\d)\.', r'decoder.\1.feed_forward.\2.'),
-        (r'transformer\.decoder\.norm\.', r'decoder_norm.'),
-        (r'pos_emb\.', r'embedding.box.'),
-        (r'temp_emb\.', r'embedding.time.'),
-    )
+from gtr_ros.model.bifpn import NODES
+
+#: Published name -> ours. In braces stand numbers, and `{rest}`, what follows.
+Rules = tuple[tuple[str, str], ...]
+
+_ENCODER = 'roi_heads.transformer.encoder.layers.{i}'
+_DECODER = 'roi_heads.transformer.decoder.layers.{i}'
+_QUERY, _KEY = (f'roi_heads.asso_predictor.{side}_proj.layers' for side in 'qk')
+
+ASSOCIATION: Rules = (
+    (f'{_ENCODER}.self_attn.{{rest}}', 'association.encoder.{i}.attention.attention.{rest}'),
+    (f'{_ENCODER}.norm1.{{rest}}', 'association.encoder.{i}.attention.norm.{rest}'),
+    (f'{_ENCODER}.norm2.{{rest}}', 'association.encoder.{i}.feed_forward.norm.{rest}'),
+    (f'{_ENCODER}.linear{{k}}.{{rest}}', 'association.encoder.{i}.feed_forward.linear{k}.{rest}'),
+    (f'{_DECODER}.self_attn.{{rest}}', 'association.decoder.{i}.self_attention.attention.{rest}'),
+    (f'{_DECODER}.multihead_attn.{{rest}}', 'association.decoder.{i}.attention.attention.{rest}'),
+    (f'{_DECODER}.norm1.{{rest}}', 'association.decoder.{i}.self_attention.norm.{rest}'),
+    (f'{_DECODER}.norm2.{{rest}}', 'association.decoder.{i}.attention.norm.{rest}'),
+    (f'{_DECODER}.norm3.{{rest}}', 'association.decoder.{i}.feed_forward.norm.{rest}'),
+    (f'{_DECODER}.linear{{k}}.{{rest}}', 'association.decoder.{i}.feed_forward.linear{k}.{rest}'),
+    ('roi_heads.transformer.decoder.norm.{rest}', 'association.decoder_norm.{rest}'),
+    # A ReLU and a dropout stand between two layers.
+    (f'{_QUERY}.0.{{rest}}', 'association.query_projection.0.{rest}'),
+    (f'{_QUERY}.1.{{rest}}', 'association.query_projection.3.{rest}'),
+    (f'{_KEY}.0.{{rest}}', 'association.key_projection.0.{rest}'),
+    (f'{_KEY}.1.{{rest}}', 'association.key_projection.3.{rest}'),
+    ('roi_heads.pos_emb.{rest}', 'association.embedding.box.{rest}'),
+    ('roi_heads.temp_emb.{rest}', 'association.embedding.time.{rest}'),
 )
-_PROJECTION = re.compile(r'asso_predictor\.([qk])_proj\.layers\.(\d+)\.')
+
+_HEAD = 'proposal_generator.centernet_head'
+
+CENTERNET: Rules = (
+    (f'{_HEAD}.bbox_tower.{{rest}}', 'detector.head.tower.{rest}'),
+    (f'{_HEAD}.bbox_pred.{{rest}}', 'detector.head.sides.{rest}'),
+    (f'{_HEAD}.agn_hm.{{rest}}', 'detector.head.heatmap.{rest}'),
+    (f'{_HEAD}.scales.{{i}}.scale', 'detector.head.scales.{i}'),
+    ('roi_heads.asso_head.{rest}', 'head.{rest}'),
+)
+
+_NODE, _OUR_NODE = 'backbone.cell.{i}.fnode.{k}', 'detector.pyramid.layers.{i}.nodes.{k}'
+_FIRST, _OUR_FIRST = 'backbone.cell.0.fnode', 'detector.pyramid.layers.0.nodes'
+
+MOT: Rules = (
+    ('backbone.bottom_up.base_layer.{rest}', 'detector.backbone.base_layer.{rest}'),
+    ('backbone.bottom_up.level{i}.{rest}', 'detector.backbone.level{i}.{rest}'),
+    ('backbone.resample.3.conv.conv.{rest}', 'detector.pyramid.top.0.{rest}'),
+    ('backbone.resample.3.conv.bn.{rest}', 'detector.pyramid.top.1.{rest}'),
+    (f'{_NODE}.combine.edge_weights', f'{_OUR_NODE}.weights'),
+    (f'{_NODE}.after_combine.conv.conv.{{rest}}', f'{_OUR_NODE}.conv.{{rest}}'),
+    (f'{_NODE}.after_combine.conv.bn.{{rest}}', f'{_OUR_NODE}.norm.{{rest}}'),
+    # Only the first map that a node mixes can be one of the backbone's three, to be narrowed.
+    *(
+        rule
+        for k, (_, (first, *_)) in enumerate(NODES)
+        if first < 3
+        for rule in (
+            (
+                f'{_FIRST}.{k}.combine.resample.{first}.conv.conv.{{rest}}',
+                f'{_OUR_FIRST}.{k}.narrow.0.0.{{rest}}',
+            ),
+            (
+                f'{_FIRST}.{k}.combine.resample.{first}.conv.bn.{{rest}}',
+                f'{_OUR_FIRST}.{k}.narrow.0.1.{{rest}}',
+            ),
+        )
+    ),
+)
+
+_UP, _OUR_UP = 'backbone.bottom_up', 'detector.backbone'
+_BLOCK, _OUR_BLOCK = f'{_UP}.res{{s}}.{{b}}', f'{_OUR_UP}.res{{s}}.{{b}}'
+
+TAO: Rules = (
+    (f'{_UP}.stem.conv1.0.weight', f'{_OUR_UP}.stem.0.0.weight'),
+    (f'{_UP}.stem.conv1.1.{{rest}}', f'{_OUR_UP}.stem.0.1.{{rest}}'),
+    (f'{_UP}.stem.conv1.3.weight', f'{_OUR_UP}.stem.2.0.weight'),
+    (f'{_UP}.stem.conv1.4.{{rest}}', f'{_OUR_UP}.stem.2.1.{{rest}}'),
+    (f'{_UP}.stem.conv1.6.weight', f'{_OUR_UP}.stem.4.0.weight'),
+    (f'{_UP}.stem.bn1.{{rest}}', f'{_OUR_UP}.stem.4.1.{{rest}}'),
+    *(
+        (f'{_BLOCK}.{published}{conv_or_norm}.{{rest}}', f'{_OUR_BLOCK}.{ours}.{i}.{{rest}}')
+        for published, ours in (
+            ('conv1', 'reduce'),
+            ('conv3', 'expand'),
+            ('shortcut.1', 'shortcut.1'),
+        )
+        for i, conv_or_norm in ((1, '.norm'), (0, ''))
+    ),
+    (f'{_BLOCK}.bns.{{g}}.{{rest}}', f'{_OUR_BLOCK}.groups.{{g}}.1.{{rest}}'),
+    (f'{_BLOCK}.conv2_offsets.{{g}}.{{rest}}', f'{_OUR_BLOCK}.groups.{{g}}.0.offset.{{rest}}'),
+    # The last two stages have deformable convolutions, a module around a convolution.
+    *(
+        (
+            f'{_UP}.res{stage}.{{b}}.convs.{{g}}.weight',
+            f'{_OUR_UP}.res{stage}.{{b}}.groups.{{g}}.0.{conv}weight',
+        )
+        for stage, conv in ((2, ''), (3, ''), (4, 'conv.'), (5, 'conv.'))
+    ),
+    *(
+        (f'backbone.fpn_{published}{i + 3}.{{rest}}', f'detector.pyramid.{ours}.{i}.0.{{rest}}')
+        for published, ours in (('lateral', 'inner_blocks'), ('output', 'layer_blocks'))
+        for i in range(3)
+    ),
+    ('backbone.top_block.{rest}', 'detector.pyramid.extra_blocks.{rest}'),
+    ('roi_heads.box_head.{i}.{rest}', 'detector.cascade.stages.{i}.head.{rest}'),
+    (
+        'roi_heads.box_predictor.{i}.cls_score.{rest}',
+        'detector.cascade.stages.{i}.classify.{rest}',
+    ),
+    (
+        'roi_heads.box_predictor.{i}.bbox_pred.{rest}',
+        'detector.cascade.stages.{i}.regress.{rest}',
+    ),
+)
+
+RULES: Rules = ASSOCIATION + CENTERNET + MOT + TAO
+
+#: What the published files hold and nothing reads: the 1x1 convolutions that DLA's nested trees
+#: make and do not use, constants of the input, and weights of the training's classes.
+IGNORED = (
+    'backbone.bottom_up.level3.project.{rest}',
+    'backbone.bottom_up.level4.project.{rest}',
+    'pixel_mean',
+    'pixel_std',
+    'roi_heads.box_predictor.{i}.fed_loss_cls_weights',
+    'roi_heads.box_predictor.{i}.freq_weight',
+)
+
+#: what only one of the published models has, by the name of ours
+_SIGNS = {'mot': 'backbone.cell.', 'tao': 'roi_heads.box_predictor.'}
 
 
-def association_key(key: str) -> str | None:
+def _pattern(template: str) -> re.Pattern[str]:
+    """Compile a template of a name; `{rest}` is anything, what else stands in braces a number."""
+    escaped = re.escape(template).replace(r'\{rest\}', '(?P<rest>.+)')
+    return re.compile(re.sub(r'\\{(\w+)\\}', r'(?P<\1>\\d+)', escaped))
+
+
+def _rename(key: str, rules: Iterable[tuple[re.Pattern[str], str]]) -> str | None:
+    for pattern, template in rules:
+        if match := pattern.fullmatch(key):
+            return template.format(**match.groupdict())
+    return None
+
+
+_IGNORED = tuple(map(_pattern, IGNORED))
+_OURS = tuple((_pattern(published), ours) for published, ours in RULES)
+_PUBLISHED = tuple((_pattern(ours), published) for published, ours in RULES)
+
+
+def is_ignored(key: str) -> bool:
+    """Say whether a published checkpoint's entry is one that no model of ours has or needs."""
+    return any(pattern.fullmatch(key) for pattern in _IGNORED)
+
+
+def our_key(key: str) -> str | None:
     """
-    Name a published parameter of the association as `AssociationTransformer` does.
+    Name a published checkpoint's entry as `GTR.state_dict()` does.
 
-    :param key: as in the checkpoint, beginning with `roi_heads.`
-    :return: our name; None: the key belongs to no association
+    :return: None: the models here have no such parameter
     """
-    key = key.removeprefix('roi_heads.')
-    for published, ours in _ASSOCIATION:
-        if published.match(key):
-            return published.sub(ours, key)
-    if match := _PROJECTION.match(key):
-        side = {'q': 'query', 'k': 'key'}[match[1]]
-        # A ReLU and a dropout stand between two layers.
-        return f'{side}_projection.{3 * int(match[2])}.{key[match.end() :]}'
+    return None if is_ignored(key) else _rename(key, _OURS)
+
+
+def published_key(key: str) -> str | None:
+    """Name an entry of `GTR.state_dict()` as the published checkpoints do: the way back."""
+    return _rename(key, _PUBLISHED)
+
+
+def model_of(keys: Collection[str]) -> str | None:
+    """Say which model a published checkpoint with these entries is: 'mot', 'tao' or None."""
+    for name, sign in _SIGNS.items():
+        if any(key.startswith(sign) for key in keys):
+            return name
     return None

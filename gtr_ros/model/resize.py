@@ -10,9 +10,14 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+#: of the published models' input, red, green, blue: what is subtracted, what is divided by
+MEAN = (123.675, 116.28, 103.53)
+DEVIATION = (58.395, 57.12, 57.375)
 
 
 class Batch(NamedTuple):
@@ -95,6 +100,89 @@ class Fit:
         scale = math.sqrt(self.area / max(height * width, 1))
         sides = (max(32, round(side * scale / 32) * 32) for side in (height, width))
         return Stretch(*sides)(images, device)
+
+
+class _Published:
+    """Resize as the published models were trained, normalise, and pad to the largest image."""
+
+    #: sides of the network's input are a multiple of it
+    multiple: int
+
+    def target(self, height: int, width: int) -> tuple[int, int]:
+        """Return the height and width to which an image of such a size is resized."""
+        raise NotImplementedError
+
+    def __call__(self, images: Sequence[np.ndarray], device: torch.device) -> Batch:
+        """(H, W, 3) uint8 RGB images of any sizes -> a batch, normalised."""
+        mean, deviation = (
+            torch.tensor(values, device=device)[:, None, None] for values in (MEAN, DEVIATION)
+        )
+        sizes, pixels, scales = [], [], []
+        for image in images:
+            check_image(image)
+            h, w = image.shape[:2]
+            height, width = (max(1, side) for side in self.target(h, w))
+            # Only Pillow's own filter, on bytes, gives what the models were trained on.
+            picture = Image.fromarray(np.ascontiguousarray(image))
+            resized = np.array(picture.resize((width, height), Image.Resampling.BILINEAR))
+            values = torch.from_numpy(resized).to(device).permute(2, 0, 1).float()
+            pixels.append(((values - mean) / deviation)[None])
+            scales.append((width / w, height / h))
+            sizes.append((h, w))
+        return Batch(
+            pad_to_largest(pixels, self.multiple), torch.tensor(scales, device=device), sizes
+        )
+
+
+@dataclass(frozen=True)
+class SquareFit(_Published):
+    """
+    Every image as large as fits into a square, its aspect kept: the input of `gtr_mot`.
+
+    Small images grow. Sides are truncated to whole pixels.
+
+    :param size: the square's side, pixels
+    :param multiple: sides of the network's input are a multiple of it
+    """
+
+    size: int = 1560
+    multiple: int = 128
+
+    def target(self, height: int, width: int) -> tuple[int, int]:
+        """Return the height and width to which an image of such a size is resized."""
+        scale = min(self.size / height, self.size / width)
+        return int(height * scale), int(width * scale)
+
+
+@dataclass(frozen=True)
+class ShortestEdge(_Published):
+    """
+    The shorter side to one length, unless the longer gets too long: the input of `gtr_tao`.
+
+    :param short: the shorter side, pixels
+    :param long: the most that the longer may be, pixels
+    :param multiple: sides of the network's input are a multiple of it
+    """
+
+    short: int = 800
+    long: int = 1333
+    multiple: int = 32
+
+    def target(self, height: int, width: int) -> tuple[int, int]:
+        """Return the height and width to which an image of such a size is resized."""
+        scale = self.short / min(height, width)
+        longer = max(height, width) * scale
+        sides = [self.short if side == min(height, width) else longer for side in (height, width)]
+        if longer > self.long:
+            sides = [side * (self.long / longer) for side in sides]
+        return int(sides[0] + 0.5), int(sides[1] + 0.5)
+
+
+def pad_to_largest(images: Sequence[Tensor], multiple: int) -> Tensor:
+    """Pad (1, 3, h, w) images with 0 at the right and bottom to one size: (B, 3, H, W)."""
+    height = math.ceil(max(i.shape[2] for i in images) / multiple) * multiple
+    width = math.ceil(max(i.shape[3] for i in images) / multiple) * multiple
+    return torch.cat([F.pad(i, (0, width - i.shape[3], 0, height - i.shape[2])) for i in images])
 
 
 def _resize(image: np.ndarray, height: int, width: int, device: torch.device) -> Tensor:

@@ -1,0 +1,216 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The paper's CenterNet: one heat map and four box sides on each of five levels of a pyramid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.ops import nms
+
+from gtr_ros.model.deformable import DeformableConv2d
+from gtr_ros.model.detector import Detector
+from gtr_ros.model.detector import Found
+from gtr_ros.model.resize import Batch
+
+#: input pixels for one cell of each level, P3 to P7
+LEVEL_STRIDES = (8, 16, 32, 64, 128)
+
+#: the least probability of a cell to become a proposal
+_LEAST = 1e-4
+#: the least side of a box, pixels
+_THINNEST = 0.01
+
+
+class Proposals(NamedTuple):
+    """
+    The objects that the heat maps of one image show, best first.
+
+    :param boxes: (N, 4) float32, xyxy, pixels of the network's input; may reach beyond the image
+    :param scores: (N,) float32 in [0, 1]; the square root of the heat map's probability
+    """
+
+    boxes: Tensor
+    scores: Tensor
+
+
+def decode(
+    logits: Sequence[Tensor],
+    sides: Sequence[Tensor],
+    strides: Sequence[int] = LEVEL_STRIDES,
+    pre_nms: int = 1000,
+    nms_threshold: float = 0.6,
+    post_nms: int = 128,
+) -> list[Proposals]:
+    """
+    Turn the head's maps into boxes.
+
+    :param logits: of the heat map, (B, 1, H_l, W_l) for each level l
+    :param sides: distances from a cell's centre to the left, top, right and bottom of its box,
+        (B, 4, H_l, W_l) for each level, in units of the level's stride
+    :param strides: input pixels for one cell of each level
+    :param pre_nms: cells kept of a level
+    :param nms_threshold: IoU above which the weaker box is dropped
+    :param post_nms: boxes kept of an image; more if the last ones score the same
+    :return: the proposals of each of the B images
+    """
+    candidates = [
+        _best_cells(heat, side, stride, pre_nms)
+        for heat, side, stride in zip(logits, sides, strides, strict=True)
+    ]
+    boxes = torch.cat([level[0] for level in candidates], dim=1)  # BxKx4
+    probabilities = torch.cat([level[1] for level in candidates], dim=1)  # BxK
+    proposals = []
+    for box, probability in zip(boxes, probabilities):
+        likely = probability > _LEAST
+        box, score = box[likely], probability[likely].sqrt()
+        keep = nms(box, score, nms_threshold)
+        box, score = box[keep], score[keep]
+        if len(score) > post_nms:
+            count = int((score >= score[post_nms - 1]).sum())
+            box, score = box[:count], score[:count]
+        proposals.append(Proposals(box, score))
+    return proposals
+
+
+def _best_cells(logits: Tensor, sides: Tensor, stride: int, count: int) -> tuple[Tensor, Tensor]:
+    """Return boxes (B, K, 4) and probabilities (B, K) of a level's K <= count best cells."""
+    width = logits.shape[3]
+    probabilities = logits.sigmoid().flatten(1)
+    probabilities, cell = probabilities.topk(min(count, probabilities.shape[1]))
+    reach = sides.flatten(2).gather(2, cell[:, None].expand(-1, 4, -1)).mT * stride  # BxKx4
+    centre = torch.stack((cell % width, cell // width), dim=-1) * stride + stride // 2
+    low = centre - reach[..., :2]
+    high = torch.maximum(centre + reach[..., 2:], low + _THINNEST)
+    return torch.cat((low, high), dim=-1), probabilities
+
+
+class CenterNetHead(nn.Module):
+    """
+    The convolutions that all levels share: a tower of four, and from it heat map and box sides.
+
+    :param channels: of every level; a multiple of 32
+    :param deformable: whether the tower's last convolution is
+    """
+
+    def __init__(self, channels: int, deformable: bool = True) -> None:
+        super().__init__()
+        tower: list[nn.Module] = []
+        for i in range(4):
+            last = deformable and i == 3
+            conv = DeformableConv2d(channels, channels) if last else _conv(channels, channels)
+            tower += [conv, nn.GroupNorm(32, channels), nn.ReLU()]
+        self.tower = nn.Sequential(*tower)
+        self.heatmap = _conv(channels, 1, bias=-math.log(99))  # sigmoid = 0.01: few objects first
+        self.sides = _conv(channels, 4, bias=8.0)  # strides from a cell to each side of its box
+        self.scales = nn.ParameterList(nn.Parameter(torch.ones(1)) for _ in LEVEL_STRIDES)
+
+    def forward(self, levels: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """
+        Look for objects on every level.
+
+        :param levels: (B, channels, H_l, W_l) for each level l
+        :return: logits of the heat map, (B, 1, H_l, W_l); distances from a cell's centre to the
+            left, top, right and bottom side, (B, 4, H_l, W_l), in units of the level's stride
+        """
+        logits, sides = [], []
+        for level, scale in zip(levels, self.scales, strict=True):
+            tower = self.tower(level)
+            logits.append(self.heatmap(tower))
+            sides.append(F.relu(self.sides(tower) * scale))
+        return logits, sides
+
+
+def _conv(inputs: int, outputs: int, bias: float = 0.0) -> nn.Conv2d:
+    conv = nn.Conv2d(inputs, outputs, 3, padding=1)
+    nn.init.normal_(conv.weight, std=0.01)
+    nn.init.constant_(conv.bias, bias)
+    return conv
+
+
+class CenterNet(Detector):
+    """
+    The one-stage detector of `gtr_mot`, and what proposes boxes in `gtr_tao`.
+
+    Group norms see an image's padding too: beside a larger image in its batch, which makes the
+    canvas larger, an image does not score exactly as it does alone.
+
+    :param backbone: (B, 3, H, W) images -> maps of strides 8, 16, 32
+    :param pyramid: these maps -> five levels of the head's channels
+    :param head: the levels -> heat maps and box sides
+    :param resize: images of any size -> the network's input
+    :param class_names: of the one class, or of those that something behind it tells apart
+    :param channels: of the levels
+    :param pre_nms: cells kept of a level
+    :param nms_threshold: IoU above which the weaker box is dropped
+    :param post_nms: boxes kept of an image
+    """
+
+    strides = LEVEL_STRIDES[:1]
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        pyramid: nn.Module,
+        head: nn.Module,
+        resize: Callable[[Sequence[np.ndarray], torch.device], Batch],
+        class_names: tuple[str, ...],
+        channels: int,
+        pre_nms: int = 1000,
+        nms_threshold: float = 0.6,
+        post_nms: int = 128,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.pyramid = pyramid
+        self.head = head
+        self.resize = resize
+        self.class_names = class_names
+        self.channels = (channels,)
+        self.pre_nms = pre_nms
+        self.nms_threshold = nms_threshold
+        self.post_nms = post_nms
+
+    def prepare(self, images: Sequence[np.ndarray], device: torch.device) -> Batch:
+        """Resize images, (H, W, 3) uint8 RGB, to what the network reads."""
+        return self.resize(images, device)
+
+    def forward(self, images: Tensor) -> tuple[Sequence[Tensor], list[Tensor], list[Tensor]]:
+        """
+        Run the network.
+
+        :param images: (B, 3, H, W) float, normalised RGB; H and W as the pyramid needs them
+        :return: the levels, (B, C, H_l, W_l), P3 to P7; logits and sides of the head
+        """
+        levels = self.pyramid(self.backbone(images))
+        return (levels, *self.head(levels))
+
+    def propose(self, images: Tensor) -> tuple[list[Proposals], Sequence[Tensor]]:
+        """Return the proposals of each image of `forward`, whatever they score, and the levels."""
+        levels, logits, sides = self(images)
+        proposals = decode(
+            logits, sides, LEVEL_STRIDES, self.pre_nms, self.nms_threshold, self.post_nms
+        )
+        return proposals, levels
+
+    def find(self, batch: Batch, score_threshold: float) -> tuple[list[Found], Sequence[Tensor]]:
+        """
+        Keep the proposals that score more than the threshold: the published models use 0.55.
+
+        :return: the objects of each image; P3
+        """
+        proposals, levels = self.propose(batch.pixels)
+        found = []
+        for boxes, scores in proposals:
+            keep = scores > score_threshold
+            labels = torch.zeros(int(keep.sum()), dtype=torch.long, device=boxes.device)
+            found.append(Found(boxes[keep], scores[keep], labels, regions=boxes[keep]))
+        return found, levels[:1]

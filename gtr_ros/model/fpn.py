@@ -1,0 +1,33 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The feature pyramid of `gtr_tao`: five maps of strides 8 to 128."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+from torchvision.ops import FeaturePyramidNetwork
+from torchvision.ops.feature_pyramid_network import LastLevelP6P7
+
+
+class FPN(FeaturePyramidNetwork):
+    """
+    Torchvision's pyramid, and two levels above it: P6 from P5, P7 from the ReLU of P6.
+
+    :param inputs: channels of the backbone's maps, finest first
+    :param channels: of every map of the pyramid
+    """
+
+    def __init__(self, inputs: Sequence[int], channels: int = 256) -> None:
+        # With equal channels in and out LastLevelP6P7 reads P5, not the backbone's last map.
+        super().__init__(list(inputs), channels, LastLevelP6P7(channels, channels))
+
+    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """
+        Mix the backbone's maps from coarse to fine.
+
+        :param maps: (B, C_l, H_l, W_l), finest first
+        :return: (B, channels, H_l, W_l) for each, then the two levels above
+        """
+        return list(super().forward({str(i): m for i, m in enumerate(maps)}).values())
