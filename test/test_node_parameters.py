@@ -69,6 +69,21 @@ def test_the_yaml_file_gives_exactly_the_defaults(node_with):
     assert parameters == NodeParameters()
 
 
+@pytest.mark.parametrize(
+    ('model', 'score_threshold', 'window'), [('mot', 0.55, 32), ('tao', 0.4, 16)]
+)
+def test_the_files_of_the_papers_models_have_the_published_settings(
+    node_with, model, score_threshold, window
+):
+    file = CONFIG.with_name(f'{model}.yaml')
+    parameters = declare_all(node_with('--params-file', str(file)))
+    assert parameters == NodeParameters(
+        model=model, score_threshold=score_threshold, window=window, min_hits=5
+    )
+    given = yaml.safe_load(file.read_text())['/**']['ros__parameters']
+    assert given.keys() == asdict(parameters).keys()
+
+
 def test_the_yaml_file_names_every_parameter_and_its_default():
     given = yaml.safe_load(CONFIG.read_text())['/**']['ros__parameters']
     expected = {**asdict(NodeParameters()), 'class_names': ['']}
@@ -109,7 +124,7 @@ def test_every_parameter_has_a_descriptor(node_with):
         ranges = [*descriptor.floating_point_range, *descriptor.integer_range]
         expected = [spec.metadata['limits']] if spec.metadata['limits'] else []
         assert [(limit.from_value, limit.to_value) for limit in ranges] == expected
-    assert node.describe_parameter('model').additional_constraints == 'one of: mobile'
+    assert node.describe_parameter('model').additional_constraints == ('one of: mobile, mot, tao')
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from gtr_ros.node.parameters import ConfigurationError
 from gtr_ros.node.parameters import NodeParameters
 from gtr_ros.node.pipeline import Pipeline
 from gtr_ros.structures import Detections
+from gtr_ros.tracking import RULES
 
 IMAGE = np.zeros((40, 60, 3), np.uint8)
 
@@ -55,8 +56,8 @@ class Listener:
 
     resets = 0
 
-    def __init__(self, association, window, min_hits) -> None:
-        self.arguments = (association.description, window, min_hits)
+    def __init__(self, association, rule, window, min_hits) -> None:
+        self.arguments = (association.description, rule, window, min_hits)
 
     def update(self, detections):
         return detections
@@ -87,7 +88,8 @@ def test_without_a_filter_every_class_reaches_the_tracker(make):
 
 def test_parameters_reach_the_model_and_the_tracker(make):
     pipe = make(score_threshold=0.25, window=5, min_hits=2)
-    assert pipe.tracker.arguments == ('none at all', 5, 2)
+    assert pipe.tracker.arguments == ('none at all', RULES['mobile'], 5, 2)
+    assert make(rule='paper').tracker.arguments[1] == RULES['paper']
     pipe(IMAGE, 9)
     assert pipe.model.calls[-1] == (IMAGE.shape, [9], 0.25)
     pipe.score_threshold = 0.75

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 from parity import FIXTURES
+from parity import with_rule_weights
 import pytest
-from test_parity_association import with_rule_weights
 import torch
 
 from gtr_ros.model.association import AssociationTransformer
@@ -17,6 +17,7 @@ from gtr_ros.structures import Detections
 from gtr_ros.tracking import LinkingRule
 from gtr_ros.tracking import Tracker
 from gtr_ros.tracking.linking import PUBLISHED_MOT
+from gtr_ros.tracking.linking import PUBLISHED_TAO
 
 #: the public code's defaults: as its TAO preset, without the gate on classes
 DEFAULT = LinkingRule(
@@ -40,7 +41,7 @@ RUNS = {
 
 def association(zeroed: bool) -> AssociationTransformer:
     """Return the fixtures' transformer; zeroed, its logits are the features' dot products."""
-    model = with_rule_weights(AssociationTransformer(features=64))
+    model = with_rule_weights(AssociationTransformer(features=64), 'association.')
     if zeroed:
         with torch.no_grad():
             for name, parameter in model.named_parameters():
@@ -89,3 +90,32 @@ def test_a_published_preset_gives_the_published_ids(sequence, run):
     if f'score_{run}' in data:
         given = np.concatenate([s.ravel() for s in rule.given])
         np.testing.assert_allclose(given, data[f'score_{run}'], rtol=1e-4, atol=1e-4)
+
+
+def test_the_tao_preset_gives_the_published_ids():
+    data = np.load(FIXTURES / 'b_tracker_tao.npz')
+    splits = np.cumsum(data['nt'])[:-1]
+    scores = np.split(data['cls_scores'][:, :-1], splits)  # the last column is no class
+    tracker = Tracker(association(zeroed=True), PUBLISHED_TAO, 16)
+    ids = [
+        tracker.update(replace(frame, class_scores=s)).ids
+        for frame, s in zip(frames_of(data), scores)
+    ]
+    np.testing.assert_array_equal(np.concatenate(ids), data['ids_raw'])
+
+
+def test_the_class_gate_parts_objects_of_unlike_classes():
+    def frame(*class_scores: float) -> Detections:
+        return Detections(
+            boxes=np.array([[10, 10, 30, 50]], np.float32),
+            scores=np.ones(1, np.float32),
+            labels=np.zeros(1, np.int64),
+            features=torch.ones(1, 64),
+            image_size=(100, 100),
+            class_scores=np.array([class_scores], np.float32),
+        )
+
+    tracker = Tracker(association(zeroed=True), PUBLISHED_TAO, 16)
+    assert tracker.update(frame(0.9, 0.0)).ids.tolist() == [1]
+    assert tracker.update(frame(0.2, 0.9)).ids.tolist() == [1]
+    assert tracker.update(frame(0.0, 0.001)).ids.tolist() == [3]  # 2 is the id that is skipped

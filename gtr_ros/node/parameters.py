@@ -48,7 +48,13 @@ def _parameter(
 class NodeParameters:
     """What can be set on the node; those that are read-only are read once, at start."""
 
-    model: str = _parameter('mobile', 'Model to run.', choices=('mobile',))
+    model: str = _parameter('mobile', 'Model to run.', choices=('mobile', 'mot', 'tao'))
+    rule: str = _parameter(
+        '',
+        "What links detections to tracks: this package's rule (mobile), what the public code does "
+        "with its models (mot, tao), the paper's (paper). Empty: the model's own.",
+        choices=('', 'mobile', 'mot', 'tao', 'paper'),
+    )
     checkpoint: str = _parameter(
         '',
         "Path of the model's weights (safetensors). Empty: the weights that `gtr weights import` "

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -14,11 +13,11 @@ import torch
 from gtr_ros.model.build import build
 from gtr_ros.model.build import choose_device
 from gtr_ros.node.parameters import ConfigurationError
+from gtr_ros.tracking import RULES
 from gtr_ros.tracking import Tracker
 
 if TYPE_CHECKING:
     from gtr_ros.node.parameters import NodeParameters
-    from gtr_ros.structures import Detections
     from gtr_ros.structures import Tracks
 
 _WARM_UP_SIZE = (480, 640)
@@ -43,7 +42,10 @@ class Pipeline:
         self._labels = _labels(parameters.class_names, self.model.class_names)
         self.score_threshold = parameters.score_threshold
         self.tracker = Tracker(
-            self.model.association, window=parameters.window, min_hits=parameters.min_hits
+            self.model.association,
+            RULES[parameters.rule or parameters.model],
+            parameters.window,
+            parameters.min_hits,
         )
         self._warm_up()
 
@@ -71,7 +73,7 @@ class Pipeline:
         """
         [detections] = self.model.detect([image], [stamp], self.score_threshold)
         if self._labels is not None:
-            detections = _select(detections, np.isin(detections.labels, self._labels))
+            detections = detections.select(np.isin(detections.labels, self._labels))
         return self.tracker.update(detections)
 
     def _warm_up(self) -> None:
@@ -96,16 +98,3 @@ def _labels(wanted: tuple[str, ...], known: tuple[str, ...]) -> list[int] | None
                 f'did you mean one of {", ".join(close)}?'
             )
     return [known.index(name) for name in wanted] or None
-
-
-def _select(detections: Detections, keep: np.ndarray) -> Detections:
-    rows = np.flatnonzero(keep)
-    scores = detections.class_scores
-    return replace(
-        detections,
-        boxes=detections.boxes[rows],
-        scores=detections.scores[rows],
-        labels=detections.labels[rows],
-        features=detections.features[torch.from_numpy(rows).to(detections.features.device)],
-        class_scores=None if scores is None else scores[rows],
-    )

@@ -3,6 +3,7 @@
 """Identities over time: `Tracker.update(Detections) -> Tracks`, one tracker for each camera."""
 
 from gtr_ros.tracking.linking import LinkingRule
+from gtr_ros.tracking.linking import RULES
 from gtr_ros.tracking.tracker import Tracker
 
-__all__ = ['LinkingRule', 'Tracker']
+__all__ = ['RULES', 'LinkingRule', 'Tracker']

@@ -137,3 +137,6 @@ PUBLISHED_TAO = LinkingRule(
     threshold_by_length=True,
     skips_an_id=True,
 )
+
+#: the rules by the names that users give; a model's own has its name
+RULES = {'mobile': LinkingRule(), 'mot': PUBLISHED_MOT, 'tao': PUBLISHED_TAO, 'paper': PAPER}
