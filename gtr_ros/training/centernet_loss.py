@@ -1,0 +1,298 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The loss of CenterNet: what its maps should show of the true objects, and how far they do not.
+
+Cells of all levels and images are counted in one order, level by level, in a level image by
+image, in an image row by row: K cells in all, the order of `flatten_levels`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gtr_ros.model.centernet import LEVEL_STRIDES
+
+#: half the diagonals of the boxes that a level learns, P3 to P7, pixels, both ends included; an
+#: object in an overlap is learnt on two levels
+LEVEL_SIZES = ((0.0, 80.0), (64.0, 160.0), (128.0, 320.0), (256.0, 640.0), (512.0, 1e7))
+
+#: the radius of an object's peak: it moves a box of a side a by delta * a, (1 - 0.8) / (1 + 0.8)
+_DELTA = 0.2 / 1.8
+#: the least radius of a peak, pixels
+_LEAST_RADIUS = 4.0
+#: what the target of the heat map is below this is nothing
+_LEAST_HEAT = 1e-4
+
+
+class CenterNetTargets(NamedTuple):
+    """
+    What the head should say for a batch.
+
+    :param positives: (P,) int64, of the K cells those that an object's centre lies in, one for
+        each object and level it is learnt on, in this order; objects may share a cell
+    :param heatmap: (K,) float32 in [0, 1]
+    :param regressed: (R,) int64, of the K cells those that learn a box, ascending
+    :param sides: (R, 4) float32, from these cells' points to the left, top, right and bottom of
+        their box, in units of the level's stride
+    """
+
+    positives: Tensor
+    heatmap: Tensor
+    regressed: Tensor
+    sides: Tensor
+
+
+class CenterNetLosses(NamedTuple):
+    """
+    The three terms; their sum is the loss.
+
+    :param boxes: () float32, mean GIoU loss of the cells that learn a box
+    :param positive: () float32, focal loss of the cells with an object
+    :param negative: () float32, focal loss of all cells, the less the nearer to an object
+    """
+
+    boxes: Tensor
+    positive: Tensor
+    negative: Tensor
+
+
+@dataclass(frozen=True)
+class FocalRule:
+    """
+    The weights of the focal loss.
+
+    :param alpha: of a positive; a negative weighs 1 - alpha
+    :param gamma: exponent of the error: how little an easy cell counts
+    :param beta: exponent of 1 - target: how little a negative near an object counts
+    :param clamp: probabilities are kept this far from 0 and 1
+    :param positive_weight: of the positives' term
+    :param negative_weight: of the negatives' term
+    :param ignore_high_fp: negatives at least this probable do not count, as they may be objects
+        that nobody annotated: 0.85 in `gtr_tao`; None: all count
+    """
+
+    alpha: float = 0.25
+    gamma: float = 2.0
+    beta: float = 4.0
+    clamp: float = 1e-4
+    positive_weight: float = 0.5
+    negative_weight: float = 0.5
+    ignore_high_fp: float | None = None
+
+
+def flatten_levels(maps: Sequence[Tensor]) -> Tensor:
+    """
+    Put the cells of all levels in one order.
+
+    :param maps: (B, C, H_l, W_l) for each level l
+    :return: (K, C), K the sum of B * H_l * W_l
+    """
+    return torch.cat([m.permute(0, 2, 3, 1).flatten(0, 2) for m in maps])  # BxCxHxW -> BHWxC
+
+
+def assign_levels(boxes: Tensor, ranges: Sequence[tuple[float, float]] = LEVEL_SIZES) -> Tensor:
+    """
+    Tell which levels learn which objects: low <= sqrt(w^2 + h^2) / 2 <= high.
+
+    :param boxes: (N, 4) float, xyxy, pixels of the network's input
+    :param ranges: (low, high) of each of the L levels, pixels
+    :return: (N, L) bool
+    """
+    size = (boxes[:, 2:] - boxes[:, :2]).square().sum(dim=1, keepdim=True).sqrt() / 2  # Nx1
+    low, high = size.new_tensor(ranges).T
+    return (size >= low) & (size <= high)
+
+
+def centernet_targets(
+    boxes: Sequence[Tensor],
+    sizes: Sequence[tuple[int, int]],
+    shapes: Sequence[tuple[int, int]],
+    strides: Sequence[int] = LEVEL_STRIDES,
+    ranges: Sequence[tuple[float, float]] = LEVEL_SIZES,
+) -> CenterNetTargets:
+    r"""
+    Draw what the head should say.
+
+    Cell (j, i) of stride s stands for the point p = (j s + floor(s / 2), i s + floor(s / 2)). With
+    c an object's centre and r^2 = max(2 delta^2 w h, 4^2), delta = (1 - 0.8) / (1 + 0.8), its
+    distance is d^2 = \|p - c\|^2 / r^2, but 0 in the cell that holds c.
+
+    - Heat map: exp(-min d^2) over all objects, on all levels; 0 if less than 1e-4.
+    - Positive: on each level of the object, the cell that holds c after c was moved into the
+      image, [0, w - 1] x [0, h - 1].
+    - Regressed: on each level of the object, of the 3 x 3 cells about c those whose point is
+      inside the box; one that is so for many objects learns the one of the least d^2.
+
+    :param boxes: the objects of each of the B images, (N_b, 4) float32, xyxy, pixels of the
+        network's input; may reach beyond the image
+    :param sizes: (height, width) of each image in the network's input, without its padding
+    :param shapes: (H_l, W_l) of each level's maps
+    :param strides: input pixels for one cell of each level
+    :param ranges: `assign_levels`
+    :return: the targets, on the boxes' device
+    """
+    device = boxes[0].device
+    grids = [_cells(shape, device) for shape in shapes]
+    counts = [len(grid) for grid in grids]
+    cells = torch.cat(grids)
+    stride = torch.tensor(strides, device=device)
+    level = torch.arange(len(strides), device=device).repeat_interleave(
+        torch.tensor(counts, device=device)
+    )
+    drawn = [
+        _draw_image(b, cells, stride[level], assign_levels(b, ranges)[:, level]) for b in boxes
+    ]
+    heatmap, regressed, sides = (
+        torch.cat([part.flatten(0, 1) for part in torch.stack(parts).split(counts, dim=1)])
+        for parts in zip(*drawn, strict=True)
+    )
+    positives = [
+        _positives(b, i, len(boxes), size, shapes, stride, ranges)
+        for i, (b, size) in enumerate(zip(boxes, sizes, strict=True))
+    ]
+    return CenterNetTargets(
+        torch.cat(positives), heatmap, regressed.nonzero().squeeze(1), sides[regressed]
+    )
+
+
+def _cells(shape: tuple[int, int], device: torch.device) -> Tensor:
+    """Return column and row of each cell of a map, (H * W, 2) int64, row by row."""
+    rows, columns = (torch.arange(n, device=device) for n in shape)
+    return torch.cartesian_prod(rows, columns).reshape(-1, 2).flip(1)
+
+
+def _draw_image(
+    boxes: Tensor, cells: Tensor, stride: Tensor, learns: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """
+    Draw the targets of one image's M cells.
+
+    :param boxes: (N, 4)
+    :param cells: (M, 2), column and row
+    :param stride: (M,), of each cell's level
+    :param learns: (N, M), whether the cell's level learns the object
+    :return: heat map, (M,); whether a cell learns a box, (M,) bool; its sides, (M, 4)
+    """
+    if len(boxes) == 0:
+        blank = boxes.new_zeros(len(cells))
+        return blank, blank.bool(), boxes.new_zeros(len(cells), 4)
+    stride = stride[:, None]
+    points = (cells * stride + stride // 2).to(boxes.dtype)  # Mx2
+    low, high = boxes[:, :2], boxes[:, 2:]
+    centre = (low + high) / 2
+    away = (cells[:, None] - (centre / stride[:, None]).trunc()).abs().amax(dim=-1)  # MxN, cells
+    radius2 = (2 * _DELTA**2 * (high - low).prod(dim=1)).clamp(min=_LEAST_RADIUS**2)
+    distance = (points[:, None] - centre).square().sum(dim=-1).masked_fill(away == 0, 0) / radius2
+    heat = (-distance.amin(dim=1)).exp()
+    heat = heat.masked_fill(heat < _LEAST_HEAT, 0)
+    inside = ((points[:, None] > low) & (points[:, None] < high)).all(dim=-1)
+    candidates = (away <= 1) & inside & learns.T
+    nearest, which = distance.masked_fill(~candidates, math.inf).min(dim=1)
+    sides = torch.cat((points - low[which], high[which] - points), dim=1) / stride
+    return heat, nearest.isfinite(), sides
+
+
+def _positives(
+    boxes: Tensor,
+    image: int,
+    images: int,
+    size: tuple[int, int],
+    shapes: Sequence[tuple[int, int]],
+    strides: Tensor,
+    ranges: Sequence[tuple[float, float]],
+) -> Tensor:
+    """Return the K cells' indices of the centres of one image's objects, object by object."""
+    height, width = size
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    x, y = centre[:, 0].clamp(0, width - 1), centre[:, 1].clamp(0, height - 1)
+    rows, columns = torch.tensor(shapes, device=boxes.device).T
+    areas = rows * columns
+    before = images * (areas.cumsum(0) - areas) + image * areas  # L
+    column = (x[:, None] / strides).long()  # NxL
+    row = (y[:, None] / strides).long()
+    return (before + row * columns + column)[assign_levels(boxes, ranges)]
+
+
+def focal_losses(
+    logits: Tensor, positives: Tensor, heatmap: Tensor, rule: FocalRule
+) -> tuple[Tensor, Tensor]:
+    """
+    Compare the heat map with its target t.
+
+    With p the probability, clamped, and P the number of positives or 1,
+    positive = -w_p alpha sum_positives (1 - p)^gamma log(p) / P and
+    negative = -w_n (1 - alpha) sum_all p^gamma (1 - t)^beta log(1 - p) / P.
+
+    :param logits: (K,) float
+    :param positives: (P,) int64; a cell that is in twice counts twice
+    :param heatmap: (K,) float32
+    :return: both terms, () float32
+    """
+    p = logits.float().sigmoid().clamp(rule.clamp, 1 - rule.clamp)
+    count = max(len(positives), 1)
+    hit = p[positives]
+    positive = -(hit.log() * (1 - hit) ** rule.gamma).sum()
+    false_alarm = (1 - p).log() * p**rule.gamma * (1 - heatmap) ** rule.beta
+    if rule.ignore_high_fp is not None:
+        false_alarm = false_alarm * (p < rule.ignore_high_fp)
+    negative = -false_alarm.sum()
+    return (
+        rule.positive_weight * rule.alpha * positive / count,
+        rule.negative_weight * (1 - rule.alpha) * negative / count,
+    )
+
+
+def giou_losses(sides: Tensor, targets: Tensor) -> Tensor:
+    """
+    Compare boxes about the same points.
+
+    With I and U the areas of intersection and union and C that of the smallest box about both,
+    1 - ((I + 1) / (U + 1) - (C - U) / C): the 1 is a cell's area and softens the loss of boxes
+    that are small in their level.
+
+    :param sides: (R, 4) float, left, top, right and bottom, not negative, units of the stride
+    :param targets: (R, 4) float32, likewise, positive
+    :return: (R,) float32
+    """
+    sides = sides.float()
+    common = _area(torch.minimum(sides, targets))
+    union = _area(sides) + _area(targets) - common
+    hull = _area(torch.maximum(sides, targets))
+    return 1 - ((common + 1) / (union + 1) - (hull - union) / hull)
+
+
+def _area(sides: Tensor) -> Tensor:
+    left, top, right, bottom = sides.unbind(dim=1)
+    return (left + right) * (top + bottom)
+
+
+def centernet_losses(
+    logits: Sequence[Tensor],
+    sides: Sequence[Tensor],
+    targets: CenterNetTargets,
+    rule: FocalRule = FocalRule(),
+) -> CenterNetLosses:
+    """
+    Compare the head's maps with their targets.
+
+    :param logits: of the heat map, (B, 1, H_l, W_l) for each level l
+    :param sides: (B, 4, H_l, W_l) for each level l, not negative, units of the level's stride
+    :param targets: of the same images and shapes
+    :return: the terms; those without a cell are 0 and can be differentiated
+    """
+    flat = flatten_levels(logits).squeeze(1)
+    if len(flat) != len(targets.heatmap):
+        raise ValueError(
+            f'the maps have {len(flat)} cells, the targets {len(targets.heatmap)}; draw the'
+            ' targets with the number of images and the shapes of these maps'
+        )
+    positive, negative = focal_losses(flat, targets.positives, targets.heatmap, rule)
+    boxes = giou_losses(flatten_levels(sides)[targets.regressed], targets.sides)
+    return CenterNetLosses(boxes.sum() / max(len(boxes), 1), positive, negative)
