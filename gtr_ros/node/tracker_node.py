@@ -57,7 +57,7 @@ _SENSOR_QOS = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 _RESULT_QOS = QoSProfile(depth=10)
 _SILENCE_SECONDS = 5.0
 _ERROR_SECONDS = 5.0
-_STOP_SECONDS = 10.0
+_STOP_SECONDS = 30.0
 
 
 class TrackerNode(Node):
