@@ -63,7 +63,7 @@ def track(options: argparse.Namespace) -> None:
     """Track one video; write MOTChallenge text, and an annotated video where asked for."""
     model = build(options.model, options.checkpoint).to(choose_device(options.device))
     rule = options.rule or options.model
-    linking = f'{model.association.description}, rule {rule}'
+    linking = f'{model.association.description}; {RULES[rule].description}'
     console.print(f'{options.model} on {model.device}; linking by {linking}')
     if options.checkpoint == RANDOM:
         console.print('the weights are untrained: what is found has no meaning', style='yellow')

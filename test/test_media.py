@@ -50,6 +50,17 @@ def test_a_run_that_breaks_leaves_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_video_without_an_image_is_refused(tmp_path):
+    with pytest.raises(VideoError, match='no image'):
+        grey_video(tmp_path / 'empty.mp4', [])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_index_stands_before_the_pictures(tmp_path):
+    content = grey_video(tmp_path / 'video.mp4', [10, 90]).read_bytes()
+    assert 0 < content.index(b'moov') < content.index(b'mdat')
+
+
 def test_an_image_of_another_size_is_refused(tmp_path):
     video = VideoWriter(tmp_path / 'video.mp4', 10, (64, 48))
     with pytest.raises(VideoError, match='does not fit'), video as writer:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+import re
 import shutil
 import signal
 import subprocess
@@ -45,24 +46,41 @@ class DemoError(RuntimeError):
     """The demo cannot go on; the message says why."""
 
 
+class StopRequestedError(Exception):
+    """The demo was told to stop, by the signal of this number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
 class Interrupt:
-    """Ctrl-C as a question, for a `with` block: it cannot come while a child is half made."""
+    """
+    Ctrl-C, `kill` and a closed terminal as a question, for a `with` block.
+
+    They cannot come while a child is half made or half ended.
+    """
 
     def __enter__(self) -> Interrupt:
-        self._pressed = False
-        self._before = signal.signal(signal.SIGINT, self._press)
+        self._noted: list[int] = []
+        self._before: dict[int, object] = {}
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as it is under nohup
+                self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *_) -> None:
-        signal.signal(signal.SIGINT, self._before)
+        if not self._noted:  # else the demo is ending, and another Ctrl-C must not break that
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt if Ctrl-C was pressed."""
-        if self._pressed:
-            raise KeyboardInterrupt
+        """Raise StopRequestedError if one has come."""
+        if self._noted:
+            raise StopRequestedError(self._noted[0])
 
-    def _press(self, *_) -> None:
-        self._pressed = True
+    def _note(self, number: int, _) -> None:
+        self._noted.append(number)
 
 
 class Child:
@@ -95,6 +113,11 @@ class Child:
             )
         return code == 0
 
+    def find(self, pattern: str) -> str:
+        """Return the first group of a pattern in what it has said, or `unknown`."""
+        found = re.search(pattern, self._log.read_text(errors='replace'))
+        return found[1] if found else 'unknown'
+
     def stop(self) -> None:
         """Ask it to end; end it if it does not."""
         if self._process.poll() is None:
@@ -113,12 +136,13 @@ def run(video: Path, frames: int | None, folder: Path) -> None:
     :param frames: end after this many; None: all
     :param folder: for what is recorded; emptied first
     :raises DemoError: if the node or the publisher fails, or nothing comes of it
+    :raises StopRequestedError: if told to stop; no process is left then, either
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     with VideoReader(video) as reader:
         rate = reader.rate
-        total = min(frames or sys.maxsize, reader.frame_count or sys.maxsize)
+        total = min(filter(None, (frames, reader.frame_count)), default=None)
     isolate()
     # Signals are this process's own business; see Interrupt.
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
@@ -140,9 +164,11 @@ def run(video: Path, frames: int | None, folder: Path) -> None:
                 child.stop()
             recorder.close()
             rclpy.try_shutdown()
-    if not recorder.ages_ms:
+    if recorder.failure:
+        raise DemoError(f'the recording failed: {recorder.failure}')
+    if not recorder.ages_ms or not recorder.status:
         raise DemoError(f'the node published nothing; see {folder}/*.log')
-    report(recorder, total)
+    report(recorder, publisher.find(r'published (\d+) images'))
 
 
 def isolate() -> None:
@@ -169,7 +195,11 @@ def wait_for_node(recorder: Recorder, tracker: Child, interrupt: Interrupt) -> N
 
 
 def follow(
-    recorder: Recorder, tracker: Child, publisher: Child, interrupt: Interrupt, total: int
+    recorder: Recorder,
+    tracker: Child,
+    publisher: Child,
+    interrupt: Interrupt,
+    total: int | None,
 ) -> None:
     """Show the progress until the publisher has ended and the node has nothing left to say."""
     told = quiet_since = monotonic()
@@ -184,12 +214,12 @@ def follow(
         if now - told > LINE_SECONDS:
             told = now
             console.print(
-                f'{seen} of {total} frames tracked, {recorder.status.get("dropped", 0)} dropped, '
-                f'{len(recorder.ids)} tracks so far'
+                f'{seen} of {total or "?"} frames tracked, '
+                f'{recorder.status.get("dropped", 0)} dropped, {len(recorder.ids)} tracks so far'
             )
 
 
-def report(recorder: Recorder, total: int) -> None:
+def report(recorder: Recorder, published: str) -> None:
     """Print the table, and where the recordings lie."""
     status, ages = recorder.status, np.array(recorder.ages_ms)
     seconds = max(recorder.last - recorder.first, 1e-9)
@@ -197,7 +227,7 @@ def report(recorder: Recorder, total: int) -> None:
     for name, value in (
         ('model', f'{status["model"]} on {status["device"]}'),
         ('linking', status['association']),
-        ('frames in the video', str(total)),
+        ('frames published', published),
         ('frames received by the node', status['received']),
         ('frames processed', status['processed']),
         ('frames dropped for newer ones', status['dropped']),
@@ -236,8 +266,11 @@ def main() -> int:
         console.print(f'demo: {error}', style='red', markup=False)
         return 1
     except KeyboardInterrupt:
-        console.print('demo: interrupted; nothing is left running')
-        return 130
+        console.print('demo: interrupted')
+        return 128 + signal.SIGINT
+    except StopRequestedError as stopped:
+        console.print(f'demo: interrupted ({stopped}); nothing is left running')
+        return 128 + stopped.number
     return 0
 
 

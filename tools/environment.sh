@@ -170,6 +170,9 @@ import_weights() {
   "$venv/bin/gtr" weights import
 }
 
+if [ -z "${PYTHON:-}" ] && ! command -v python3 > /dev/null; then
+  install_packages python3 python3-dev python3-venv
+fi
 python=$(find_python)
 python_version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 readonly python python_version

@@ -26,9 +26,11 @@ from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
+from gtr_ros.media.video import VideoError
 from gtr_ros.media.video import VideoWriter
 from gtr_ros.msg import TrajectoryArray
 from gtr_ros.node.images import image_to_array
+from gtr_ros.node.messages import stamp_to_nanoseconds
 
 NAMES = {
     Detection2DArray: 'vision_msgs/msg/Detection2DArray',
@@ -63,6 +65,8 @@ class Recorder(Node):
         self.ids: set[str] = set()
         self.first = self.last = 0.0
         self.status: dict[str, str] = {}
+        #: why the video could not be written; None while it can
+        self.failure: Exception | None = None
         self._rate = rate
         self._types = message_types()
         self._writer = Writer(self.bag, version=9, storage_plugin=StoragePlugin.MCAP)
@@ -80,7 +84,7 @@ class Recorder(Node):
         # Compressing an image takes longer than receiving one.
         self._images: queue.SimpleQueue[Image | None] = queue.SimpleQueue()
         self._compressed: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._write_video)
+        self._thread = threading.Thread(target=self._write_images)
         self._thread.start()
 
     def close(self) -> None:
@@ -94,8 +98,7 @@ class Recorder(Node):
     def _on_detections(self, data: bytes) -> None:
         now = self.get_clock().now().nanoseconds
         message = deserialize_message(data, Detection2DArray)
-        stamp = message.header.stamp
-        self.ages_ms.append((now - stamp.sec * 1_000_000_000 - stamp.nanosec) / 1e6)
+        self.ages_ms.append((now - stamp_to_nanoseconds(message.header.stamp)) / 1e6)
         self.ids.update(detection.id for detection in message.detections)
         self.first = self.first or now / 1e9
         self.last = now / 1e9
@@ -106,7 +109,8 @@ class Recorder(Node):
         self._write('/tracker/trajectories', TrajectoryArray, data)
 
     def _on_image(self, message: Image) -> None:
-        self._images.put(message)
+        if self.failure is None:
+            self._images.put(message)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -125,14 +129,25 @@ class Recorder(Node):
         while not self._compressed.empty():
             self._write('/tracker/debug_image/compressed', CompressedImage, self._compressed.get())
 
+    def _write_images(self) -> None:
+        try:
+            self._write_video()
+        except (VideoError, OSError) as error:
+            self.failure = error
+
     def _write_video(self) -> None:
         """Until told to stop: images into the video, and compressed for the bag."""
-        writer, count = None, 0
+        writer, count, written, begin = None, 0, 0, 0
         while (message := self._images.get()) is not None:
             image = np.ascontiguousarray(image_to_array(message))
             if writer is None:
                 writer = VideoWriter(self.video, self._rate, (message.width, message.height))
-            writer.write(image)
+                begin = stamp_to_nanoseconds(message.header.stamp)
+            # In place of frames that the node dropped: the video plays as fast as it happened.
+            elapsed = (stamp_to_nanoseconds(message.header.stamp) - begin) / 1e9
+            for _ in range(round(elapsed * self._rate) + 1 - written):
+                writer.write(image)
+                written += 1
             jpeg = BytesIO()
             Picture.fromarray(image).save(jpeg, 'JPEG', quality=85)
             self._compressed.put(

@@ -112,7 +112,8 @@ class VideoWriter:
         self._width, self._height = (max(2, side // 2 * 2) for side in size)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._container = av.open(str(self._part), 'w')
+            # The index first: players and browsers begin before they have all of it.
+            self._container = av.open(str(self._part), 'w', options={'movflags': 'faststart'})
             codec = 'libx264' if 'libx264' in av.codecs_available else 'mpeg4'
             self._stream = self._container.add_stream(
                 codec, rate=Fraction(rate).limit_denominator(1000)
@@ -145,9 +146,16 @@ class VideoWriter:
 
     def close(self) -> None:
         """Finish the file and give it its name."""
-        self._mux(None)
-        self._container.close()
-        self._part.replace(self.path)
+        try:
+            self._mux(None)
+            self._container.close()
+            if not self._part.exists():
+                raise VideoError(f'cannot write {self.path}: it was given no image')
+            self._part.replace(self.path)
+        except (FFmpegError, OSError) as error:
+            raise VideoError(f'cannot write to {self.path}: {error}') from error
+        finally:
+            self._part.unlink(missing_ok=True)
 
     def _mux(self, picture: av.VideoFrame | None) -> None:
         try:

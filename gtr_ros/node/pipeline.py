@@ -41,9 +41,10 @@ class Pipeline:
             raise ConfigurationError(str(error)) from error
         self._labels = _labels(parameters.class_names, self.model.class_names)
         self.score_threshold = parameters.score_threshold
+        self._rule = RULES[parameters.rule or parameters.model]
         self.tracker = Tracker(
             self.model.association,
-            RULES[parameters.rule or parameters.model],
+            self._rule,
             parameters.window,
             parameters.min_hits,
         )
@@ -57,7 +58,7 @@ class Pipeline:
     @property
     def association(self) -> str:
         """One line on which linking is run."""
-        return self.model.association.description
+        return f'{self.model.association.description}; {self._rule.description}'
 
     @property
     def resets(self) -> int:

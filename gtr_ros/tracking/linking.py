@@ -51,6 +51,14 @@ class LinkingRule:
     threshold_by_length: bool = False
     skips_an_id: bool = False
 
+    @property
+    def description(self) -> str:
+        """One line for people: what makes a track's score."""
+        parts = [f'{"mean" if self.average else "summed"} likelihood']
+        parts += ['constant-velocity motion'] if self.motion else []
+        parts += ['overlap with the last box'] if self.overlap else []
+        return ', '.join(parts)
+
     def scores(
         self, likelihoods: np.ndarray, past: Past, now: Detections
     ) -> tuple[np.ndarray, np.ndarray]:
