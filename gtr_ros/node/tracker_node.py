@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 import math
-import signal
 import sys
 from time import monotonic
 import traceback
@@ -35,6 +34,7 @@ from gtr_ros.node.diagnostics import explain_silence
 from gtr_ros.node.diagnostics import Throttle
 from gtr_ros.node.images import array_to_image
 from gtr_ros.node.images import ImageError
+from gtr_ros.node.interrupts import interrupt_once
 from gtr_ros.node.messages import detections_message
 from gtr_ros.node.messages import stamp_to_nanoseconds
 from gtr_ros.node.messages import trajectories_message
@@ -269,6 +269,7 @@ def main(args: list[str] | None = None) -> int:
 
     :return: the process's exit code: 0 after SIGINT or SIGTERM, 1 if the node could not start
     """
+    interrupt_once()
     try:
         rclpy.init(args=args)
     except RuntimeError as error:
@@ -293,8 +294,6 @@ def main(args: list[str] | None = None) -> int:
         if rclpy.ok():
             raise
     finally:
-        # A second Ctrl-C, such as a launch sends on after the terminal's, must not cut this short.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         if node is not None:
             node.deactivate()
             node.cleanup()

@@ -21,6 +21,7 @@ from gtr_ros.media.video import Frame
 from gtr_ros.media.video import VideoError
 from gtr_ros.media.video import VideoReader
 from gtr_ros.node.images import array_to_image
+from gtr_ros.node.interrupts import interrupt_once
 
 _NAME = 'video_publisher'
 # Reliable, as image_publisher and most drivers: both kinds of subscribers can listen.
@@ -76,6 +77,7 @@ def main(args: list[str] | None = None) -> int:
     """
     command_line = sys.argv if args is None else args
     options = _parser().parse_args(remove_ros_args(command_line)[1:])
+    interrupt_once()
     rclpy.init(args=command_line)
     node = VideoPublisher(options.frame_id, options.rate)
     try:
