@@ -1,0 +1,635 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""ROS 2 bags, read and written where ROS is not: images, and who is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from functools import cache
+from functools import cached_property
+from heapq import merge
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+from PIL import UnidentifiedImageError
+from rosbags.interfaces import MessageDefinitionFormat
+from rosbags.rosbag2 import Reader
+from rosbags.rosbag2 import StoragePlugin
+from rosbags.rosbag2 import Writer
+from rosbags.rosbag2 import WriterError
+from rosbags.typesys import get_types_from_msg
+from rosbags.typesys import get_typestore
+from rosbags.typesys import Stores
+from rosbags.typesys.store import Typestore
+import torch
+
+from gtr_ros.evaluation.formats.errors import FormatError
+from gtr_ros.evaluation.formats.images import files_key
+from gtr_ros.evaluation.sequence import NANOSECONDS
+from gtr_ros.evaluation.sequence import Sequence
+from gtr_ros.evaluation.sequence import Truth
+from gtr_ros.media.video import Frame
+from gtr_ros.structures import Detections
+
+#: types of the topics that are read
+IMAGE = 'sensor_msgs/msg/Image'
+COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
+DETECTIONS = 'vision_msgs/msg/Detection2DArray'
+STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
+
+# The fields that vision_msgs 4 publishes.
+_VISION_MSGS = {
+    'Point2D': 'float64 x\nfloat64 y',
+    'Pose2D': 'vision_msgs/Point2D position\nfloat64 theta',
+    'BoundingBox2D': 'vision_msgs/Pose2D center\nfloat64 size_x\nfloat64 size_y',
+    'ObjectHypothesis': 'string class_id\nfloat64 score',
+    'ObjectHypothesisWithPose': (
+        'vision_msgs/ObjectHypothesis hypothesis\ngeometry_msgs/PoseWithCovariance pose'
+    ),
+    'Detection2D': (
+        'std_msgs/Header header\nvision_msgs/ObjectHypothesisWithPose[] results\n'
+        'vision_msgs/BoundingBox2D bbox\nstring id'
+    ),
+    'Detection2DArray': 'std_msgs/Header header\nvision_msgs/Detection2D[] detections',
+}
+# Bytes a pixel, and where its red, green and blue lie.
+_CHANNELS = {
+    'rgb8': (3, slice(None)),
+    'bgr8': (3, slice(None, None, -1)),
+    'rgba8': (4, slice(0, 3)),
+    'bgra8': (4, slice(2, None, -1)),
+    'mono8': (1, slice(None)),
+    '8UC1': (1, slice(None)),
+    '8UC3': (3, slice(None, None, -1)),
+}
+# Of Pillow's: what loses nothing as RGB. 16-bit and float images would be cut off at white.
+_MODES = ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'CMYK', 'YCbCr')
+_JPEG_QUALITY = 95
+_DEFAULT_RATE = 10.0
+# Seconds are int32.
+_STAMP_END = 2**31 * NANOSECONDS
+
+
+class LabelledBoxes(NamedTuple):
+    """
+    The detections of one message.
+
+    :param stamp: nanoseconds
+    :param boxes: (N, 4) float, xyxy, pixels
+    :param scores: (N,) float in [0, 1]
+    :param labels: (N,) int, index into the class names
+    :param ids: of each box, as read: strings; as written: anything
+    """
+
+    stamp: int
+    boxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+    ids: list
+
+
+class BagImages:
+    """
+    The images of one topic of a bag; to be iterated any number of times.
+
+    :param path: the bag's folder, or a storage file of it
+    :param topic: of type Image or CompressedImage; None: the only one in the bag
+    :raises FormatError: if the bag or its first image cannot be read, or there is no such topic
+    """
+
+    def __init__(self, path: str | Path, topic: str | None = None) -> None:
+        self.path = Path(path)
+        self._topic = _find_topic(self.path, topic, (IMAGE, COMPRESSED_IMAGE), 'image')
+        self.topic = self._topic.name
+        #: images in the bag
+        self.frame_count = self._topic.count
+        height, width = next(iter(self)).image.shape[:2]
+        #: (width, height) of the first image, which all have; pixels
+        self.size = (width, height)
+
+    def __len__(self) -> int:
+        return self.frame_count
+
+    def __iter__(self) -> Iterator[Frame]:
+        """
+        Read image by image; `Frame.stamp` is that of the header, or else when it was received.
+
+        :raises FormatError: where the bag is damaged (says how many images came before), an image
+            cannot be read or differs in size from those before, or a stamp does not ascend
+        """
+        shape = None
+        for index, (stamp, message) in enumerate(self._messages()):
+            try:
+                image = _to_rgb(message)
+            except _ImageError as error:
+                raise self._error(index, str(error)) from None
+            if shape not in (None, image.shape):
+                raise self._error(
+                    index,
+                    f'its size is {image.shape[1]} x {image.shape[0]}, and that of those before '
+                    f'{shape[1]} x {shape[0]}; a topic has images of one size',
+                )
+            shape = image.shape
+            yield Frame(image, stamp, index)
+
+    @cached_property
+    def stamps(self) -> np.ndarray:
+        """
+        (T,) int64, nanoseconds, strictly ascending; asking for them reads all of the bag once.
+
+        :raises FormatError: where the bag is damaged, or a stamp does not ascend
+        """
+        return np.array([stamp for stamp, _ in self._messages()], np.int64)
+
+    @cached_property
+    def rate(self) -> float:
+        """
+        Images a second: one by the median time between two; 10 where there is only one image.
+
+        :raises FormatError: as `stamps` does, which it asks for
+        """
+        if len(self.stamps) < 2:
+            return _DEFAULT_RATE
+        return float(NANOSECONDS / np.median(np.diff(self.stamps)))
+
+    @property
+    def key(self) -> str:
+        """Changes when the bag does, and with the topic."""
+        whole = self.path.is_dir()
+        files = sorted(f for f in self.path.iterdir() if f.is_file()) if whole else [self.path]
+        return f'{files_key(files)} {self.topic}'
+
+    def _messages(self) -> Iterator[tuple[int, Any]]:
+        last = None
+        for index, (stamp, message) in enumerate(_read(self.path, self._topic)):
+            if last is not None and stamp <= last:
+                raise self._error(
+                    index, f'its stamp {stamp} ns is not after {last} ns, that of the one before'
+                )
+            last = stamp
+            yield stamp, message
+
+    def _error(self, index: int, rule: str) -> FormatError:
+        return FormatError(self.path, f'image {index} (from 0) of {self.topic}: {rule}')
+
+
+def read_bag_images(path: str | Path, topic: str | None = None) -> BagImages:
+    """
+    Open the images of a bag; see `BagImages`.
+
+    :raises FormatError: names the bag and the rule, and the topics where the choice is open
+    """
+    return BagImages(path, topic)
+
+
+def read_bag_detections(
+    path: str | Path,
+    topic: str | None = None,
+    class_names: tuple[str, ...] = ('person',),
+    *,
+    image_size: tuple[int, int],
+) -> list[tuple[int, Detections, list[str]]]:
+    """
+    Read the detections of a topic, in the bag's order.
+
+    :param topic: of type vision_msgs/Detection2DArray; None: the only one in the bag
+    :param class_names: a class_id is one of these or a decimal index into them; what is of another
+        class is left out
+    :param image_size: (height, width) of the images that they are of, pixels
+    :return: stamp (nanoseconds), detections with features of (N, 1) zeros, and ids of each message
+    :raises FormatError: names the bag, and message and detection where it is one that breaks the
+        rule: an upright box of positive size, a first hypothesis, its score in [0, 1]
+    """
+    messages = _read_detections(Path(path), topic, tuple(class_names))
+    return [
+        (
+            message.stamp,
+            Detections(
+                boxes=message.boxes.astype(np.float32),
+                scores=message.scores.astype(np.float32),
+                labels=message.labels,
+                features=torch.zeros((len(message.boxes), 1)),
+                image_size=image_size,
+                stamp=message.stamp,
+            ),
+            message.ids,
+        )
+        for message in messages
+    ]
+
+
+def read_rosbag(
+    path: str | Path,
+    image_topic: str | None = None,
+    truth_topic: str | None = None,
+    class_names: tuple[str, ...] = ('person',),
+    name: str | None = None,
+) -> Sequence:
+    """
+    Read the images of a bag with their truth, which is a topic of detections with ids.
+
+    A message is the truth of the image that has its stamp; images without one have nothing in
+    them, messages without an image are left out. Decimal ids are kept; others are numbered from
+    the highest of those on, in order of appearance.
+
+    :param image_topic: None: the only one of images
+    :param truth_topic: of type vision_msgs/Detection2DArray; None: the only one
+    :param class_names: as `read_bag_detections` takes them
+    :param name: of the sequence; None: that of the bag
+    :raises FormatError: as `read_bag_images` and `read_bag_detections` do; and if an id is missing
+        or comes twice in a message, two messages have one stamp, or none has that of an image
+    """
+    path = Path(path)
+    images = BagImages(path, image_topic)
+    messages = _read_detections(path, truth_topic, tuple(class_names))
+    numbers = _number(messages)
+    truth: dict[int, Truth] = {}
+    for index, message in enumerate(messages):
+        ids = [numbers[text] for text in message.ids]
+        place = f'message {index} (from 0) of the truth'
+        if '' in message.ids:
+            raise FormatError(path, f'{place}: a detection has no id; every true box has one')
+        if len(set(ids)) < len(ids):
+            twice = next(text for text, i in zip(message.ids, ids) if ids.count(i) > 1)
+            raise FormatError(path, f'{place}: id {twice!r} comes more than once')
+        if message.stamp in truth:
+            raise FormatError(path, f'{place}: one before has its stamp, {message.stamp} ns')
+        truth[message.stamp] = Truth.of(ids, message.boxes, message.labels)
+    stamps = images.stamps
+    if not truth.keys() & set(stamps.tolist()):
+        raise FormatError(
+            path,
+            'no truth has the stamp of an image; expected the same header.stamp in both. The '
+            f'first are {messages[0].stamp} ns and {stamps[0]} ns',
+        )
+    return Sequence(
+        name=name or (path.name if path.is_dir() else path.stem),
+        class_names=tuple(class_names),
+        image_size=images.size[::-1],
+        frame_rate=images.rate,
+        truth=tuple(truth.get(stamp, Truth.of([], [])) for stamp in stamps.tolist()),
+        stamps=stamps,
+        images=lambda: (frame.image for frame in images),
+        image_key=images.key,
+    )
+
+
+def write_bag(
+    path: str | Path,
+    storage: str = 'mcap',
+    *,
+    image_topic: str = '/camera/image_raw',
+    images: Iterable[tuple[int, np.ndarray]] = (),
+    detections_topic: str = '/detections',
+    detections: Iterable[tuple[int, np.ndarray, np.ndarray, np.ndarray, Iterable]] = (),
+    class_names: tuple[str, ...] = ('person',),
+    compressed: bool = False,
+    frame_id: str = 'camera',
+) -> None:
+    """
+    Write a bag as ROS 2 Jazzy does; it appears under its name only when it is whole.
+
+    :param path: the bag's folder, which is made
+    :param storage: 'mcap' or 'sqlite3'
+    :param images: (stamp, image) each, stamps in nanoseconds, ascending; (H, W, 3) uint8 RGB
+    :param detections: (stamp, boxes, scores, labels, ids) each, as `LabelledBoxes`, ascending
+    :param compressed: whether the images are JPEG; else they are rgb8
+    :raises FormatError: if there is something under that name, or it cannot be written
+    """
+    path = Path(path)
+    if storage not in STORAGES:
+        raise FormatError(path, f'storage is {storage!r}; expected {" or ".join(STORAGES)}')
+    if path.exists():
+        raise FormatError(path, 'exists, and is not overwritten; remove it, or name another')
+    image_type = COMPRESSED_IMAGE if compressed else IMAGE
+    # At one stamp the image comes first: merge keeps the order of its arguments.
+    messages = merge(
+        ((row[0], image_topic, image_type, row) for row in images),
+        ((row[0], detections_topic, DETECTIONS, row) for row in detections),
+        key=lambda message: message[0],
+    )
+    store = _typestore()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=path.parent, prefix=f'.{path.name}.') as folder:
+            # The writer names the storage file after the folder.
+            part = Path(folder) / path.name
+            with Writer(part, version=9, storage_plugin=STORAGES[storage]) as writer:
+                connections: dict[str, Any] = {}
+                for stamp, topic, kind, row in messages:
+                    if not 0 <= stamp < _STAMP_END:
+                        raise FormatError(
+                            path, f'stamp is {stamp} ns; a header holds 0 to {_STAMP_END - 1}'
+                        )
+                    if topic not in connections:
+                        connections[topic] = writer.add_connection(topic, kind, typestore=store)
+                    if kind == DETECTIONS:
+                        message = _detections_message(row, class_names, frame_id)
+                    else:
+                        message = _image_message(row, compressed, frame_id)
+                    data = store.serialize_cdr(message, kind)
+                    writer.write(connections[topic], int(stamp), data)
+            part.replace(path)
+    except (WriterError, OSError) as error:
+        raise FormatError(path, f'cannot be written: {error}') from error
+
+
+class _ImageError(ValueError):
+    """An image message that holds no image; what is wrong with it."""
+
+
+class _Topic(NamedTuple):
+    name: str
+    kind: str
+    count: int
+
+
+@cache
+def _typestore() -> Typestore:
+    store = get_typestore(Stores.ROS2_JAZZY)
+    types = {}
+    for name, definition in _VISION_MSGS.items():
+        types.update(get_types_from_msg(definition, f'vision_msgs/msg/{name}'))
+    store.register(types)
+    return store
+
+
+def _guarded(path: Path, place: str, step: Callable, *arguments):
+    # Of a damaged file anything can be raised: what reads it trusts lengths, offsets and names.
+    try:
+        return step(*arguments)
+    except FormatError:
+        raise
+    except Exception as error:
+        file, reason = _blame(path, error)
+        said = f'{type(reason).__name__}: {reason}' if str(reason) else type(reason).__name__
+        raise FormatError(file, f'{place} ({said})') from error
+
+
+def _blame(path: Path, error: Exception) -> tuple[Path, Exception]:
+    if not path.is_dir():
+        return path, error
+    files = sorted(f for f in path.iterdir() if f.suffix in ('.mcap', '.db3'))
+    for file in files:
+        try:
+            with Reader(file):
+                pass
+        except Exception as reason:
+            return file, reason
+    return (files[0] if len(files) == 1 else path), error
+
+
+def _open(path: Path) -> Reader:
+    if not path.exists():
+        raise FormatError(path, 'no such bag; expected a folder with metadata.yaml')
+    if path.is_dir() and not (path / 'metadata.yaml').is_file():
+        raise FormatError(
+            path,
+            'no bag: there is no metadata.yaml in it. Where its recording was cut off, '
+            '`ros2 bag reindex` makes one',
+        )
+
+    def opened() -> Reader:
+        reader = Reader(path)
+        reader.open()
+        return reader
+
+    return _guarded(path, 'not a bag that can be read; it may be cut off or damaged', opened)
+
+
+def _find_topic(path: Path, name: str | None, kinds: tuple[str, ...], what: str) -> _Topic:
+    reader = _open(path)
+    try:
+        topics = [_Topic(t, i.msgtype or '?', i.msgcount) for t, i in reader.topics.items()]
+        if not any(topic.count for topic in topics):
+            raise FormatError(path, 'the bag is empty: it has no messages')
+        listed = ', '.join(f'{t.name} ({t.kind}, {t.count} messages)' for t in topics)
+        fitting = [t for t in topics if t.kind in kinds and t.count and name in (None, t.name)]
+        if len(fitting) != 1:
+            problem = 'several topics' if fitting else 'no topic'
+            named = '' if name is None else f' named {name}'
+            way = '; name one' if fitting else ''
+            raise FormatError(
+                path,
+                f'{problem} of {what} messages ({" or ".join(kinds)}){named}{way}. '
+                f'The bag has {listed}',
+            )
+        for connection in reader.topics[fitting[0].name].connections:
+            _guarded(path, 'a message definition cannot be read', _check_layout, path, connection)
+    finally:
+        reader.close()
+    return fitting[0]
+
+
+def _check_layout(path: Path, connection) -> None:
+    # Bags of before Iron say nothing of their types: those are taken to be as they are today.
+    if connection.msgdef.format != MessageDefinitionFormat.MSG:
+        return
+    store = get_typestore(Stores.EMPTY)
+    store.register(get_types_from_msg(connection.msgdef.data, connection.msgtype))
+    expected = _typestore().hash_rihs01(connection.msgtype)
+    if store.hash_rihs01(connection.msgtype) != expected:
+        raise FormatError(
+            path,
+            f'{connection.topic} has a {connection.msgtype} of other fields; expected those of '
+            f'ROS 2 Jazzy and vision_msgs 4 ({expected})',
+        )
+
+
+def _read(path: Path, topic: _Topic) -> Iterator[tuple[int, Any]]:
+    """Yield stamp and message; the stamp is when it was received where the header has none."""
+    reader = _open(path)
+    store = _typestore()
+    try:
+        messages = reader.messages(reader.topics[topic.name].connections)
+        count = 0
+        while True:
+            place = f'damaged after {count} of {topic.count} messages of {topic.name}'
+            received = _guarded(path, place, next, messages, None)
+            if received is None:
+                break
+            message = _guarded(path, place, store.deserialize_cdr, received[2], topic.kind)
+            time = message.header.stamp
+            yield (time.sec * NANOSECONDS + time.nanosec) or received[1], message
+            count += 1
+        # A storage that lost its end without a trace: metadata.yaml still has their number.
+        if count < topic.count:
+            raise FormatError(
+                path,
+                f'cut off: {topic.name} has {count} messages, and {topic.count} by its metadata',
+            )
+    finally:
+        reader.close()
+
+
+def _to_rgb(message) -> np.ndarray:
+    """Return (H, W, 3) uint8 RGB, contiguous, the reader's own."""
+    if not hasattr(message, 'encoding'):
+        return _decompress(message)
+    height, width, step = message.height, message.width, message.step
+    if message.encoding not in _CHANNELS:
+        raise _ImageError(
+            f'encoding {message.encoding!r} cannot be read; expected one of {", ".join(_CHANNELS)}'
+        )
+    if not height or not width:
+        raise _ImageError(f'it is empty: width {width}, height {height}')
+    channels, order = _CHANNELS[message.encoding]
+    if step < width * channels:
+        raise _ImageError(
+            f'step {step} is too small for {width} pixels of {message.encoding!r}; '
+            f'expected {width * channels} or more'
+        )
+    if len(message.data) < height * step:
+        raise _ImageError(
+            f'it has {len(message.data)} bytes of data; {height} rows of {step} take '
+            f'{height * step}'
+        )
+    rows = message.data[: height * step].reshape(height, step)[:, : width * channels]
+    pixels = rows.reshape(height, width, channels)[:, :, order]
+    if channels == 1:
+        return np.repeat(pixels, 3, axis=2)
+    return pixels.copy(order='C')
+
+
+def _decompress(message) -> np.ndarray:
+    try:
+        with Image.open(BytesIO(message.data.tobytes())) as image:
+            if image.mode not in _MODES:
+                raise _ImageError(
+                    f'format {message.format!r} holds pixels of kind {image.mode}; expected 8 bits'
+                )
+            return np.array(image.convert('RGB'))
+    except (OSError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise _ImageError(
+            f'format {message.format!r} cannot be decoded; expected a whole JPEG or PNG ({error})'
+        ) from None
+
+
+def _read_detections(
+    path: Path, name: str | None, class_names: tuple[str, ...]
+) -> list[LabelledBoxes]:
+    topic = _find_topic(path, name, (DETECTIONS,), 'detection')
+    messages = []
+    for index, (stamp, message) in enumerate(_read(path, topic)):
+        rows = []
+        for number, detection in enumerate(message.detections):
+            try:
+                row = _box_of(detection, class_names)
+            except ValueError as error:
+                raise FormatError(
+                    path,
+                    f'message {index} (from 0) of {topic.name}, detection {number} (from 0): '
+                    f'{error}',
+                ) from None
+            if row is not None:
+                rows.append(row)
+        boxes, scores, labels, ids = zip(*rows) if rows else ((), (), (), ())
+        messages.append(
+            LabelledBoxes(
+                stamp,
+                np.array(boxes, np.float64).reshape(-1, 4),
+                np.array(scores, np.float64),
+                np.array(labels, np.int64),
+                list(ids),
+            )
+        )
+    return messages
+
+
+def _box_of(detection, class_names: tuple[str, ...]) -> tuple | None:
+    """Return box, score, label and id; None if it is of another class."""
+    box, centre = detection.bbox, detection.bbox.center.position
+    x, y, width, height = centre.x, centre.y, box.size_x, box.size_y
+    if not np.isfinite((x, y, width, height)).all() or width <= 0 or height <= 0:
+        raise ValueError(
+            f'bbox has centre ({x:g}, {y:g}) and size {width:g} x {height:g}; expected finite '
+            'numbers and a positive size'
+        )
+    if box.center.theta != 0:
+        raise ValueError(f'bbox is rotated by {box.center.theta:g} rad; expected upright boxes')
+    if not detection.results:
+        raise ValueError('it has no results; expected a hypothesis with class_id and score')
+    hypothesis = detection.results[0].hypothesis
+    if not 0 <= hypothesis.score <= 1:
+        raise ValueError(f'score is {hypothesis.score:g}; expected one in [0, 1]')
+    label = _label_of(hypothesis.class_id, class_names)
+    if label is None:
+        return None
+    corners = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+    return corners, hypothesis.score, label, detection.id
+
+
+def _label_of(class_id: str, class_names: tuple[str, ...]) -> int | None:
+    if class_id in class_names:
+        return class_names.index(class_id)
+    label = _decimal(class_id)
+    return label if label is not None and label < len(class_names) else None
+
+
+def _decimal(text: str) -> int | None:
+    # Up to 18 digits fit into int64.
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+
+
+def _number(messages: list[LabelledBoxes]) -> dict[str, int]:
+    texts = dict.fromkeys(text for message in messages for text in message.ids)
+    numbers = {text: _decimal(text) for text in texts}
+    last = max((i for i in numbers.values() if i is not None), default=0)
+    for text in texts:
+        if numbers[text] is None:
+            last += 1
+            numbers[text] = last
+    return numbers
+
+
+def _message(name: str, *fields):
+    package, kind = name.split('/')
+    return _typestore().types[f'{package}/msg/{kind}'](*fields)
+
+
+def _header(stamp: int, frame_id: str):
+    time = _message('builtin_interfaces/Time', *divmod(int(stamp), NANOSECONDS))
+    return _message('std_msgs/Header', time, frame_id)
+
+
+def _image_message(row: tuple, compressed: bool, frame_id: str):
+    stamp, image = row
+    header = _header(stamp, frame_id)
+    if compressed:
+        buffer = BytesIO()
+        Image.fromarray(image).save(buffer, 'JPEG', quality=_JPEG_QUALITY)
+        data = np.frombuffer(buffer.getvalue(), np.uint8)
+        # As image_transport names it: of what it was made, and what a decoder makes of it.
+        return _message('sensor_msgs/CompressedImage', header, 'rgb8; jpeg compressed bgr8', data)
+    height, width = image.shape[:2]
+    data = np.ascontiguousarray(image).reshape(-1)
+    return _message('sensor_msgs/Image', header, height, width, 'rgb8', 0, width * 3, data)
+
+
+def _detections_message(row: tuple, class_names: tuple[str, ...], frame_id: str):
+    stamp, boxes, scores, labels, ids = row
+    header = _header(stamp, frame_id)
+    pose = _message(
+        'geometry_msgs/Pose',
+        _message('geometry_msgs/Point', 0.0, 0.0, 0.0),
+        _message('geometry_msgs/Quaternion', 0.0, 0.0, 0.0, 1.0),
+    )
+    pose = _message('geometry_msgs/PoseWithCovariance', pose, np.zeros(36))
+    detections = []
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4).tolist()
+    for (x1, y1, x2, y2), score, label, identity in zip(boxes, scores, labels, ids, strict=True):
+        centre = _message('vision_msgs/Point2D', (x1 + x2) / 2, (y1 + y2) / 2)
+        centre = _message('vision_msgs/Pose2D', centre, 0.0)
+        box = _message('vision_msgs/BoundingBox2D', centre, x2 - x1, y2 - y1)
+        name = class_names[int(label)]
+        hypothesis = _message('vision_msgs/ObjectHypothesis', name, float(score))
+        results = [_message('vision_msgs/ObjectHypothesisWithPose', hypothesis, pose)]
+        detections.append(_message('vision_msgs/Detection2D', header, results, box, str(identity)))
+    return _message('vision_msgs/Detection2DArray', header, detections)

@@ -1,0 +1,300 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""HOTA, MOTA, IDF1 and track mAP of tracks against the truth, computed by TrackEval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as SequenceOf
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from functools import cache
+import io
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from gtr_ros.evaluation.sequence import Role
+from gtr_ros.evaluation.sequence import Sequence
+from gtr_ros.evaluation.sequence import Truth
+from gtr_ros.tracking.linking import box_iou
+
+#: names of the metrics: rates, 1 at best (MOTA may be negative), and counts
+RATES = ('HOTA', 'DetA', 'AssA', 'LocA', 'MOTA', 'IDF1', 'IDP', 'IDR')
+COUNTS = ('IDSW', 'FP', 'FN', 'Frag', 'Dets', 'IDs')
+#: HOTA's localisation thresholds
+ALPHAS = np.arange(0.05, 0.99, 0.05)
+
+_MATCH_IOU = 0.5
+
+
+@dataclass(frozen=True)
+class Result:
+    """
+    What a tracker says of one frame.
+
+    :param ids: (N,) int64, unique in the frame for each class
+    :param boxes: (N, 4) float, xyxy, pixels of the image
+    :param labels: (N,) int64, index into the sequence's class names
+    :param scores: (N,) float in [0, 1]
+    """
+
+    ids: np.ndarray
+    boxes: np.ndarray
+    labels: np.ndarray
+    scores: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """
+    The metrics of one tracker.
+
+    :param values: by the names in `RATES` and `COUNTS`
+    :param hota_by_alpha: (19,) float, HOTA at each of `ALPHAS`
+    """
+
+    values: dict[str, float]
+    hota_by_alpha: np.ndarray
+
+    def __getitem__(self, name: str) -> float:
+        return self.values[name]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """
+    The metrics of one tracker on all sequences.
+
+    :param classes: by the names of the classes that occur in the truth
+    :param overall: of all boxes, whatever their class
+    :param average: mean over the classes; the same as `overall` where there is but one
+    """
+
+    classes: dict[str, Scores]
+    overall: Scores
+    average: Scores
+
+
+def evaluate(
+    sequences: SequenceOf[Sequence], results: SequenceOf[SequenceOf[Result]]
+) -> Evaluation:
+    """
+    Compute the CLEAR, identity and HOTA metrics.
+
+    Before that, results are matched at IoU 0.5 with the truth of their class, as the benchmarks
+    do: those that match distractors are dropped, and of what matches nothing whatever lies in an
+    ignored region, is lower than the sequence's minimum, or is of a class that the video was not
+    labelled for.
+
+    :param results: of each frame of each sequence
+    :raises ValueError: if a sequence has another number of frames than its results, or an id
+        comes twice for one class in a frame
+    """
+    for sequence, frames in zip(sequences, results, strict=True):
+        if len(frames) != len(sequence):
+            raise ValueError(
+                f'{sequence.name} has {len(sequence)} frames, but its results are of {len(frames)}'
+            )
+    names = sorted({(i, n) for s in sequences for i, n in enumerate(s.class_names)})
+    by_class: dict[str, dict] = {}
+    for name in dict.fromkeys(n for _, n in names):
+        parts = {}
+        for index, (sequence, frames) in enumerate(zip(sequences, results)):
+            if name in sequence.class_names:
+                label = sequence.class_names.index(name)
+                data = _counted(sequence, frames, label)
+                # What nobody labelled and nobody found says nothing.
+                if data['num_gt_dets'] or data['num_tracker_dets']:
+                    parts[str(index)] = _score(data)
+        if parts:
+            by_class[name] = _combine(parts, 'combine_sequences')
+    if not by_class:
+        by_class = {names[0][1] if names else 'none': _score(_empty())}
+    overall = _combine(by_class, 'combine_classes_det_averaged')
+    # A class without truth has no recall to average; its false results count in `overall`.
+    labelled = {n: p for n, p in by_class.items() if p['CLEAR']['CLR_TP'] + p['CLEAR']['CLR_FN']}
+    average = _combine(labelled or by_class, 'combine_classes_class_averaged')
+    return Evaluation(
+        classes={n: _scores(p) for n, p in labelled.items()},
+        overall=_scores(overall),
+        average=_scores(average) if len(labelled) > 1 else _scores(overall),
+    )
+
+
+def perfect_identities(sequence: Sequence, results: SequenceOf[Result]) -> list[Result]:
+    """
+    Give boxes the ids of the truth that they match, each other box one of its own.
+
+    It is the best that any tracker can do with these boxes, or nearly.
+
+    :param results: of each frame; their ids do not matter
+    """
+    next_id = 1 + max((int(t.ids.max()) for t in sequence.truth if len(t)), default=0)
+    perfect = []
+    for truth, result in zip(sequence.truth, results, strict=True):
+        ids = np.zeros(len(result), np.int64)
+        for label in np.unique(truth.labels):
+            rows, columns = (np.flatnonzero(x.labels == label) for x in (truth, result))
+            a, b = match(box_iou(truth.boxes[rows], result.boxes[columns]))
+            ids[columns[b]] = truth.ids[rows[a]]
+        taken = ids != 0
+        fresh = int((~taken).sum())
+        ids[~taken] = next_id + np.arange(fresh)
+        next_id += fresh
+        perfect.append(Result(ids, result.boxes, result.labels, result.scores))
+    return perfect
+
+
+def match(iou: np.ndarray, threshold: float = _MATCH_IOU) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows and columns of the best one-to-one matching, (M, N) -> (K,), (K,)."""
+    # The tolerance is TrackEval's: an IoU of exactly the threshold matches.
+    iou = np.where(iou < threshold - np.finfo(float).eps, 0, iou)
+    rows, columns = linear_sum_assignment(-iou)
+    keep = iou[rows, columns] > np.finfo(float).eps
+    return rows[keep], columns[keep]
+
+
+def _counted(sequence: Sequence, results: SequenceOf[Result], label: int) -> dict:
+    """Return what TrackEval's metrics read: what counts of truth and results of one class."""
+    data = _empty()
+    data['num_timesteps'] = len(sequence)
+    for t, (truth, result) in enumerate(zip(sequence.truth, results)):
+        of_truth, of_result = truth.labels == label, result.labels == label
+        ids = result.ids[of_result]
+        if len(np.unique(ids)) < len(ids):
+            raise ValueError(f'{sequence.name}, frame {t + 1}: an id comes twice for one class')
+        boxes = result.boxes[of_result].astype(np.float64)
+        iou = box_iou(truth.boxes[of_truth], boxes)
+        keep = _kept(sequence, truth, of_truth, boxes, iou, label)
+        counted = truth.counted[of_truth]
+        data['gt_ids'].append(truth.ids[of_truth][counted])
+        data['tracker_ids'].append(ids[keep])
+        data['similarity_scores'].append(iou[counted][:, keep])
+    for key, count, boxes in (
+        ('gt_ids', 'num_gt_ids', 'num_gt_dets'),
+        ('tracker_ids', 'num_tracker_ids', 'num_tracker_dets'),
+    ):
+        joined = np.concatenate([np.zeros(0, np.int64), *data[key]])
+        known, index = np.unique(joined, return_inverse=True)
+        data[key] = np.split(index, np.cumsum([len(i) for i in data[key]]))[:-1]
+        data[count], data[boxes] = len(known), len(joined)
+    return data
+
+
+def _kept(
+    sequence: Sequence,
+    truth: Truth,
+    of_truth: np.ndarray,
+    boxes: np.ndarray,
+    iou: np.ndarray,
+    label: int,
+) -> np.ndarray:
+    """Return which results of a class are counted in a frame, (N,) bool."""
+    keep = np.ones(len(boxes), bool)
+    rows, columns = match(iou)
+    keep[columns[truth.roles[of_truth][rows] == Role.DISTRACTOR]] = False
+    unmatched = np.ones(len(boxes), bool)
+    unmatched[columns] = False
+    ignored = boxes[:, 3] - boxes[:, 1] <= sequence.min_height
+    if len(truth.regions) and len(boxes):
+        ignored |= (_inside(boxes, truth.regions) > 0.5).any(axis=1)
+    rule = sequence.federated
+    if rule is not None:
+        unlabelled = not of_truth.any() and label not in rule.negative
+        ignored |= unlabelled or label in rule.not_exhaustive
+    return keep & ~(unmatched & ignored)
+
+
+def _inside(boxes: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    """Return what part of each box lies in each region, (N, R)."""
+    overlap = np.minimum(boxes[:, None, 2:], regions[:, 2:])
+    overlap = overlap - np.maximum(boxes[:, None, :2], regions[:, :2])
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    return overlap.clip(0).prod(axis=2) / np.maximum(area, 1e-9)[:, None]
+
+
+def _empty() -> dict:
+    counts = ('num_timesteps', 'num_gt_ids', 'num_gt_dets', 'num_tracker_ids', 'num_tracker_dets')
+    lists: dict = {key: [] for key in ('gt_ids', 'tracker_ids', 'similarity_scores')}
+    return lists | dict.fromkeys(counts, 0)
+
+
+@cache
+def _metrics() -> dict:
+    """Return TrackEval's metrics, by the names used here."""
+    with redirect_stdout(io.StringIO()):  # it prints its settings
+        from trackeval.metrics import CLEAR
+        from trackeval.metrics import Count
+        from trackeval.metrics import HOTA
+        from trackeval.metrics import Identity
+
+        return {'HOTA': HOTA(), 'CLEAR': CLEAR(), 'Identity': Identity(), 'Count': Count()}
+
+
+def _score(data: dict) -> dict:
+    return {name: metric.eval_sequence(data) for name, metric in _metrics().items()}
+
+
+def _combine(parts: dict[str, dict], how: str) -> dict:
+    """Combine what `_score` returns, metric by metric."""
+    return {
+        name: getattr(metric, how)({key: part[name] for key, part in parts.items()})
+        for name, metric in _metrics().items()
+    }
+
+
+def _scores(part: dict) -> Scores:
+    hota, clear, identity = part['HOTA'], part['CLEAR'], part['Identity']
+    values = {name: np.mean(hota[name]) for name in ('HOTA', 'DetA', 'AssA', 'LocA')}
+    values |= {name: identity[name] for name in ('IDF1', 'IDP', 'IDR')}
+    values |= {name: clear[name] for name in ('MOTA', 'IDSW', 'Frag')}
+    values |= {'FP': clear['CLR_FP'], 'FN': clear['CLR_FN']}
+    values |= {name: part['Count'][name] for name in ('Dets', 'IDs')}
+    return Scores(
+        {k: float(values[k]) for k in (*RATES, *COUNTS)}, np.asarray(hota['HOTA'], float)
+    )
+
+
+def track_map(
+    sequences: SequenceOf[Sequence], results: SequenceOf[SequenceOf[Result]]
+) -> tuple[dict[str, float], float]:
+    """
+    Compute TAO's track mAP50: average precision of tracks at a spatio-temporal IoU of 0.5.
+
+    :param sequences: of the same classes
+    :return: by the names of the classes in the truth; their mean
+    """
+    # Late, and here alone: the definition is that of a file format.
+    from gtr_ros.evaluation.formats.cocovideo import write_coco_results
+    from gtr_ros.evaluation.formats.cocovideo import write_coco_video
+
+    with TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
+        from trackeval.datasets import TAO
+        from trackeval.metrics import TrackMAP
+
+        tracker = Path(folder, 'trackers', 'us', 'data')
+        truth = Path(folder, 'truth')
+        for place in (tracker, truth):
+            place.mkdir(parents=True)
+        write_coco_video(truth / 'truth.json', sequences)
+        write_coco_results(tracker / 'results.json', sequences, results)
+        dataset = TAO({'GT_FOLDER': str(truth), 'TRACKERS_FOLDER': str(tracker.parent.parent)})
+        metric = TrackMAP()
+        precision = {}
+        for name in dataset.class_list:
+            parts = {
+                sequence: metric.eval_sequence(
+                    dataset.get_preprocessed_seq_data(
+                        dataset.get_raw_seq_data('us', sequence), name
+                    )
+                )
+                for sequence in dataset.seq_list
+            }
+            # The first of its IoU thresholds is 0.5.
+            precision[name] = float(metric.combine_sequences(parts)['AP_all'][0])
+    return precision, float(np.mean(list(precision.values()))) if precision else 0.0
