@@ -193,6 +193,10 @@ class CenterNet(Detector):
         levels = self.pyramid(self.backbone(images))
         return (levels, *self.head(levels))
 
+    def maps(self, batch: Batch) -> Sequence[Tensor]:
+        """Return P3."""
+        return self.pyramid(self.backbone(batch.pixels))[:1]
+
     def propose(self, images: Tensor) -> tuple[list[Proposals], Sequence[Tensor]]:
         """Return the proposals of each image of `forward`, whatever they score, and the levels."""
         levels, logits, sides = self(images)

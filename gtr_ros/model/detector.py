@@ -48,6 +48,10 @@ class Detector(nn.Module):
         """Resize images, (H, W, 3) uint8 RGB, to what the network reads."""
         raise NotImplementedError
 
+    def maps(self, batch: Batch) -> Sequence[Tensor]:
+        """Return the maps for features alone: the objects come from elsewhere."""
+        raise NotImplementedError
+
     def find(self, batch: Batch, score_threshold: float) -> tuple[list[Found], Sequence[Tensor]]:
         """
         Find the objects that score above the threshold.

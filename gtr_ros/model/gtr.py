@@ -85,6 +85,22 @@ class GTR(nn.Module):
                 detections[i] = replace(objects, stamp=stamps[i])
         return detections
 
+    @torch.inference_mode()
+    def describe(self, image: np.ndarray, detections: Detections) -> Detections:
+        """
+        Give features to boxes that another detector found in an image.
+
+        :param image: (H, W, 3) uint8 RGB
+        :param detections: of that image; their features are replaced
+        :raises ValueError: if the image is not (H, W, 3) uint8
+        """
+        batch = self.detector.prepare([image], self.device)
+        boxes = torch.as_tensor(detections.boxes, dtype=torch.float32, device=self.device)
+        regions = [batch.to_input(boxes, 0)]
+        maps = self.detector.maps(batch)
+        pooled = pool_boxes(maps, self.detector.strides, regions, self.pool_size)
+        return replace(detections, features=self.head(pooled))
+
     def _detect_one_size(
         self, images: Sequence[np.ndarray], score_threshold: float
     ) -> list[Detections]:

@@ -150,6 +150,10 @@ class MobileCenterNet(Detector):
         boxes = torch.stack((x - left, y - top, x + right, y + bottom), dim=-1)
         return Peaks(boxes, scores, labels)
 
+    def maps(self, batch: Batch) -> Sequence[Tensor]:
+        """Return the backbone's maps of strides 2 to 16."""
+        return self.backbone(batch.pixels).appearance
+
     def find(self, batch: Batch, score_threshold: float) -> tuple[list[Found], Sequence[Tensor]]:
         """
         Keep the peaks that score at least the threshold and are no duplicates within their class.

@@ -37,6 +37,10 @@ class Batch(NamedTuple):
         """(N, 4) boxes in pixels of the network's input -> of image `index` as received."""
         return boxes / self.scales[index].repeat(2)
 
+    def to_input(self, boxes: Tensor, index: int) -> Tensor:
+        """(N, 4) boxes in pixels of image `index` as received -> of the network's input."""
+        return boxes * self.scales[index].repeat(2)
+
 
 def check_image(image: np.ndarray) -> None:
     """Raise ValueError unless the image is (H, W, 3) uint8 with H, W > 0."""
