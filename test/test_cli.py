@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 
 from gtr_ros.cli import main
-from gtr_ros.cli import mot_rows
 from gtr_ros.media.video import VideoReader
 from gtr_ros.media.video import VideoWriter
 from gtr_ros.model.checkpoint import default_checkpoint
-from gtr_ros.structures import Tracks
 
 
 @pytest.fixture
@@ -34,17 +32,6 @@ def test_a_video_becomes_text_and_a_video(video, tmp_path):
     assert all(len(row) == 10 and int(row[1]) >= 1 for row in rows)
     with VideoReader(annotated) as result:
         assert len(list(result)) == 4
-
-
-def test_rows_are_those_of_the_mot_challenge():
-    tracks = Tracks(
-        ids=np.array([7]),
-        boxes=np.array([[10, 20, 40, 80]], np.float32),
-        scores=np.array([0.5], np.float32),
-        labels=np.array([0]),
-        confirmed=np.array([True]),
-    )
-    assert mot_rows(3, tracks) == ['3,7,10.00,20.00,30.00,60.00,0.5000,-1,-1,-1\n']
 
 
 @pytest.mark.parametrize(

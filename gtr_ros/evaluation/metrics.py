@@ -138,11 +138,12 @@ def perfect_identities(sequence: Sequence, results: SequenceOf[Result]) -> list[
     perfect = []
     for truth, result in zip(sequence.truth, results, strict=True):
         ids = np.zeros(len(result), np.int64)
+        taken = np.zeros(len(result), bool)
         for label in np.unique(truth.labels):
             rows, columns = (np.flatnonzero(x.labels == label) for x in (truth, result))
             a, b = match(box_iou(truth.boxes[rows], result.boxes[columns]))
             ids[columns[b]] = truth.ids[rows[a]]
-        taken = ids != 0
+            taken[columns[b]] = True
         fresh = int((~taken).sum())
         ids[~taken] = next_id + np.arange(fresh)
         next_id += fresh

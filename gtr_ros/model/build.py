@@ -40,24 +40,32 @@ MOBILE_ASSOCIATIONS = ('cosine', 'transformer')
 APPEARANCE = resources.files('gtr_ros.weights') / 'mobile_appearance.safetensors'
 
 
-def gtr_mobile(checkpoint: str | os.PathLike | None = None, association: str | None = None) -> GTR:
+def gtr_mobile(
+    checkpoint: str | os.PathLike | None = None,
+    association: str | AssociationTransformer | None = None,
+) -> GTR:
     """
     Build the default model: CenterNet on MobileNetV3-large x0.75, 80 COCO classes.
 
     :param checkpoint: safetensors file; None: untrained weights
     :param association: 'transformer' for the paper's (D = 256), 'cosine' for similarity of the
-        detector's own features; None: what the checkpoint was made for, 'cosine' without one
+        detector's own features; None: what the checkpoint was made for, 'cosine' without one. Of
+        a checkpoint made for the other only the detector is taken. Or another transformer than
+        the published one, of the paper's ablations; D = 256
     :return: the model, in evaluation mode, on the CPU
     :raises CheckpointError: if the file cannot be read or does not fit
     :raises ValueError: if the association is none of these
     """
     state, metadata = load_checkpoint(Path(checkpoint)) if checkpoint else ({}, {})
+    variant = association if isinstance(association, AssociationTransformer) else None
+    if variant is not None:
+        association = 'transformer'
     association = association or metadata.get('association', 'cosine')
     detector = MobileCenterNet()
     if association == 'transformer':
         pool_size = 7
         head = BoxHead(sum(detector.channels), pool_size, features=256)
-        link = AssociationTransformer(features=256)
+        link = variant or AssociationTransformer(features=256)
     elif association == 'cosine':
         pool_size = 4
         head = Whitening(sum(detector.channels), pool_size, features=256)
@@ -67,9 +75,13 @@ def gtr_mobile(checkpoint: str | os.PathLike | None = None, association: str | N
     else:
         raise ValueError(f'association {association!r}; expected one of {MOBILE_ASSOCIATIONS}')
     model = GTR(detector, head, link, pool_size, clip=True, score_threshold=0.4)
-    if checkpoint:
+    if checkpoint and metadata.get('association') == association:
+        fit(model, state, checkpoint)
+    elif checkpoint:
         # Weights without an association are the imported detector's.
-        fit(model if 'association' in metadata else detector, state, checkpoint)
+        prefix = 'detector.' if 'association' in metadata else ''
+        own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+        fit(detector, own, checkpoint)
     # The layout in which a CPU computes depthwise convolutions fastest, and a GPU no slower.
     return model.eval().to(memory_format=torch.channels_last)
 
@@ -148,6 +160,9 @@ def _load(model: GTR, name: str, checkpoint: str | os.PathLike | None) -> GTR:
 #: in place of a checkpoint: untrained weights, for tests of everything else
 RANDOM = 'random'
 
+#: D, length of the features that each model's association reads
+FEATURES = {'mobile': 256, 'mot': 1024, 'tao': 1024}
+
 #: the models by the names that users give
 MODELS = {'mobile': gtr_mobile, 'mot': gtr_mot, 'tao': gtr_tao}
 
@@ -163,24 +178,29 @@ _WAYS_OUT = {
 }
 
 
-def build(model: str, checkpoint: str | os.PathLike | None = None) -> GTR:
+def build(
+    model: str,
+    checkpoint: str | os.PathLike | None = None,
+    association: AssociationTransformer | None = None,
+) -> GTR:
     """
     Build a model by its name.
 
     :param model: one of `MODELS`
     :param checkpoint: file of its weights, ours or the authors'; `RANDOM`: untrained ones;
         None or '': the file in the user's cache
+    :param association: another than the model's own, of the paper's ablations
     :raises CheckpointError: if there is no such file, or it does not fit; says how to get one
     :raises ValueError: if there is no such model
     """
     if model not in MODELS:
         raise ValueError(f'model {model!r}; expected one of {", ".join(MODELS)}')
     if checkpoint == RANDOM:
-        return MODELS[model]()
+        return MODELS[model](association=association)
     path = Path(checkpoint).expanduser() if checkpoint else default_checkpoint(model)
     if not path.is_file():
         raise CheckpointError(f'there are no weights at {path}; {_WAYS_OUT[model]}')
-    return MODELS[model](path)
+    return MODELS[model](path, association)
 
 
 def choose_device(name: str) -> torch.device:

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The command `gtr`: track videos and manage weights, without ROS."""
+"""The command `gtr`: track videos, compare trackers and manage weights, without ROS."""
 
 from __future__ import annotations
 
@@ -8,20 +8,15 @@ import argparse
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-import sys
 
 from rich.console import Console
-from rich.progress import BarColumn
-from rich.progress import MofNCompleteColumn
-from rich.progress import Progress
-from rich.progress import ProgressColumn
-from rich.progress import Task
-from rich.progress import TextColumn
-from rich.progress import TimeRemainingColumn
 from rich.table import Table
-from rich.text import Text
 
+from gtr_ros.cli import evaluate
+from gtr_ros.cli.console import console
+from gtr_ros.cli.console import show_progress
 from gtr_ros.evaluation.cost import model_cost
+from gtr_ros.evaluation.formats.motchallenge import result_rows
 from gtr_ros.media.drawing import annotate
 from gtr_ros.media.video import VideoReader
 from gtr_ros.media.video import VideoWriter
@@ -36,8 +31,6 @@ from gtr_ros.model.checkpoint import save_checkpoint
 from gtr_ros.tracking import RULES
 from gtr_ros.tracking import Tracker
 from gtr_ros.weights.importing import import_mobile
-
-console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,12 +67,12 @@ def track(options: argparse.Namespace) -> None:
         out = None
         if options.annotated:
             out = stack.enter_context(VideoWriter(options.annotated, video.rate, video.size))
-        progress = stack.enter_context(_progress())
+        progress = stack.enter_context(show_progress())
         task = progress.add_task(options.video, total=video.frame_count)
         for frame in video:
             (detections,) = model.detect([frame.image], [frame.stamp], options.score_threshold)
             tracks = tracker.update(detections)
-            rows += mot_rows(frame.index + 1, tracks)
+            rows += result_rows(frame.index + 1, tracks.ids, tracks.boxes, tracks.scores)
             identities.update(tracks.ids.tolist())
             if out is not None:
                 out.write(annotate(frame.image, tracks, model.class_names))
@@ -87,21 +80,6 @@ def track(options: argparse.Namespace) -> None:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(''.join(rows))
     console.print(f'{len(rows)} boxes of {len(identities)} tracks in {options.out}')
-
-
-def mot_rows(frame: int, tracks) -> list[str]:
-    """
-    Write the tracks of a frame as MOTChallenge text.
-
-    :param frame: from 1
-    :return: a line for each box: frame, id, left, top, width, height, score, -1, -1, -1; pixels
-    """
-    return [
-        f'{frame},{identity},{x1:.2f},{y1:.2f},{x2 - x1:.2f},{y2 - y1:.2f},{score:.4f},-1,-1,-1\n'
-        for identity, (x1, y1, x2, y2), score in zip(
-            tracks.ids, tracks.boxes, tracks.scores, strict=True
-        )
-    ]
 
 
 def import_weights(options: argparse.Namespace) -> None:
@@ -191,6 +169,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument('--height', type=int, default=1080, help='of the image, pixels')
     command.set_defaults(run=benchmark)
 
+    evaluate.add_command(commands)
+
     weights = commands.add_parser('weights', help='get, convert and look at checkpoints')
     kinds = weights.add_subparsers(required=True, metavar='COMMAND')
     command = kinds.add_parser('convert', help="convert a file that GTR's authors published")
@@ -213,25 +193,3 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument('file', type=Path)
     command.set_defaults(run=show_weights)
     return parser
-
-
-class _Rate(ProgressColumn):
-    """Frames a second."""
-
-    def render(self, task: Task) -> Text:
-        return Text(f'{task.speed:.1f} frames/s' if task.speed else '')
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn('{task.description}'),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-        console=console,
-    )
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -1,0 +1,145 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What boxes look like, by several networks, computed once and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence as SequenceOf
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+import zipfile
+
+import numpy as np
+import torch
+
+from gtr_ros.evaluation.boxes import images_of
+from gtr_ros.evaluation.boxes import Step
+from gtr_ros.evaluation.sequence import Sequence
+from gtr_ros.model.resize import DEVIATION
+from gtr_ros.model.resize import MEAN
+from gtr_ros.structures import Detections
+
+#: gives boxes of an image their features
+Describe = Callable[[np.ndarray, Detections], Detections]
+
+
+class OnnxAppearance:
+    """
+    A person ReID network as its authors exported it: crops in, vectors out.
+
+    Crops are resized to the network's input, RGB in [0, 1], normalised by ImageNet's statistics.
+
+    :param path: ONNX, one input (N, 3, H, W), one output (N, D)
+    :raises ValueError: if it cannot be read, or is not of that form
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        import onnxruntime
+        from onnxruntime.capi.onnxruntime_pybind11_state import Fail
+        from onnxruntime.capi.onnxruntime_pybind11_state import InvalidGraph
+        from onnxruntime.capi.onnxruntime_pybind11_state import InvalidProtobuf
+        from onnxruntime.capi.onnxruntime_pybind11_state import NoSuchFile
+
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), providers=onnxruntime.get_available_providers()
+            )
+        except (Fail, InvalidGraph, InvalidProtobuf, NoSuchFile) as error:
+            raise ValueError(f'{path} is no ONNX network that can be read: {error}') from error
+        inputs = self._session.get_inputs()
+        shape = inputs[0].shape
+        if len(inputs) != 1 or len(shape) != 4 or not all(isinstance(n, int) for n in shape[1:]):
+            raise ValueError(f'{path} reads {shape}; expected one input of (N, 3, H, W)')
+        self._name, self._batch, self._size = inputs[0].name, shape[0], tuple(shape[2:])
+
+    def __call__(self, image: np.ndarray, detections: Detections) -> Detections:
+        """Give features of unit length, (N, D)."""
+        if not len(detections):
+            return replace(detections, features=torch.zeros(0, 1))
+        crops = np.stack([self._crop(image, box) for box in detections.boxes])
+        batch = self._batch if isinstance(self._batch, int) else len(crops)
+        features = []
+        for start in range(0, len(crops), batch):
+            part = crops[start : start + batch]
+            padded = np.pad(part, [(0, batch - len(part)), (0, 0), (0, 0), (0, 0)])
+            features.append(self._session.run(None, {self._name: padded})[0][: len(part)])
+        joined = np.concatenate(features).astype(np.float32)
+        joined /= np.maximum(np.linalg.norm(joined, axis=1, keepdims=True), 1e-12)
+        return replace(detections, features=torch.from_numpy(joined))
+
+    def _crop(self, image: np.ndarray, box: np.ndarray) -> np.ndarray:
+        """Return (3, H, W) float32 of the network's input."""
+        from PIL import Image
+
+        height, width = image.shape[:2]
+        x1, y1 = np.clip(box[:2].round().astype(int), 0, (width - 1, height - 1))
+        x2, y2 = np.clip(box[2:].round().astype(int), (x1 + 1, y1 + 1), (width, height))
+        crop = Image.fromarray(np.ascontiguousarray(image[y1:y2, x1:x2]))
+        resized = np.asarray(crop.resize(self._size[::-1], Image.Resampling.BILINEAR), np.float32)
+        normal = (resized - np.array(MEAN, np.float32)) / np.array(DEVIATION, np.float32)
+        return normal.transpose(2, 0, 1)
+
+
+def describe_all(
+    describe: Describe,
+    sequence: Sequence,
+    detections: SequenceOf[Detections],
+    cache: Path | None = None,
+    step: Step = lambda: None,
+) -> list[Detections]:
+    """
+    Give the boxes of a sequence their features, or take those that were kept.
+
+    :param detections: of each frame
+    :param cache: file that they are kept in; None: they are not
+    :param step: called after every frame
+    :return: of each frame, with features on the CPU
+    :raises ValueError: if the sequence has no images, or fewer than frames
+    """
+    counts = [len(d) for d in detections]
+    kept = _load(cache, sum(counts)) if cache else None
+    if kept is None:
+        described = []
+        for image, frame in zip(images_of(sequence), detections):
+            described.append(describe(image, frame).features.float().cpu())
+            step()
+        wide = max(described, key=len, default=torch.zeros(0, 1))
+        kept = torch.cat([d for d in described if len(d)] or [wide[:0]])
+        if cache:
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            part = cache.with_suffix('.part.npz')
+            np.savez(part, features=kept.numpy())
+            part.replace(cache)
+    else:
+        for _ in detections:
+            step()
+    return [
+        replace(frame, features=features)
+        for frame, features in zip(detections, kept.split(counts), strict=True)
+    ]
+
+
+def cache_key(network: str, sequence: Sequence, detections: SequenceOf[Detections]) -> str:
+    """Return a digest of all that features depend on: the network, the images, the boxes."""
+    digest = sha256(f'{network} {sequence.image_key} {len(sequence)}'.encode())
+    for frame in detections:
+        digest.update(len(frame).to_bytes(4, 'little'))
+        digest.update(np.ascontiguousarray(frame.boxes, np.float32).tobytes())
+    return digest.hexdigest()[:32]
+
+
+def network_key(path: str | Path) -> str:
+    """Return a digest of a network's file."""
+    return sha256(Path(path).read_bytes()).hexdigest()
+
+
+def _load(cache: Path, count: int) -> torch.Tensor | None:
+    """Return the features kept in a file, (count, D); None if there are none of use."""
+    try:
+        with np.load(cache, allow_pickle=False) as file:
+            features = torch.from_numpy(file['features'])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    return features if features.dim() == 2 and len(features) == count else None

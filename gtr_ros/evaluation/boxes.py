@@ -1,0 +1,164 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The boxes that every tracker of an evaluation gets: read from a file, or found by a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence as SequenceOf
+from dataclasses import replace
+from pathlib import Path
+import zipfile
+
+import numpy as np
+import torch
+
+from gtr_ros.evaluation.formats.errors import FormatError
+from gtr_ros.evaluation.formats.motchallenge import detections_by_frame
+from gtr_ros.evaluation.formats.motchallenge import read_rows
+from gtr_ros.evaluation.sequence import Sequence
+from gtr_ros.model.gtr import GTR
+from gtr_ros.structures import Detections
+
+#: below this score no box is kept: trackers that want weak boxes are fed from here on
+MIN_SCORE = 0.1
+
+Step = Callable[[], None]
+
+
+def read_boxes(path: str | Path, sequence: Sequence) -> list[Detections]:
+    """
+    Read stored boxes: MOTChallenge text, or npz.
+
+    An npz holds `det`, (N, 6) float: frame from 1, x1, y1, x2, y2, score, in pixels of the image,
+    frames ascending; where there are several classes also `label`, (N,) int, and `class_names`.
+    Of text all boxes are of the sequence's first class.
+
+    :return: of each frame, without features
+    :raises FormatError: names file, row and rule
+    """
+    path = Path(path)
+    if path.suffix == '.npz':
+        rows, labels = _read_npz(path, sequence)
+    else:
+        found = detections_by_frame(read_rows(path, len(sequence), ids=False), len(sequence))
+        frames = np.repeat(np.arange(1, len(found) + 1), [len(f) for f in found])
+        rows = np.column_stack([frames, np.concatenate([np.zeros((0, 5)), *found])])
+        labels = np.zeros(len(rows), np.int64)
+    detections = []
+    for t, stamp in enumerate(sequence.stamps):
+        mine = rows[:, 0] == t + 1
+        keep = mine & (labels >= 0) & (rows[:, 5] >= MIN_SCORE)
+        detections.append(
+            Detections(
+                boxes=rows[keep, 1:5].astype(np.float32),
+                scores=rows[keep, 5].astype(np.float32),
+                labels=labels[keep],
+                features=torch.zeros(int(keep.sum()), 0),
+                image_size=sequence.image_size,
+                stamp=int(stamp),
+            )
+        )
+    return detections
+
+
+def write_boxes(
+    path: str | Path, detections: SequenceOf[Detections], class_names: SequenceOf[str]
+) -> None:
+    """Write boxes as npz, for `read_boxes`; features are not written."""
+    rows = [
+        np.column_stack([np.full(len(d), t + 1), d.boxes, d.scores])
+        for t, d in enumerate(detections)
+    ]
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(
+        path,
+        det=np.concatenate([np.zeros((0, 6)), *rows]).astype(np.float32),
+        label=np.concatenate([np.zeros(0, np.int64), *(d.labels for d in detections)]),
+        class_names=np.array(list(class_names)),
+    )
+
+
+def find_boxes(model: GTR, sequence: Sequence, step: Step = lambda: None) -> list[Detections]:
+    """
+    Run a model's detector on a sequence.
+
+    :param step: called after every frame
+    :return: of each frame, with the model's features, labels those of the sequence; classes that
+        it does not have are left out
+    :raises ValueError: if the sequence has no images, or fewer than frames
+    """
+    labels = label_map(model.class_names, sequence.class_names)
+    detections = []
+    for image, stamp in zip(images_of(sequence), sequence.stamps):
+        (found,) = model.detect([image], [int(stamp)], MIN_SCORE)
+        found = replace(found, labels=labels[found.labels])
+        detections.append(found.select(found.labels >= 0))
+        step()
+    return detections
+
+
+def images_of(sequence: Sequence):
+    """
+    Iterate over a sequence's images.
+
+    :raises ValueError: if there are none, or fewer than frames
+    """
+    if sequence.images is None:
+        raise ValueError(f'{sequence.name} has no images; only its truth is here')
+    count = 0
+    for image in sequence.images():
+        if count == len(sequence):
+            return
+        count += 1
+        yield image
+    if count < len(sequence):
+        raise ValueError(f'{sequence.name} has {len(sequence)} frames, but only {count} images')
+
+
+def label_map(names: SequenceOf[str], wanted: SequenceOf[str]) -> np.ndarray:
+    """Return the label that each name has among those wanted, (len(names),) int64; -1: none."""
+    index = {name.lower(): i for i, name in enumerate(wanted)}
+    aliases = {'pedestrian': 'person', 'person': 'pedestrian'}
+    labels = []
+    for name in names:
+        name = name.lower()
+        labels.append(index.get(name, index.get(aliases.get(name, ''), -1)))
+    return np.array(labels, np.int64)
+
+
+def _read_npz(path: Path, sequence: Sequence) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows, (N, 6) float64, and the sequence's label of each; -1: of no class it has."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            data = {key: file[key] for key in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise FormatError(path, f'not an npz file that can be read: {error}') from error
+    rows = data.get('det')
+    if rows is None or rows.ndim != 2 or rows.shape[1] != 6:
+        shape = 'missing' if rows is None else f'of shape {rows.shape}'
+        raise FormatError(path, f"'det' is {shape}; expected (N, 6): frame, x1, y1, x2, y2, score")
+    rows = rows.astype(np.float64)
+    frames = rows[:, 0]
+    rules = {
+        'a number is not finite': ~np.isfinite(rows).all(axis=1),
+        f'the frame is not a whole number from 1 to {len(sequence)}': (frames != frames.round())
+        | (frames < 1)
+        | (frames > len(sequence)),
+        'frames are out of order': np.diff(frames, prepend=0) < 0,
+        'x2 must be above x1, and y2 above y1': (rows[:, 3:5] <= rows[:, 1:3]).any(axis=1),
+        'the score must be in [0, 1]': (rows[:, 5] < 0) | (rows[:, 5] > 1),
+    }
+    for rule, broken in rules.items():
+        if broken.any():
+            row = int(broken.argmax())
+            raise FormatError(path, f'row {row + 1} of det, {rows[row].tolist()}: {rule}')
+    if 'label' not in data:
+        return rows, np.zeros(len(rows), np.int64)
+    names = [str(n) for n in data.get('class_names', np.array(sequence.class_names))]
+    label = data['label']
+    valid = label.shape == (len(rows),) and ((label >= 0) & (label < len(names))).all()
+    if not valid:
+        rule = f"'label' must be {len(rows)} indices into {len(names)} class_names"
+        raise FormatError(path, rule)
+    return rows, label_map(names, sequence.class_names)[label.astype(np.int64)]

@@ -1,0 +1,134 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Identities kept as one thing gets harder: occlusion, density, likeness, frame rate, camera."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence as SequenceOf
+import csv
+from dataclasses import dataclass
+from dataclasses import replace
+from pathlib import Path
+
+from rich.table import Table
+
+from gtr_ros.evaluation.entrants import Entrant
+from gtr_ros.evaluation.run import Course
+from gtr_ros.evaluation.run import run
+from gtr_ros.evaluation.synthetic import generate
+from gtr_ros.evaluation.synthetic import identities_kept
+from gtr_ros.evaluation.synthetic import Scene
+
+#: what is varied, each from easy to hard, the rest as in `Scene`
+FACTORS: dict[str, tuple[float, ...]] = {
+    'occlusion': (0.5, 1.0, 2.0, 4.0),
+    'objects': (5, 10, 20, 40),
+    'similarity': (0.0, 0.3, 0.7, 1.0),
+    'rate': (20.0, 10.0, 5.0, 2.0),
+    'camera': (0.0, 30.0, 60.0, 120.0),
+}
+
+#: of a factor, for people
+UNITS = {
+    'occlusion': 'seconds hidden',
+    'objects': 'people in the picture',
+    'similarity': 'likeness of their looks (1: twins)',
+    'rate': 'frames a second',
+    'camera': 'camera motion, pixels a second',
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """
+    One tracker at one value of one factor, all seeds together.
+
+    :param factor: one of `FACTORS`
+    :param kept: hidings after which the object had the id from before
+    :param hidings: that could be judged
+    :param hota: mean over the seeds
+    :param idf1: mean over the seeds
+    """
+
+    factor: str
+    value: float
+    tracker: str
+    kept: int
+    hidings: int
+    hota: float
+    idf1: float
+
+
+def scenes(factor: str, value: float, seeds: int, base: Scene) -> list[Scene]:
+    """Return the scenes of one value of a factor, one for each seed."""
+    kind = int if factor == 'objects' else float
+    return [replace(base, **{factor: kind(value), 'seed': seed}) for seed in range(seeds)]
+
+
+def curves(
+    factors: SequenceOf[str],
+    seeds: int,
+    entrants: SequenceOf[Entrant],
+    prepare: Callable[[Scene], Course],
+    threshold: float,
+    base: Scene = Scene(),
+    step: Callable[[], None] = lambda: None,
+) -> list[Point]:
+    """
+    Let every tracker run on every scene.
+
+    :param prepare: gives a scene's boxes their features
+    :param step: called after every scene
+    :raises ValueError: if a factor is not known
+    """
+    unknown = [f for f in factors if f not in FACTORS]
+    if unknown:
+        raise ValueError(f'factor {unknown[0]!r}; expected one of {", ".join(FACTORS)}')
+    points = []
+    for factor in factors:
+        for value in FACTORS[factor]:
+            tally = {e.name: [0, 0, 0.0, 0.0] for e in entrants}
+            for scene in scenes(factor, value, seeds, base):
+                course, hidings = prepare(scene), generate(scene).hidings
+                for entrant in entrants:
+                    row = run([course], entrant, 1, threshold)
+                    results = [(r.ids, r.boxes) for r in row.results[0]]
+                    kept, total = identities_kept(course.sequence, hidings, results)
+                    overall = row.evaluation.overall
+                    for i, x in enumerate((kept, total, overall['HOTA'], overall['IDF1'])):
+                        tally[entrant.name][i] += x
+                step()
+            points += [
+                Point(factor, value, name, kept, total, hota / seeds, idf1 / seeds)
+                for name, (kept, total, hota, idf1) in tally.items()
+            ]
+    return points
+
+
+def curves_table(points: SequenceOf[Point], factor: str) -> Table:
+    """Make the table of one factor: a row for each tracker, the share of identities kept."""
+    mine = [p for p in points if p.factor == factor]
+    values = list(dict.fromkeys(p.value for p in mine))
+    table = Table(title=f'identities kept, % (in brackets IDF1), by {UNITS[factor]}')
+    table.add_column('tracker', no_wrap=True)
+    for value in values:
+        table.add_column(f'{value:g}', justify='right')
+    for tracker in dict.fromkeys(p.tracker for p in mine):
+        cells = [
+            f'{100 * p.kept / max(p.hidings, 1):.0f} ({100 * p.idf1:.0f})'
+            for p in mine
+            if p.tracker == tracker
+        ]
+        table.add_row(tracker, *cells)
+    return table
+
+
+def write_curves(path: str | Path, points: SequenceOf[Point]) -> None:
+    """Write a line of CSV for each point."""
+    with open(path, 'w', newline='') as file:
+        writer = csv.writer(file)
+        writer.writerow(['factor', 'value', 'tracker', 'kept', 'hidings', 'HOTA', 'IDF1'])
+        for p in points:
+            rates = f'{p.hota:.6f}', f'{p.idf1:.6f}'
+            writer.writerow([p.factor, f'{p.value:g}', p.tracker, p.kept, p.hidings, *rates])

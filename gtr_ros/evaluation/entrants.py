@@ -1,0 +1,196 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The trackers that an evaluation compares, by the names that users give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence as SequenceOf
+from dataclasses import dataclass
+from dataclasses import replace
+import math
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from gtr_ros.evaluation.peers import Peer
+from gtr_ros.evaluation.peers import PEERS
+from gtr_ros.model.association import Association
+from gtr_ros.model.association import CosineAssociation
+from gtr_ros.structures import Detections
+from gtr_ros.structures import Tracks
+from gtr_ros.tracking.fairmot import FairMOT
+from gtr_ros.tracking.linking import LinkingRule
+from gtr_ros.tracking.linking import RULES
+from gtr_ros.tracking.tracker import Tracker
+
+#: frames of the native rate for which trackers with a memory remember whom they lost
+MEMORY = 30
+
+#: the features of the model that is evaluated, and those of the imported detector, untrained
+MODEL, UNTRAINED = 'model', 'untrained'
+
+#: boxes with the identities of the truth: what the best tracker could do with them
+ORACLE = 'oracle'
+
+
+class Online(Protocol):
+    """A tracker: one frame's detections in, their identities out."""
+
+    def update(self, detections: Detections) -> Tracks:
+        """Give identities to the detections of the next frame."""
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """
+    A tracker that takes part.
+
+    :param name: of its row
+    :param make: stride, in native frames -> a tracker that has seen nothing; None: the oracle
+    :param features: that it needs: `MODEL`, `UNTRAINED`, a path of an ONNX network; '': none
+    :param weak_boxes: whether it is fed boxes below the score threshold, too
+    :param all_boxes: whether boxes count that it does not (yet) believe in
+    """
+
+    name: str
+    make: Callable[[int], Online] | None
+    features: str = ''
+    weak_boxes: bool = False
+    all_boxes: bool = True
+
+
+class Unrelated(Association):
+    """No likelihood at all: what is left of a linking rule is its motion or overlap."""
+
+    description = 'nothing'
+
+    def forward(
+        self, features: Tensor, counts: SequenceOf[int], query_frame: int, boxes: Tensor
+    ) -> Tensor:
+        """Return zeros, (M, N)."""
+        return torch.zeros(counts[query_frame], sum(counts))
+
+
+_LOCAL = {'iou': (True, False), 'reid': (False, True), 'iou+reid': (True, True)}
+_OURS = ('gtr', 'cosine', 'motion')
+
+#: names that users may give
+NAMES = (ORACLE, *_OURS, *_LOCAL, *PEERS, *(f'{name}+weak' for name in PEERS))
+
+#: what is compared where nobody says otherwise
+DEFAULT = NAMES
+
+_OPTIONS = {
+    'window': 'T, frames that the tracker looks at',
+    'rule': f'one of {", ".join(RULES)}',
+    'min_hits': 'boxes from which on a track is believed; those before do not count',
+    'location': 'on or off: overlap, motion and gates of place beside the likelihood',
+    'features': 'model, untrained, or the path of an ONNX ReID network',
+    'memory': f'native frames for which a lost track is remembered (default {MEMORY})',
+}
+_ALLOWED = {
+    'gtr': ('window', 'rule', 'min_hits', 'location'),
+    'cosine': ('window', 'rule', 'min_hits', 'location', 'features'),
+    'motion': ('window', 'min_hits'),
+    **dict.fromkeys(('reid', 'iou+reid'), ('memory', 'features')),
+    **dict.fromkeys(('iou', *PEERS, *(f'{name}+weak' for name in PEERS)), ('memory',)),
+    ORACLE: (),
+}
+
+
+def parse_entrant(
+    text: str,
+    association: Association,
+    rule: str = 'mobile',
+    window: int = 32,
+    threshold: float = 0.4,
+) -> Entrant:
+    """
+    Make an entrant of what a user writes: `gtr`, `gtr:window=16,rule=paper`, `bytetrack+weak`.
+
+    :param association: of the model that is evaluated
+    :param rule: its own, one of `RULES`
+    :param window: T where the text does not say it
+    :param threshold: score from which on boxes begin tracks
+    :raises ValueError: names what is not known, and what there is
+    """
+    name, _, rest = text.partition(':')
+    if name not in NAMES:
+        raise ValueError(f'tracker {name!r}; expected one of {", ".join(NAMES)}')
+    options = _parse_options(name, rest)
+    memory = options.get('memory', MEMORY)
+    text = _title(text, options)
+    if name == ORACLE:
+        return Entrant(text, None)
+    if name in _LOCAL:
+        overlap, appearance = _LOCAL[name]
+        return Entrant(
+            text,
+            lambda stride: FairMOT(overlap, appearance, rebirth=math.ceil(memory / stride)),
+            features=options.get('features', MODEL) if appearance else '',
+            all_boxes=False,
+        )
+    if name in _OURS:
+        return _ours(text, name, options, association, rule, window)
+    peer, _, weak = name.partition('+')
+    return Entrant(
+        text,
+        lambda stride: Peer(peer, math.ceil(memory / stride), threshold),
+        weak_boxes=bool(weak),
+        all_boxes=False,
+    )
+
+
+def _ours(
+    text: str, name: str, options: dict, association: Association, rule: str, window: int
+) -> Entrant:
+    features = {'gtr': MODEL, 'motion': ''}.get(name) or options.get('features', UNTRAINED)
+    if name == 'motion':
+        association, linking, features = Unrelated(), LinkingRule(motion=1.0), ''
+    else:
+        association = association if name == 'gtr' else CosineAssociation()
+        linking = RULES[options.get('rule', rule if name == 'gtr' else 'mobile')]
+    if not options.get('location', True):
+        linking = replace(linking, overlap=False, motion=0.0, centre_gate=None)
+    frames = options.get('window', window)
+    min_hits = options.get('min_hits')
+
+    def make(stride: int) -> Tracker:
+        return Tracker(association, linking, frames, min_hits or 1)
+
+    make(1)  # raises here if a number is out of range, and not in the midst of a run
+    return Entrant(text, make, features, all_boxes=min_hits is None)
+
+
+def _title(text: str, options: dict) -> str:
+    """Return the name of a row: what the user wrote, of a network's file only its name."""
+    path = options.get('features', '')
+    return text.replace(path, Path(path).stem) if path else text
+
+
+def _parse_options(name: str, text: str) -> dict:
+    options: dict = {}
+    for part in filter(None, text.split(',')):
+        key, _, value = part.partition('=')
+        if key not in _ALLOWED[name]:
+            known = '; '.join(f'{k}: {_OPTIONS[k]}' for k in _ALLOWED[name]) or 'none'
+            raise ValueError(f'tracker {name!r} has no option {key!r}; it has {known}')
+        try:
+            if key in ('window', 'min_hits', 'memory'):
+                options[key] = int(value)
+                if options[key] < 1:
+                    raise ValueError
+            elif key == 'location':
+                options[key] = {'on': True, 'off': False}[value]
+            elif key == 'rule':
+                options[key] = {r: r for r in RULES}[value]
+            else:
+                options[key] = value
+        except (ValueError, KeyError):
+            raise ValueError(
+                f'{key} of tracker {name!r} is {value!r}; expected {_OPTIONS[key]}'
+            ) from None
+    return options

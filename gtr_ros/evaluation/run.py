@@ -1,0 +1,124 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every tracker on every sequence at every frame rate, on identical boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence as SequenceOf
+from dataclasses import dataclass
+
+import numpy as np
+
+from gtr_ros.evaluation.entrants import Entrant
+from gtr_ros.evaluation.metrics import evaluate
+from gtr_ros.evaluation.metrics import Evaluation
+from gtr_ros.evaluation.metrics import perfect_identities
+from gtr_ros.evaluation.metrics import Result
+from gtr_ros.evaluation.metrics import track_map
+from gtr_ros.evaluation.sequence import Sequence
+from gtr_ros.structures import Detections
+
+#: boxes of each frame, with the features of a network
+Described = SequenceOf[Detections]
+
+
+@dataclass(frozen=True)
+class Course:
+    """
+    A sequence with the boxes found in it.
+
+    :param sequence: with its T frames
+    :param boxes: of each frame, whatever their score
+    :param described: by the name of a network: of each frame the boxes above the threshold, with
+        the features that this network gives them
+    """
+
+    sequence: Sequence
+    boxes: Described
+    described: dict[str, Described]
+
+
+@dataclass(frozen=True)
+class Row:
+    """
+    What came of one tracker at one stride.
+
+    :param tracker: its name
+    :param stride: native frames from one that it saw to the next
+    :param evaluation: the metrics, all phases of all sequences together
+    :param sequences: what it saw: each sequence once for each phase, the frame it begins with
+    :param results: of each frame of each of these
+    :param track_map: TAO's track mAP50; None where it was not asked for
+    """
+
+    tracker: str
+    stride: int
+    evaluation: Evaluation
+    sequences: tuple[Sequence, ...]
+    results: tuple[tuple[Result, ...], ...]
+    track_map: float | None = None
+
+
+def run(
+    course: SequenceOf[Course],
+    entrant: Entrant,
+    stride: int,
+    threshold: float,
+    with_track_map: bool = False,
+    step: Callable[[], None] = lambda: None,
+) -> Row:
+    """
+    Let one tracker run at one stride, from each of the frames that it may begin with.
+
+    So all frames count at every stride, and the rows of a table are of the same boxes.
+
+    :param threshold: score from which on a tracker sees a box, unless it is fed weak ones
+    :param step: called after every frame
+    """
+    sequences, results = [], []
+    for sequence, boxes, described in ((c.sequence, c.boxes, c.described) for c in course):
+        if entrant.features:
+            seen = described[entrant.features]
+        elif entrant.weak_boxes:
+            seen = boxes
+        else:
+            seen = [d.select(d.scores >= threshold) for d in boxes]
+        for phase in range(min(stride, len(sequence))):
+            frames = range(phase, len(sequence), stride)
+            part = sequence.select(frames, f'{sequence.name}@{phase}' if phase else None)
+            sequences.append(part)
+            results.append(_follow(entrant, stride, part, [seen[t] for t in frames], step))
+    return Row(
+        tracker=entrant.name,
+        stride=stride,
+        evaluation=evaluate(sequences, results),
+        sequences=tuple(sequences),
+        results=tuple(tuple(r) for r in results),
+        track_map=track_map(sequences, results)[1] if with_track_map else None,
+    )
+
+
+def _follow(
+    entrant: Entrant,
+    stride: int,
+    sequence: Sequence,
+    detections: SequenceOf[Detections],
+    step: Callable[[], None],
+) -> list[Result]:
+    """Return what a tracker says of each frame."""
+    if entrant.make is None:
+        boxes = [Result(np.arange(len(d)), d.boxes, d.labels, d.scores) for d in detections]
+        for _ in detections:
+            step()
+        return perfect_identities(sequence, boxes)
+    tracker = entrant.make(stride)
+    results = []
+    for frame in detections:
+        tracks = tracker.update(frame)
+        keep = np.ones(len(tracks), bool) if entrant.all_boxes else tracks.confirmed
+        results.append(
+            Result(tracks.ids[keep], tracks.boxes[keep], tracks.labels[keep], tracks.scores[keep])
+        )
+        step()
+    return results

@@ -1,0 +1,87 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The rows of an evaluation as a table: for the terminal, as CSV, as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as SequenceOf
+import csv
+import json
+from pathlib import Path
+
+from rich.table import Table
+
+from gtr_ros.evaluation.metrics import COUNTS
+from gtr_ros.evaluation.metrics import RATES
+from gtr_ros.evaluation.metrics import Scores
+from gtr_ros.evaluation.run import Row
+
+#: what the terminal and the report show; CSV and JSON have all
+SHOWN = ('HOTA', 'DetA', 'AssA', 'MOTA', 'IDF1', 'IDSW', 'FP', 'FN', 'Frag', 'IDs')
+
+
+def headline(row: Row) -> Scores:
+    """Return what stands for a row: the mean over classes, where there are several."""
+    return row.evaluation.average
+
+
+def shown(name: str, value: float) -> str:
+    """Write a metric: rates in percent, counts whole."""
+    return f'{100 * value:.1f}' if name in RATES else f'{value:.0f}'
+
+
+def terminal_table(rows: SequenceOf[Row], title: str) -> Table:
+    """Make the table that the terminal shows, a section for each stride."""
+    with_map = any(row.track_map is not None for row in rows)
+    table = Table(title=title)
+    table.add_column('stride', justify='right')
+    table.add_column('tracker', no_wrap=True)
+    for name in SHOWN:
+        table.add_column(name, justify='right', no_wrap=True)
+    if with_map:
+        table.add_column('track mAP50', justify='right')
+    for row, following in zip(rows, [*rows[1:], None]):
+        scores = headline(row)
+        cells = [shown(name, scores[name]) for name in SHOWN]
+        if with_map:
+            cells.append('' if row.track_map is None else f'{100 * row.track_map:.1f}')
+        last = following is not None and following.stride != row.stride
+        table.add_row(str(row.stride), row.tracker, *cells, end_section=last)
+    return table
+
+
+def write_csv(path: str | Path, rows: SequenceOf[Row]) -> None:
+    """Write a line for each row: rates from 0 to 1, counts."""
+    with open(path, 'w', newline='') as file:
+        writer = csv.writer(file)
+        writer.writerow(['stride', 'tracker', *RATES, *COUNTS, 'track_mAP50'])
+        for row in rows:
+            scores = headline(row)
+            mean = '' if row.track_map is None else f'{row.track_map:.6f}'
+            numbers = [f'{scores[name]:.6g}' for name in (*RATES, *COUNTS)]
+            writer.writerow([row.stride, row.tracker, *numbers, mean])
+
+
+def write_json(path: str | Path, rows: SequenceOf[Row], about: dict) -> None:
+    """
+    Write everything that was measured.
+
+    :param about: what was evaluated, and how
+    """
+    listed = [
+        {
+            'stride': row.stride,
+            'tracker': row.tracker,
+            'track_mAP50': row.track_map,
+            'overall': _as_dict(row.evaluation.overall),
+            'average': _as_dict(row.evaluation.average),
+            'classes': {n: _as_dict(s) for n, s in row.evaluation.classes.items()},
+        }
+        for row in rows
+    ]
+    Path(path).write_text(json.dumps({'about': about, 'rows': listed}, indent=1) + '\n')
+
+
+def _as_dict(scores: Scores) -> dict:
+    by_alpha = [round(float(x), 6) for x in scores.hota_by_alpha]
+    return {k: round(v, 6) for k, v in scores.values.items()} | {'HOTA_by_alpha': by_alpha}
