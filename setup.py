@@ -29,5 +29,15 @@ setup(
         'torch>=2.6',
         'torchvision>=0.21',
     ],
+    extras_require={
+        'evaluation': [
+            'faster-coco-eval>=1.6',
+            'matplotlib>=3.8',
+            'onnxruntime>=1.20',
+            'rosbags>=0.10',
+            'trackers>=2.6',
+            'trackeval>=1.3',
+        ],
+    },
     entry_points={'console_scripts': ['gtr = gtr_ros.cli:main']},
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -17,9 +18,11 @@ pytest.importorskip('trackeval', reason='needs the evaluation extra')
 from gtr_ros.cli import main
 from gtr_ros.evaluation.ablations import ABLATIONS
 from gtr_ros.evaluation.boxes import label_map
+from gtr_ros.evaluation.boxes import write_boxes
 from gtr_ros.evaluation.curves import curves
 from gtr_ros.evaluation.entrants import NAMES
 from gtr_ros.evaluation.entrants import parse_entrant
+from gtr_ros.evaluation.formats.motchallenge import write_motchallenge
 from gtr_ros.evaluation.metrics import Result
 from gtr_ros.evaluation.prepare import Networks
 from gtr_ros.evaluation.prepare import prepare
@@ -243,6 +246,27 @@ def test_bad_input_is_one_clear_line(tmp_path, capfd, arguments, said):
     error = capfd.readouterr().err
     assert said in error
     assert 'Traceback' not in error
+
+
+def test_what_is_not_installed_is_named_before_anything_runs(tmp_path, monkeypatch, capfd):
+    monkeypatch.setitem(sys.modules, 'trackeval', None)
+    assert main(['evaluate', SCENE, '--checkpoint', 'random', '--out', str(tmp_path)]) == 1
+    assert 'trackeval is not installed here' in capfd.readouterr().err
+
+
+def test_without_peers_and_images_the_rest_is_compared(tmp_path, monkeypatch, capfd):
+    made = generate(Scene.parse(SCENE))
+    write_motchallenge(tmp_path / 'scene', made.sequence)
+    write_boxes(tmp_path / 'boxes.npz', made.detections, ['person'])
+    monkeypatch.setitem(sys.modules, 'trackers', None)
+    arguments = ['evaluate', str(tmp_path / 'scene'), '--boxes', str(tmp_path / 'boxes.npz')]
+    arguments += ['--checkpoint', 'random', '--strides', '1', '--out', str(tmp_path / 'out')]
+    assert main(arguments) == 0
+    with open(tmp_path / 'out' / 'table.csv', newline='') as file:
+        assert [r['tracker'] for r in csv.DictReader(file)] == ['oracle', 'motion', 'iou']
+    said = capfd.readouterr().err
+    assert 'the package trackers is not installed' in said
+    assert 'there are no images' in said
 
 
 def test_real_boxes_of_a_real_video_give_the_same_numbers_twice(pets, tmp_path):

@@ -13,13 +13,13 @@ from gtr_ros.evaluation.sequence import NANOSECONDS
 from gtr_ros.evaluation.sequence import regular_stamps
 from gtr_ros.evaluation.sequence import Sequence
 from gtr_ros.evaluation.sequence import Truth
-from gtr_ros.evaluation.synthetic import _dress
-from gtr_ros.evaluation.synthetic import _paint_person
-from gtr_ros.evaluation.synthetic import _visibility
 from gtr_ros.evaluation.synthetic import generate
 from gtr_ros.evaluation.synthetic import Hiding
 from gtr_ros.evaluation.synthetic import identities_kept
 from gtr_ros.evaluation.synthetic import Scene
+from gtr_ros.evaluation.synthetic.drawing import dress
+from gtr_ros.evaluation.synthetic.drawing import paint_person
+from gtr_ros.evaluation.synthetic.world import visibility
 
 SMALL = (120, 160)
 
@@ -131,11 +131,9 @@ def test_nobody_hides_for_no_time():
 
 
 def test_twins_are_the_same_to_the_pixel():
-    a, b = (_paint_person(look, 0.3) for look in _dress(Scene(objects=2, similarity=1)))
+    a, b = (paint_person(look, 0.3) for look in dress(Scene(objects=2, similarity=1)))
     assert np.array_equal(a, b)
-    a, b = (
-        np.asarray(_paint_person(look, 0.3)) for look in _dress(Scene(objects=2, similarity=0))
-    )
+    a, b = (np.asarray(paint_person(look, 0.3)) for look in dress(Scene(objects=2, similarity=0)))
     body = a[..., 3] > 128
     assert np.abs(a[body, :3].astype(int) - b[body, :3]).mean() > 20
 
@@ -144,8 +142,8 @@ def test_less_similar_people_look_less_alike():
     differences = []
     for similarity in (0, 0.25, 0.5, 0.75, 1):
         a, b = (
-            np.asarray(_paint_person(look, 0), int)
-            for look in _dress(Scene(objects=2, similarity=similarity))
+            np.asarray(paint_person(look, 0), int)
+            for look in dress(Scene(objects=2, similarity=similarity))
         )
         differences.append(np.abs(a - b).mean())
     assert differences == sorted(differences, reverse=True)
@@ -153,8 +151,8 @@ def test_less_similar_people_look_less_alike():
 
 @pytest.mark.parametrize('phase', [0, 0.25, 0.4, 0.5, 0.9])
 def test_a_drawn_person_fills_its_box(phase):
-    for look in _dress(Scene(objects=3)):
-        person = _paint_person(look, phase)
+    for look in dress(Scene(objects=3)):
+        person = paint_person(look, phase)
         left, top, right, bottom = person.getchannel('A').getbbox()
         assert left <= 4
         assert top <= 4
@@ -238,9 +236,9 @@ def test_covered_people_are_true_but_not_found():
 
 def test_visibility_is_what_nearer_boxes_leave():
     boxes = np.array([[0, 0, 40, 100], [20, 0, 60, 100], [0, 50, 40, 150], [200, 0, 240, 100.0]])
-    visible = _visibility(boxes, nearness=np.array([1, 2, 3, 1]))
+    visible = visibility(boxes, nearness=np.array([1, 2, 3, 1]))
     assert visible == pytest.approx([0.25, 0.75, 1, 1])
-    assert _visibility(np.zeros((0, 4)), np.zeros(0)).shape == (0,)
+    assert visibility(np.zeros((0, 4)), np.zeros(0)).shape == (0,)
 
 
 def test_the_order_of_detections_tells_nothing():

@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 import sys
 
@@ -23,8 +26,11 @@ from gtr_ros.evaluation.curves import curves_table
 from gtr_ros.evaluation.curves import FACTORS
 from gtr_ros.evaluation.curves import write_curves
 from gtr_ros.evaluation.entrants import NAMES
+from gtr_ros.evaluation.entrants import NEED_IMAGES
 from gtr_ros.evaluation.entrants import ORACLE
 from gtr_ros.evaluation.formats.motchallenge import HALVES
+from gtr_ros.evaluation.opening import Opened
+from gtr_ros.evaluation.peers import PEERS
 from gtr_ros.evaluation.report import write_report
 from gtr_ros.evaluation.table import terminal_table
 from gtr_ros.evaluation.table import write_csv
@@ -59,7 +65,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         'finds them)',
     )
     command.add_argument(
-        '--trackers', nargs='+', default=list(NAMES), metavar='NAME', help='(default: all)'
+        '--trackers', nargs='+', metavar='NAME', help='(default: all that can run here)'
     )
     command.add_argument(
         '--strides',
@@ -115,6 +121,18 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     command.set_defaults(run=evaluate)
 
 
+def _all_that_run(opened: Sequence[Opened]) -> list[str]:
+    """Return the trackers that need nothing which is not here; say which are left out."""
+    names = list(NAMES)
+    if find_spec('trackers') is None:
+        names = [n for n in names if n.partition('+')[0] not in PEERS]
+        console.print('the package trackers is not installed: its trackers are left out')
+    if any(o.sequence.images is None for o in opened):
+        names = [n for n in names if n not in NEED_IMAGES]
+        console.print(f'there are no images: {", ".join(NEED_IMAGES)} are left out')
+    return names
+
+
 def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
@@ -126,6 +144,12 @@ def evaluate(options: argparse.Namespace) -> None:
     """Compare trackers on labelled sequences, in synthetic scenes, or as a table of the paper."""
     if not options.sequences and not options.curves:
         raise ValueError('nothing to evaluate: name a sequence, or give --curves')
+    missing = [name for name in ('trackeval', 'matplotlib') if find_spec(name) is None]
+    if missing:
+        raise ValueError(
+            f'{" and ".join(missing)} is not installed here; evaluations need it: '
+            "pip install 'gtr_ros[evaluation]', or the packages that setup.py names there"
+        )
     ablation = ABLATIONS[options.table] if options.table else None
     settings = Settings(
         model=options.model,
@@ -135,7 +159,6 @@ def evaluate(options: argparse.Namespace) -> None:
         window=options.window,
         threshold=options.score_threshold,
         strides=tuple(sorted(set(options.strides))),
-        trackers=tuple(options.trackers),
         track_map=options.track_map,
         cache=options.cache,
     )
@@ -152,6 +175,8 @@ def evaluate(options: argparse.Namespace) -> None:
         names = session.networks.evaluated.class_names
         topics = (options.image_topic, options.truth_topic)
         opened = open_all(options.sequences, options.half, options.images, topics, names)
+        names = options.trackers or _all_that_run(opened)
+        session = replace(session, settings=replace(settings, trackers=tuple(names)))
         if opened and ablation:
             rows = session.ablate(opened, options.boxes)
         elif opened:

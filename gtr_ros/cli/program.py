@@ -43,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
+    except ModuleNotFoundError as error:
+        console.print(f"gtr: {error}; pip install '{error.name}'", style='red', markup=False)
+        return 1
     except (ValueError, OSError) as error:
         console.print(f'gtr: {error}', style='red', markup=False)
         return 1

@@ -18,8 +18,8 @@ from gtr_ros.evaluation.boxes import read_boxes
 from gtr_ros.evaluation.curves import curves
 from gtr_ros.evaluation.curves import FACTORS
 from gtr_ros.evaluation.curves import Point
-from gtr_ros.evaluation.entrants import DEFAULT
 from gtr_ros.evaluation.entrants import Entrant
+from gtr_ros.evaluation.entrants import NAMES
 from gtr_ros.evaluation.entrants import parse_entrant
 from gtr_ros.evaluation.formats.errors import FormatError
 from gtr_ros.evaluation.formats.motchallenge import result_rows
@@ -60,7 +60,7 @@ class Settings:
     window: int = 32
     threshold: float = 0.4
     strides: tuple[int, ...] = (1, 2, 4, 8)
-    trackers: tuple[str, ...] = DEFAULT
+    trackers: tuple[str, ...] = NAMES
     track_map: bool = False
     cache: Path | None = None
 

@@ -80,8 +80,8 @@ _OURS = ('gtr', 'cosine', 'motion')
 #: names that users may give
 NAMES = (ORACLE, *_OURS, *_LOCAL, *PEERS, *(f'{name}+weak' for name in PEERS))
 
-#: what is compared where nobody says otherwise
-DEFAULT = NAMES
+#: those that look at what is in the boxes
+NEED_IMAGES = ('gtr', 'cosine', 'reid', 'iou+reid')
 
 _OPTIONS = {
     'window': 'T, frames that the tracker looks at',

@@ -180,7 +180,8 @@ def _plot(lines: dict, title: str, x: str, y: str, ticks: SequenceOf | None = No
 def _timelines(rows: SequenceOf[Row], gallery: SequenceOf[str]) -> str:
     parts = [
         '<h2>Identities over time</h2><p>A line for each true object, a colour for each identity '
-        'that it was given; grey: not found; a black bar: it was taken for another.</p>'
+        'that it was given; grey: not found; a black bar: it was taken for another. At strides '
+        'above 1 the run that begins with the first frame is drawn; all are counted.</p>'
     ]
     for row in rows:
         stories = [follow(s, r) for s, r in zip(row.sequences, row.results)]
@@ -190,11 +191,12 @@ def _timelines(rows: SequenceOf[Row], gallery: SequenceOf[str]) -> str:
             f'<details{opened}><summary>{escape(row.tracker)}, stride {row.stride}: {switches} '
             'switches</summary>'
         )
-        shown_stories = list(zip(row.sequences, stories))[:TIMELINES]
-        for sequence, story in shown_stories:
-            parts.append(f'<p>{escape(sequence.name)}</p>{_timeline(sequence, story)}')
-        if len(stories) > TIMELINES:
-            parts.append(f'<p>The first {TIMELINES} of {len(stories)} are drawn.</p>')
+        drawn = [i for i, phase in enumerate(row.phases) if phase == 0]
+        for i in drawn[:TIMELINES]:
+            name = escape(row.sequences[i].name)
+            parts.append(f'<p>{name}</p>{_timeline(row.sequences[i], stories[i])}')
+        if len(drawn) > TIMELINES:
+            parts.append(f'<p>The first {TIMELINES} of {len(drawn)} sequences are drawn.</p>')
         if row.tracker in gallery:
             parts.append(_gallery(row, stories))
         parts.append('</details>')

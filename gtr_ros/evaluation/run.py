@@ -48,6 +48,7 @@ class Row:
     :param stride: native frames from one that it saw to the next
     :param evaluation: the metrics, all phases of all sequences together
     :param sequences: what it saw: each sequence once for each phase, the frame it begins with
+    :param phases: of each of these, the frame that it began with, from 0
     :param results: of each frame of each of these
     :param track_map: TAO's track mAP50; None where it was not asked for
     """
@@ -56,6 +57,7 @@ class Row:
     stride: int
     evaluation: Evaluation
     sequences: tuple[Sequence, ...]
+    phases: tuple[int, ...]
     results: tuple[tuple[Result, ...], ...]
     track_map: float | None = None
 
@@ -76,7 +78,7 @@ def run(
     :param threshold: score from which on a tracker sees a box, unless it is fed weak ones
     :param step: called after every frame
     """
-    sequences, results = [], []
+    sequences, phases, results = [], [], []
     for sequence, boxes, described in ((c.sequence, c.boxes, c.described) for c in course):
         if entrant.features:
             seen = described[entrant.features]
@@ -88,12 +90,14 @@ def run(
             frames = range(phase, len(sequence), stride)
             part = sequence.select(frames, f'{sequence.name}@{phase}' if phase else None)
             sequences.append(part)
+            phases.append(phase)
             results.append(_follow(entrant, stride, part, [seen[t] for t in frames], step))
     return Row(
         tracker=entrant.name,
         stride=stride,
         evaluation=evaluate(sequences, results),
         sequences=tuple(sequences),
+        phases=tuple(phases),
         results=tuple(tuple(r) for r in results),
         track_map=track_map(sequences, results)[1] if with_track_map else None,
     )

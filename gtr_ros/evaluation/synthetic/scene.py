@@ -1,0 +1,158 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a scene is made of, in numbers, and the random streams that it is made by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from dataclasses import fields
+from hashlib import sha256
+import math
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+#: what a scene's text begins with
+PREFIX = 'synthetic'
+
+# Raise it with every change of what is drawn: images of another drawing must not share a key.
+DRAWING = 1
+
+# The purposes that have random streams of their own.
+WALK, CAMERA, HIDING, LOOK, SCENERY, MISSED, JITTER, FALSE, ORDER = range(9)
+
+#: of a person's box, width in heights
+ASPECT = 0.4
+#: where the feet of the farthest stand, image heights from the top
+FARTHEST = 0.32
+#: seconds that a person is visible at least before, between and after hidings
+SEEN = 2.0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """
+    What makes a scene hard. Its text form is `synthetic:objects=20,occlusion=2,size=480x640`.
+
+    :param objects: people in the scene, all of them for the whole time
+    :param occlusion: seconds that each hiding lasts, exactly; 0: nobody hides
+    :param similarity: in [0, 1]; 0: everybody has colours and a pattern of their own; 1: all look
+        the same
+    :param rate: frames a second
+    :param camera: strength of a smooth random pan, rms pixels a second
+    :param missed: in [0, 1], probability that a visible person is not detected in a frame
+    :param false: mean number of false detections a frame
+    :param jitter: standard deviation of a detected box's sides, in widths and heights of the box
+    :param duration: seconds
+    :param size: (height, width), pixels
+    :param seed: of everything random
+    :raises ValueError: if one of them is out of its range
+    """
+
+    objects: int = 10
+    occlusion: float = 1.0
+    similarity: float = 0.3
+    rate: float = 10.0
+    camera: float = 0.0
+    missed: float = 0.05
+    false: float = 0.05
+    jitter: float = 0.03
+    duration: float = 12.0
+    size: tuple[int, int] = (480, 640)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least, most in (
+            ('objects', 0, 1000),
+            ('similarity', 0, 1),
+            ('rate', 0.1, 1000),
+            ('camera', 0, 1000),
+            ('missed', 0, 1),
+            ('false', 0, 1000),
+            ('jitter', 0, 0.5),
+            ('duration', 1, 3600),
+            ('seed', 0, math.inf),
+        ):
+            value = getattr(self, name)
+            if not least <= value <= most:
+                rule = f'{least} to {most}' if most < math.inf else f'{least} or more'
+                raise ValueError(f'{name} is {value}; expected {rule}')
+        if not 0 <= self.occlusion <= self.duration - 1:
+            raise ValueError(
+                f'occlusion is {self.occlusion} s; expected 0 to {self.duration - 1:g}, which '
+                f'leaves 1 s of the duration of {self.duration:g} s to be seen in'
+            )
+        if len(self.size) != 2 or not all(96 <= side <= 8192 for side in self.size):
+            raise ValueError(f'size is {self.size}; expected height and width, 96 to 8192 each')
+
+    @classmethod
+    def parse(cls, text: str) -> Scene:
+        """
+        Read a scene's text form; what it does not name is as by default.
+
+        :raises ValueError: if it names no such parameter, or a value that does not fit
+        """
+        prefix, colon, rest = text.partition(':')
+        if prefix != PREFIX:
+            raise ValueError(f'scene {text!r}; expected {PREFIX}, or {PREFIX}:objects=20,...')
+        kinds = {field.name: type(field.default) for field in fields(cls)}
+        values: dict[str, int | float | tuple[int, int]] = {}
+        for part in rest.split(',') if colon else ():
+            key, _, value = part.partition('=')
+            if key not in kinds:
+                raise ValueError(f'key {key!r} in {text!r}; expected one of {", ".join(kinds)}')
+            if key in values:
+                raise ValueError(f'{key} is there twice in {text!r}; expected once')
+            values[key] = _parse_value(key, value, kinds[key])
+        return cls(**values)
+
+    def __str__(self) -> str:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        texts = [
+            f'{f.name}={"{}x{}".format(*self.size) if f.name == "size" else values[f.name]}'
+            for f in fields(self)
+            if values[f.name] != f.default
+        ]
+        return PREFIX + (':' + ','.join(texts) if texts else '')
+
+    @property
+    def image_key(self) -> str:
+        """Hex digest of what decides the pixels; noise of detections does not."""
+        values = [
+            (f.name, getattr(self, f.name))
+            for f in fields(self)
+            if f.name not in ('missed', 'false', 'jitter')
+        ]
+        return sha256(f'{DRAWING} {values}'.encode()).hexdigest()
+
+
+class Hiding(NamedTuple):
+    """
+    A time when a person is behind something: not drawn, not detected, not in the truth.
+
+    :param id: of the truth
+    :param begin: nanoseconds; hidden for begin <= stamp < end
+    :param end: nanoseconds
+    """
+
+    id: int
+    begin: int
+    end: int
+
+
+def _parse_value(key: str, text: str, kind: type) -> int | float | tuple[int, int]:
+    if kind is tuple:
+        match = re.fullmatch(r'(\d+)x(\d+)', text, re.ASCII)
+        if match is None:
+            raise ValueError(f'{key}={text}; expected HEIGHTxWIDTH, such as 480x640')
+        return int(match[1]), int(match[2])
+    try:
+        return kind(text)
+    except ValueError:
+        expected = 'a whole number' if kind is int else 'a number'
+        raise ValueError(f'{key}={text}; expected {expected}') from None
+
+
+def random_stream(scene: Scene, *purpose: int) -> np.random.Generator:
+    return np.random.default_rng([scene.seed, *purpose])
