@@ -70,7 +70,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     command.add_argument(
         '--strides',
         nargs='+',
-        type=_positive,
+        type=whole_number,
         default=[1, 2, 4, 8],
         metavar='N',
         help='use every Nth frame: robots see few a second (default: 1 2 4 8)',
@@ -83,7 +83,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         default=[],
         help='measure identities kept in synthetic scenes as one of these gets harder',
     )
-    command.add_argument('--seeds', type=_positive, default=3, help='of synthetic scenes')
+    command.add_argument('--seeds', type=whole_number, default=3, help='of synthetic scenes')
     command.add_argument(
         '--half', choices=HALVES, help="of each MOTChallenge sequence, the paper's split"
     )
@@ -133,7 +133,8 @@ def _all_that_run(opened: Sequence[Opened]) -> list[str]:
     return names
 
 
-def _positive(text: str) -> int:
+def whole_number(text: str) -> int:
+    """Read a whole number from 1; argparse says so of what is none."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f'{text} is not a whole number from 1')
@@ -172,11 +173,11 @@ def evaluate(options: argparse.Namespace) -> None:
             return lambda: progress.advance(task)
 
         session = Session(settings, begin, ablation)
-        names = session.networks.evaluated.class_names
+        classes = session.networks.evaluated.class_names
         topics = (options.image_topic, options.truth_topic)
-        opened = open_all(options.sequences, options.half, options.images, topics, names)
-        names = options.trackers or _all_that_run(opened)
-        session = replace(session, settings=replace(settings, trackers=tuple(names)))
+        opened = open_all(options.sequences, options.half, options.images, topics, classes)
+        trackers = tuple(options.trackers or _all_that_run(opened))
+        session = replace(session, settings=replace(settings, trackers=trackers))
         if opened and ablation:
             rows = session.ablate(opened, options.boxes)
         elif opened:

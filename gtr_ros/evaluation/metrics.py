@@ -261,14 +261,14 @@ def _scores(part: dict) -> Scores:
     )
 
 
-def track_map(
+def track_precision(
     sequences: SequenceOf[Sequence], results: SequenceOf[SequenceOf[Result]]
-) -> tuple[dict[str, float], float]:
+) -> dict[str, float]:
     """
-    Compute TAO's track mAP50: average precision of tracks at a spatio-temporal IoU of 0.5.
+    Compute TAO's average precision of tracks at a spatio-temporal IoU of 0.5.
 
     :param sequences: of the same classes
-    :return: by the names of the classes in the truth; their mean
+    :return: by the names of the classes in the truth; their mean is the track mAP50
     """
     # Late, and here alone: the definition is that of a file format.
     from gtr_ros.evaluation.formats.cocovideo import write_coco_results
@@ -298,4 +298,4 @@ def track_map(
             }
             # The first of its IoU thresholds is 0.5.
             precision[name] = float(metric.combine_sequences(parts)['AP_all'][0])
-    return precision, float(np.mean(list(precision.values()))) if precision else 0.0
+    return precision

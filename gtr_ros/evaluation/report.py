@@ -165,12 +165,13 @@ def _plot(lines: dict, title: str, x: str, y: str, ticks: SequenceOf | None = No
         if ticks is not None:
             xs = [list(ticks).index(v) for v in xs]
         colour = '#999999' if name == ORACLE else f'C{i % 10}'
-        axes.plot(xs, ys, styles[i // 10 % 4], color=colour, label=name, linewidth=1.5, marker='.')
+        width = 3 if name.lower().startswith('gtr') else 1.5
+        axes.plot(xs, ys, styles[i // 10 % 4], color=colour, label=name, lw=width, marker='.')
     if ticks is not None:
         axes.set_xticks(range(len(ticks)), [f'{t:g}' for t in ticks])
     axes.set(title=title, xlabel=x, ylabel=y)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=7, loc='center left', bbox_to_anchor=(1.0, 0.5))
+    axes.legend(fontsize=7, handlelength=3, loc='center left', bbox_to_anchor=(1.0, 0.5))
     buffer = io.StringIO()
     FigureCanvasSVG(figure).print_svg(buffer, metadata={'Date': None})
     text = buffer.getvalue()

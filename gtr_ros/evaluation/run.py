@@ -15,7 +15,7 @@ from gtr_ros.evaluation.metrics import evaluate
 from gtr_ros.evaluation.metrics import Evaluation
 from gtr_ros.evaluation.metrics import perfect_identities
 from gtr_ros.evaluation.metrics import Result
-from gtr_ros.evaluation.metrics import track_map
+from gtr_ros.evaluation.metrics import track_precision
 from gtr_ros.evaluation.sequence import Sequence
 from gtr_ros.structures import Detections
 
@@ -50,7 +50,8 @@ class Row:
     :param sequences: what it saw: each sequence once for each phase, the frame it begins with
     :param phases: of each of these, the frame that it began with, from 0
     :param results: of each frame of each of these
-    :param track_map: TAO's track mAP50; None where it was not asked for
+    :param track_precision: TAO's average precision of tracks at IoU 0.5, by class; None where it
+        was not asked for
     """
 
     tracker: str
@@ -59,7 +60,14 @@ class Row:
     sequences: tuple[Sequence, ...]
     phases: tuple[int, ...]
     results: tuple[tuple[Result, ...], ...]
-    track_map: float | None = None
+    track_precision: dict[str, float] | None = None
+
+    @property
+    def track_map(self) -> float | None:
+        """TAO's track mAP50: the mean over the classes."""
+        if self.track_precision is None:
+            return None
+        return float(np.mean(list(self.track_precision.values()) or [0.0]))
 
 
 def run(
@@ -99,7 +107,7 @@ def run(
         sequences=tuple(sequences),
         phases=tuple(phases),
         results=tuple(tuple(r) for r in results),
-        track_map=track_map(sequences, results)[1] if with_track_map else None,
+        track_precision=track_precision(sequences, results) if with_track_map else None,
     )
 
 

@@ -73,6 +73,7 @@ def write_json(path: str | Path, rows: SequenceOf[Row], about: dict) -> None:
             'stride': row.stride,
             'tracker': row.tracker,
             'track_mAP50': row.track_map,
+            'track_AP50': row.track_precision,
             'overall': _as_dict(row.evaluation.overall),
             'average': _as_dict(row.evaluation.average),
             'classes': {n: _as_dict(s) for n, s in row.evaluation.classes.items()},
