@@ -11,14 +11,16 @@ import numpy as np
 from PIL import Image
 import pytest
 
-rosbag = pytest.importorskip('gtr_ros.evaluation.formats.rosbag', reason='needs rosbags')
+pytest.importorskip('rosbags', reason='needs the evaluation extra')
 
-from rosbags.rosbag2 import Writer  # noqa: E402
-from rosbags.typesys import get_types_from_msg  # noqa: E402
-from rosbags.typesys import get_typestore  # noqa: E402
-from rosbags.typesys import Stores  # noqa: E402
+from rosbags.rosbag2 import Writer
+from rosbags.typesys import get_types_from_msg
+from rosbags.typesys import get_typestore
+from rosbags.typesys import Stores
 
-from gtr_ros.evaluation.formats.errors import FormatError  # noqa: E402
+from gtr_ros.evaluation.formats import bag_messages
+from gtr_ros.evaluation.formats import rosbag
+from gtr_ros.evaluation.formats.errors import FormatError
 
 STORAGES = ('mcap', 'sqlite3')
 SUFFIXES = {'mcap': '.mcap', 'sqlite3': '.db3'}
@@ -51,9 +53,10 @@ def bag(path: Path, storage: str = 'mcap', **changes) -> Path:
 def raw_bag(path: Path, kind: str, messages: list, topic: str = '/topic', store=None) -> Path:
     """Write (received, fields of the message) as they are."""
     with Writer(path, version=9) as writer:
-        connection = writer.add_connection(topic, kind, typestore=store or rosbag._typestore())
+        store = store or bag_messages.typestore()
+        connection = writer.add_connection(topic, kind, typestore=store)
         for received, message in messages:
-            data = (store or rosbag._typestore()).serialize_cdr(message, kind)
+            data = store.serialize_cdr(message, kind)
             writer.write(connection, received, data)
     return path
 
@@ -63,18 +66,20 @@ def image_message(pixels: np.ndarray, encoding: str, padding: int = 0, stamp: in
     rows = np.full((height, width * channels + padding), 77, np.uint8)
     rows[:, : width * channels] = pixels.reshape(height, -1)
     fields = (height, width, encoding, 0, rows.shape[1], rows.reshape(-1))
-    return rosbag._message('sensor_msgs/Image', rosbag._header(stamp, 'camera'), *fields)
+    return bag_messages.make_message(
+        'sensor_msgs/Image', bag_messages.make_header(stamp, 'camera'), *fields
+    )
 
 
 def compressed_message(data: bytes, name: str):
-    header = rosbag._header(STAMPS[0], 'camera')
+    header = bag_messages.make_header(STAMPS[0], 'camera')
     data = np.frombuffer(data, np.uint8)
-    return rosbag._message('sensor_msgs/CompressedImage', header, name, data)
+    return bag_messages.make_message('sensor_msgs/CompressedImage', header, name, data)
 
 
 def detections_message(stamp: int = STAMPS[0], ids=('1',), labels=(0,), **changes):
     row = (stamp, BOXES[:1].repeat(len(ids), 0), [0.5] * len(ids), labels, ids)
-    message = rosbag._detections_message(row, ('person', 'dog', '1', 'cat'), 'camera')
+    message = bag_messages.detections_message(row, ('person', 'dog', '1', 'cat'), 'camera')
     for name, value in changes.items():
         *parts, last = name.split('__')
         at = message.detections[0]
@@ -94,7 +99,7 @@ def storage_file(path: Path) -> Path:
 
 
 def test_detection_arrays_are_vision_msgs_4_on_the_wire():
-    assert rosbag._typestore().hash_rihs01(rosbag.DETECTIONS) == (
+    assert bag_messages.typestore().hash_rihs01(rosbag.DETECTIONS) == (
         'RIHS01_214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968'
     )
 
@@ -268,7 +273,7 @@ def test_a_topic_that_is_not_there_or_not_alone_is_named_with_the_others(tmp_pat
         rosbag.read_bag_images(only_truth)
     with Writer(tmp_path / 'two', version=9) as writer:
         for topic in ('/left', '/right'):
-            store = rosbag._typestore()
+            store = bag_messages.typestore()
             connection = writer.add_connection(topic, rosbag.IMAGE, typestore=store)
             message = image_message(picture(), 'rgb8')
             writer.write(connection, 1, store.serialize_cdr(message, rosbag.IMAGE))
@@ -417,7 +422,7 @@ def test_bags_that_do_not_hold_their_definitions_are_read(tmp_path):
 def test_detections_of_another_layout_are_refused(tmp_path):
     store = get_typestore(Stores.ROS2_JAZZY)
     store.register(get_types_from_msg('std_msgs/Header header\nstring text', rosbag.DETECTIONS))
-    message = store.types[rosbag.DETECTIONS](rosbag._header(1, ''), 'of another time')
+    message = store.types[rosbag.DETECTIONS](bag_messages.make_header(1, ''), 'of another time')
     path = raw_bag(tmp_path / 'run', rosbag.DETECTIONS, [(1, message)], store=store)
     with pytest.raises(FormatError, match=r'other fields; expected those of .* vision_msgs 4'):
         rosbag.read_bag_detections(path, image_size=(48, 64))

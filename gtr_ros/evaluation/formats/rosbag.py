@@ -7,18 +7,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
-from functools import cache
 from functools import cached_property
 from heapq import merge
-from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
-from PIL import UnidentifiedImageError
 from rosbags.interfaces import MessageDefinitionFormat
 from rosbags.rosbag2 import Reader
 from rosbags.rosbag2 import StoragePlugin
@@ -27,9 +23,18 @@ from rosbags.rosbag2 import WriterError
 from rosbags.typesys import get_types_from_msg
 from rosbags.typesys import get_typestore
 from rosbags.typesys import Stores
-from rosbags.typesys.store import Typestore
 import torch
 
+from gtr_ros.evaluation.formats.bag_messages import BagImageError
+from gtr_ros.evaluation.formats.bag_messages import box_of
+from gtr_ros.evaluation.formats.bag_messages import COMPRESSED_IMAGE
+from gtr_ros.evaluation.formats.bag_messages import decimal
+from gtr_ros.evaluation.formats.bag_messages import DETECTIONS
+from gtr_ros.evaluation.formats.bag_messages import detections_message
+from gtr_ros.evaluation.formats.bag_messages import IMAGE
+from gtr_ros.evaluation.formats.bag_messages import image_message
+from gtr_ros.evaluation.formats.bag_messages import image_of
+from gtr_ros.evaluation.formats.bag_messages import typestore
 from gtr_ros.evaluation.formats.errors import FormatError
 from gtr_ros.evaluation.formats.images import files_key
 from gtr_ros.evaluation.sequence import NANOSECONDS
@@ -38,40 +43,9 @@ from gtr_ros.evaluation.sequence import Truth
 from gtr_ros.media.video import Frame
 from gtr_ros.structures import Detections
 
-#: types of the topics that are read
-IMAGE = 'sensor_msgs/msg/Image'
-COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
-DETECTIONS = 'vision_msgs/msg/Detection2DArray'
+#: by the names that users give
 STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
 
-# The fields that vision_msgs 4 publishes.
-_VISION_MSGS = {
-    'Point2D': 'float64 x\nfloat64 y',
-    'Pose2D': 'vision_msgs/Point2D position\nfloat64 theta',
-    'BoundingBox2D': 'vision_msgs/Pose2D center\nfloat64 size_x\nfloat64 size_y',
-    'ObjectHypothesis': 'string class_id\nfloat64 score',
-    'ObjectHypothesisWithPose': (
-        'vision_msgs/ObjectHypothesis hypothesis\ngeometry_msgs/PoseWithCovariance pose'
-    ),
-    'Detection2D': (
-        'std_msgs/Header header\nvision_msgs/ObjectHypothesisWithPose[] results\n'
-        'vision_msgs/BoundingBox2D bbox\nstring id'
-    ),
-    'Detection2DArray': 'std_msgs/Header header\nvision_msgs/Detection2D[] detections',
-}
-# Bytes a pixel, and where its red, green and blue lie.
-_CHANNELS = {
-    'rgb8': (3, slice(None)),
-    'bgr8': (3, slice(None, None, -1)),
-    'rgba8': (4, slice(0, 3)),
-    'bgra8': (4, slice(2, None, -1)),
-    'mono8': (1, slice(None)),
-    '8UC1': (1, slice(None)),
-    '8UC3': (3, slice(None, None, -1)),
-}
-# Of Pillow's: what loses nothing as RGB. 16-bit and float images would be cut off at white.
-_MODES = ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'CMYK', 'YCbCr')
-_JPEG_QUALITY = 95
 _DEFAULT_RATE = 10.0
 # Seconds are int32.
 _STAMP_END = 2**31 * NANOSECONDS
@@ -127,8 +101,8 @@ class BagImages:
         shape = None
         for index, (stamp, message) in enumerate(self._messages()):
             try:
-                image = _to_rgb(message)
-            except _ImageError as error:
+                image = image_of(message)
+            except BagImageError as error:
                 raise self._error(index, str(error)) from None
             if shape not in (None, image.shape):
                 raise self._error(
@@ -315,7 +289,7 @@ def write_bag(
         ((row[0], detections_topic, DETECTIONS, row) for row in detections),
         key=lambda message: message[0],
     )
-    store = _typestore()
+    store = typestore()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=path.parent, prefix=f'.{path.name}.') as folder:
@@ -331,9 +305,9 @@ def write_bag(
                     if topic not in connections:
                         connections[topic] = writer.add_connection(topic, kind, typestore=store)
                     if kind == DETECTIONS:
-                        message = _detections_message(row, class_names, frame_id)
+                        message = detections_message(row, class_names, frame_id)
                     else:
-                        message = _image_message(row, compressed, frame_id)
+                        message = image_message(row, compressed, frame_id)
                     data = store.serialize_cdr(message, kind)
                     writer.write(connections[topic], int(stamp), data)
             part.replace(path)
@@ -341,24 +315,10 @@ def write_bag(
         raise FormatError(path, f'cannot be written: {error}') from error
 
 
-class _ImageError(ValueError):
-    """An image message that holds no image; what is wrong with it."""
-
-
 class _Topic(NamedTuple):
     name: str
     kind: str
     count: int
-
-
-@cache
-def _typestore() -> Typestore:
-    store = get_typestore(Stores.ROS2_JAZZY)
-    types = {}
-    for name, definition in _VISION_MSGS.items():
-        types.update(get_types_from_msg(definition, f'vision_msgs/msg/{name}'))
-    store.register(types)
-    return store
 
 
 def _guarded(path: Path, place: str, step: Callable, *arguments):
@@ -434,7 +394,7 @@ def _check_layout(path: Path, connection) -> None:
         return
     store = get_typestore(Stores.EMPTY)
     store.register(get_types_from_msg(connection.msgdef.data, connection.msgtype))
-    expected = _typestore().hash_rihs01(connection.msgtype)
+    expected = typestore().hash_rihs01(connection.msgtype)
     if store.hash_rihs01(connection.msgtype) != expected:
         raise FormatError(
             path,
@@ -446,7 +406,7 @@ def _check_layout(path: Path, connection) -> None:
 def _read(path: Path, topic: _Topic) -> Iterator[tuple[int, Any]]:
     """Yield stamp and message; the stamp is when it was received where the header has none."""
     reader = _open(path)
-    store = _typestore()
+    store = typestore()
     try:
         messages = reader.messages(reader.topics[topic.name].connections)
         count = 0
@@ -469,49 +429,6 @@ def _read(path: Path, topic: _Topic) -> Iterator[tuple[int, Any]]:
         reader.close()
 
 
-def _to_rgb(message) -> np.ndarray:
-    """Return (H, W, 3) uint8 RGB, contiguous, the reader's own."""
-    if not hasattr(message, 'encoding'):
-        return _decompress(message)
-    height, width, step = message.height, message.width, message.step
-    if message.encoding not in _CHANNELS:
-        raise _ImageError(
-            f'encoding {message.encoding!r} cannot be read; expected one of {", ".join(_CHANNELS)}'
-        )
-    if not height or not width:
-        raise _ImageError(f'it is empty: width {width}, height {height}')
-    channels, order = _CHANNELS[message.encoding]
-    if step < width * channels:
-        raise _ImageError(
-            f'step {step} is too small for {width} pixels of {message.encoding!r}; '
-            f'expected {width * channels} or more'
-        )
-    if len(message.data) < height * step:
-        raise _ImageError(
-            f'it has {len(message.data)} bytes of data; {height} rows of {step} take '
-            f'{height * step}'
-        )
-    rows = message.data[: height * step].reshape(height, step)[:, : width * channels]
-    pixels = rows.reshape(height, width, channels)[:, :, order]
-    if channels == 1:
-        return np.repeat(pixels, 3, axis=2)
-    return pixels.copy(order='C')
-
-
-def _decompress(message) -> np.ndarray:
-    try:
-        with Image.open(BytesIO(message.data.tobytes())) as image:
-            if image.mode not in _MODES:
-                raise _ImageError(
-                    f'format {message.format!r} holds pixels of kind {image.mode}; expected 8 bits'
-                )
-            return np.array(image.convert('RGB'))
-    except (OSError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise _ImageError(
-            f'format {message.format!r} cannot be decoded; expected a whole JPEG or PNG ({error})'
-        ) from None
-
-
 def _read_detections(
     path: Path, name: str | None, class_names: tuple[str, ...]
 ) -> list[LabelledBoxes]:
@@ -521,7 +438,7 @@ def _read_detections(
         rows = []
         for number, detection in enumerate(message.detections):
             try:
-                row = _box_of(detection, class_names)
+                row = box_of(detection, class_names)
             except ValueError as error:
                 raise FormatError(
                     path,
@@ -543,93 +460,12 @@ def _read_detections(
     return messages
 
 
-def _box_of(detection, class_names: tuple[str, ...]) -> tuple | None:
-    """Return box, score, label and id; None if it is of another class."""
-    box, centre = detection.bbox, detection.bbox.center.position
-    x, y, width, height = centre.x, centre.y, box.size_x, box.size_y
-    if not np.isfinite((x, y, width, height)).all() or width <= 0 or height <= 0:
-        raise ValueError(
-            f'bbox has centre ({x:g}, {y:g}) and size {width:g} x {height:g}; expected finite '
-            'numbers and a positive size'
-        )
-    if box.center.theta != 0:
-        raise ValueError(f'bbox is rotated by {box.center.theta:g} rad; expected upright boxes')
-    if not detection.results:
-        raise ValueError('it has no results; expected a hypothesis with class_id and score')
-    hypothesis = detection.results[0].hypothesis
-    if not 0 <= hypothesis.score <= 1:
-        raise ValueError(f'score is {hypothesis.score:g}; expected one in [0, 1]')
-    label = _label_of(hypothesis.class_id, class_names)
-    if label is None:
-        return None
-    corners = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-    return corners, hypothesis.score, label, detection.id
-
-
-def _label_of(class_id: str, class_names: tuple[str, ...]) -> int | None:
-    if class_id in class_names:
-        return class_names.index(class_id)
-    label = _decimal(class_id)
-    return label if label is not None and label < len(class_names) else None
-
-
-def _decimal(text: str) -> int | None:
-    # Up to 18 digits fit into int64.
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
-
-
 def _number(messages: list[LabelledBoxes]) -> dict[str, int]:
     texts = dict.fromkeys(text for message in messages for text in message.ids)
-    numbers = {text: _decimal(text) for text in texts}
+    numbers = {text: decimal(text) for text in texts}
     last = max((i for i in numbers.values() if i is not None), default=0)
     for text in texts:
         if numbers[text] is None:
             last += 1
             numbers[text] = last
     return numbers
-
-
-def _message(name: str, *fields):
-    package, kind = name.split('/')
-    return _typestore().types[f'{package}/msg/{kind}'](*fields)
-
-
-def _header(stamp: int, frame_id: str):
-    time = _message('builtin_interfaces/Time', *divmod(int(stamp), NANOSECONDS))
-    return _message('std_msgs/Header', time, frame_id)
-
-
-def _image_message(row: tuple, compressed: bool, frame_id: str):
-    stamp, image = row
-    header = _header(stamp, frame_id)
-    if compressed:
-        buffer = BytesIO()
-        Image.fromarray(image).save(buffer, 'JPEG', quality=_JPEG_QUALITY)
-        data = np.frombuffer(buffer.getvalue(), np.uint8)
-        # As image_transport names it: of what it was made, and what a decoder makes of it.
-        return _message('sensor_msgs/CompressedImage', header, 'rgb8; jpeg compressed bgr8', data)
-    height, width = image.shape[:2]
-    data = np.ascontiguousarray(image).reshape(-1)
-    return _message('sensor_msgs/Image', header, height, width, 'rgb8', 0, width * 3, data)
-
-
-def _detections_message(row: tuple, class_names: tuple[str, ...], frame_id: str):
-    stamp, boxes, scores, labels, ids = row
-    header = _header(stamp, frame_id)
-    pose = _message(
-        'geometry_msgs/Pose',
-        _message('geometry_msgs/Point', 0.0, 0.0, 0.0),
-        _message('geometry_msgs/Quaternion', 0.0, 0.0, 0.0, 1.0),
-    )
-    pose = _message('geometry_msgs/PoseWithCovariance', pose, np.zeros(36))
-    detections = []
-    boxes = np.asarray(boxes, np.float64).reshape(-1, 4).tolist()
-    for (x1, y1, x2, y2), score, label, identity in zip(boxes, scores, labels, ids, strict=True):
-        centre = _message('vision_msgs/Point2D', (x1 + x2) / 2, (y1 + y2) / 2)
-        centre = _message('vision_msgs/Pose2D', centre, 0.0)
-        box = _message('vision_msgs/BoundingBox2D', centre, x2 - x1, y2 - y1)
-        name = class_names[int(label)]
-        hypothesis = _message('vision_msgs/ObjectHypothesis', name, float(score))
-        results = [_message('vision_msgs/ObjectHypothesisWithPose', hypothesis, pose)]
-        detections.append(_message('vision_msgs/Detection2D', header, results, box, str(identity)))
-    return _message('vision_msgs/Detection2DArray', header, detections)
