@@ -12,9 +12,12 @@ pytest.importorskip('rosbags', reason='needs the evaluation extra')
 pytest.importorskip('trackeval', reason='needs the evaluation extra')
 
 from gtr_ros.cli import main
+from gtr_ros.evaluation.boxes import read_boxes
 from gtr_ros.evaluation.boxes import write_boxes
 from gtr_ros.evaluation.formats.cocovideo import write_coco_video
+from gtr_ros.evaluation.formats.errors import FormatError
 from gtr_ros.evaluation.formats.rosbag import write_bag
+from gtr_ros.evaluation.opening import open_sequences
 from gtr_ros.evaluation.synthetic import generate
 from gtr_ros.evaluation.synthetic import Scene
 
@@ -51,6 +54,24 @@ def test_a_bag_gives_the_numbers_of_the_scene_it_was_made_of(made, tmp_path, sto
     of_bag, of_json, of_scene = (scores(tmp_path / f'of_{n}') for n in ('bag', 'json', 'scene'))
     assert of_bag == of_scene == of_json
     assert float(of_bag['HOTA']) > 0.5
+
+
+def test_a_bag_brings_the_boxes_of_another_node(made, tmp_path):
+    stamps = [1_700_000_000_000_000_000 + s for s in made.sequence.stamps.tolist()]
+    truth = zip(stamps, made.sequence.truth)
+    rows = [(s, t.boxes, t.labels + 1.0, t.labels, t.ids) for s, t in truth]
+    images = list(zip(stamps, made.sequence.images()))
+    write_bag(tmp_path / 'bag', images=images, detections=rows)
+    found = zip(stamps[1:], made.detections[1:])  # of the first frame there is no message
+    rows = [(s, d.boxes, d.scores, d.labels, [''] * len(d)) for s, d in found]
+    write_bag(tmp_path / 'boxes', detections=rows)
+    (sequence,) = (o.sequence for o in open_sequences(str(tmp_path / 'bag')))
+    read = read_boxes(tmp_path / 'boxes', sequence)
+    assert [len(d) for d in read] == [0, *(len(d) for d in made.detections[1:])]
+    assert read[5].boxes == pytest.approx(made.detections[5].boxes, abs=1e-3)
+    assert read[5].stamp == stamps[5]
+    with pytest.raises(FormatError, match='no detections have the stamp of a frame'):
+        read_boxes(tmp_path / 'boxes', made.sequence)
 
 
 def test_a_truncated_bag_is_named(made, tmp_path, capfd):

@@ -61,8 +61,8 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         nargs='+',
         default=[],
         metavar='FILE',
-        help='stored boxes, npz or MOTChallenge text, one for each sequence (default: the model '
-        'finds them)',
+        help='stored boxes, one for each sequence: npz, MOTChallenge text, or a rosbag2 with a '
+        'Detection2DArray (default: the model finds them)',
     )
     command.add_argument(
         '--trackers', nargs='+', metavar='NAME', help='(default: all that can run here)'
@@ -90,6 +90,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     command.add_argument('--images', metavar='DIR', help="of a JSON's images")
     command.add_argument('--image-topic', metavar='TOPIC', help='of a bag')
     command.add_argument('--truth-topic', metavar='TOPIC', help='of a bag')
+    command.add_argument('--boxes-topic', metavar='TOPIC', help='of bags given as --boxes')
     command.add_argument('--track-map', action='store_true', help="also TAO's track mAP50")
     command.add_argument('--model', choices=MODELS, default='mobile')
     command.add_argument(
@@ -161,6 +162,7 @@ def evaluate(options: argparse.Namespace) -> None:
         threshold=options.score_threshold,
         strides=tuple(sorted(set(options.strides))),
         track_map=options.track_map,
+        boxes_topic=options.boxes_topic,
         cache=options.cache,
     )
     if options.checkpoint == RANDOM:

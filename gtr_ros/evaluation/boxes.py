@@ -26,18 +26,22 @@ MIN_SCORE = 0.1
 Step = Callable[[], None]
 
 
-def read_boxes(path: str | Path, sequence: Sequence) -> list[Detections]:
+def read_boxes(path: str | Path, sequence: Sequence, topic: str | None = None) -> list[Detections]:
     """
-    Read stored boxes: MOTChallenge text, or npz.
+    Read stored boxes: MOTChallenge text, npz, or the Detection2DArray topic of a rosbag2.
 
     An npz holds `det`, (N, 6) float: frame from 1, x1, y1, x2, y2, score, in pixels of the image,
     frames ascending; where there are several classes also `label`, (N,) int, and `class_names`.
-    Of text all boxes are of the sequence's first class.
+    Of text all boxes are of the sequence's first class. Of a bag a message is of the frame that
+    has its stamp.
 
+    :param topic: of a bag; None: its only one of detections
     :return: of each frame, without features
     :raises FormatError: names file, row and rule
     """
     path = Path(path)
+    if is_bag(path):
+        return _read_bag(path, sequence, topic)
     if path.suffix == '.npz':
         rows, labels = _read_npz(path, sequence)
     else:
@@ -125,6 +129,34 @@ def label_map(names: SequenceOf[str], wanted: SequenceOf[str]) -> np.ndarray:
         name = name.lower()
         labels.append(index.get(name, index.get(aliases.get(name, ''), -1)))
     return np.array(labels, np.int64)
+
+
+def is_bag(path: Path) -> bool:
+    """Tell whether a file or folder is a rosbag2."""
+    return path.suffix in ('.mcap', '.db3') or (path / 'metadata.yaml').is_file()
+
+
+def _read_bag(path: Path, sequence: Sequence, topic: str | None) -> list[Detections]:
+    from gtr_ros.evaluation.formats.rosbag import read_bag_detections
+
+    found = read_bag_detections(path, topic, sequence.class_names, image_size=sequence.image_size)
+    by_stamp = {stamp: detections for stamp, detections, _ in found}
+    stamps = sequence.stamps.tolist()
+    if by_stamp and not by_stamp.keys() & set(stamps):
+        raise FormatError(
+            path,
+            f'no detections have the stamp of a frame; the first are {next(iter(by_stamp))} '
+            f'ns and {stamps[0]} ns',
+        )
+    nothing = Detections(
+        boxes=np.zeros((0, 4), np.float32),
+        scores=np.zeros(0, np.float32),
+        labels=np.zeros(0, np.int64),
+        features=torch.zeros(0, 0),
+        image_size=sequence.image_size,
+    )
+    frames = [replace(by_stamp.get(stamp, nothing), stamp=stamp) for stamp in stamps]
+    return [frame.select(frame.scores >= MIN_SCORE) for frame in frames]
 
 
 def _read_npz(path: Path, sequence: Sequence) -> tuple[np.ndarray, np.ndarray]:

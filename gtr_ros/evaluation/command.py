@@ -50,6 +50,7 @@ class Settings:
     :param strides: native frames from one that is seen to the next
     :param trackers: as `parse_entrant` reads them
     :param track_map: whether TAO's track mAP is computed
+    :param boxes_topic: of bags that hold boxes; None: the only one of detections
     :param cache: folder for boxes and features that were computed; None: in the user's cache
     """
 
@@ -62,6 +63,7 @@ class Settings:
     strides: tuple[int, ...] = (1, 2, 4, 8)
     trackers: tuple[str, ...] = NAMES
     track_map: bool = False
+    boxes_topic: str | None = None
     cache: Path | None = None
 
 
@@ -112,7 +114,7 @@ class Session:
         :param boxes: files of stored boxes, one for each sequence; empty: the model finds them,
             but for synthetic scenes, which bring their own
         """
-        given = _read_all(opened, boxes)
+        given = self._read_all(opened, boxes)
         entrants = self.entrants()
         course = [self._prepare(o.sequence, b, entrants) for o, b in zip(opened, given)]
         return self._rows(course, entrants)
@@ -120,7 +122,7 @@ class Session:
     def ablate(self, opened: SequenceOf[Opened], boxes: SequenceOf[str] = ()) -> list[Row]:
         """Make the paper's table, a row for each of its variants, at every stride."""
         rows = []
-        given = _read_all(opened, boxes)
+        given = self._read_all(opened, boxes)
         for variant in self.ablation.variants:
             own = self
             if variant.association is not None:
@@ -142,6 +144,18 @@ class Session:
             return quiet._prepare(made.sequence, made.detections, entrants)
 
         return curves(factors, seeds, entrants, ready, self.settings.threshold, step=step)
+
+    def _read_all(self, opened: SequenceOf[Opened], boxes: SequenceOf[str]) -> list:
+        """Return the boxes of each sequence: from its file, its own, or None."""
+        if not boxes:
+            return [o.boxes for o in opened]
+        if len(boxes) != len(opened):
+            raise FormatError(
+                boxes[0],
+                f'{len(boxes)} files of boxes for {len(opened)} sequences; expected one for each',
+            )
+        topic = self.settings.boxes_topic
+        return [read_boxes(file, o.sequence, topic) for file, o in zip(boxes, opened)]
 
     def _prepare(self, sequence, boxes, entrants: SequenceOf[Entrant]) -> Course:
         s = self.settings
@@ -202,18 +216,6 @@ def save_tracks(folder: str | Path, rows: SequenceOf[Row]) -> int:
             (place / f'{_file_name(sequence.name)}.txt').write_text(''.join(lines))
             written += 1
     return written
-
-
-def _read_all(opened: SequenceOf[Opened], boxes: SequenceOf[str]) -> list:
-    """Return the boxes of each sequence: from its file, its own, or None."""
-    if not boxes:
-        return [o.boxes for o in opened]
-    if len(boxes) != len(opened):
-        raise FormatError(
-            boxes[0],
-            f'{len(boxes)} files of boxes for {len(opened)} sequences; expected one for each',
-        )
-    return [read_boxes(file, o.sequence) for file, o in zip(boxes, opened)]
 
 
 def _file_name(text: str) -> str:

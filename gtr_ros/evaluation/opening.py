@@ -8,6 +8,7 @@ from collections.abc import Sequence as SequenceOf
 from pathlib import Path
 from typing import NamedTuple
 
+from gtr_ros.evaluation.boxes import is_bag
 from gtr_ros.evaluation.formats.cocovideo import read_coco_video
 from gtr_ros.evaluation.formats.errors import FormatError
 from gtr_ros.evaluation.formats.kitti import read_kitti
@@ -18,8 +19,6 @@ from gtr_ros.evaluation.synthetic import generate
 from gtr_ros.evaluation.synthetic import Hiding
 from gtr_ros.evaluation.synthetic import Scene
 from gtr_ros.structures import Detections
-
-_BAG_SUFFIXES = ('.mcap', '.db3')
 
 
 class Opened(NamedTuple):
@@ -61,7 +60,7 @@ def open_sequences(
         raise FormatError(path, 'there is no such file or folder')
     if half and not _is_motchallenge(path):
         raise FormatError(path, 'only MOTChallenge sequences have halves')
-    if path.suffix in _BAG_SUFFIXES or (path / 'metadata.yaml').is_file():
+    if is_bag(path):
         from gtr_ros.evaluation.formats.rosbag import read_rosbag
 
         return [Opened(read_rosbag(path, *topics, class_names=class_names))]
