@@ -146,7 +146,8 @@ def _found(
     """Return what the model finds in a sequence, from the cache if it did so before."""
     file = None
     if networks.key and sequence.image_key:
-        file = cache / f'{cache_key(f"boxes {networks.key}", sequence, [])}.npz'
+        what = f'boxes {networks.key} {sequence.class_names}'
+        file = cache / f'{cache_key(what, sequence, [])}.npz'
     kept = _load(file, sequence) if file else None
     if kept is not None:
         return kept
