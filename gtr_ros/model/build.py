@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import resources
 import os
 from pathlib import Path
@@ -195,12 +196,15 @@ def build(
     """
     if model not in MODELS:
         raise ValueError(f'model {model!r}; expected one of {", ".join(MODELS)}')
+    make = MODELS[model]
+    if association is not None:
+        make = partial(make, association=association)
     if checkpoint == RANDOM:
-        return MODELS[model](association=association)
+        return make()
     path = Path(checkpoint).expanduser() if checkpoint else default_checkpoint(model)
     if not path.is_file():
         raise CheckpointError(f'there are no weights at {path}; {_WAYS_OUT[model]}')
-    return MODELS[model](path, association)
+    return make(path)
 
 
 def choose_device(name: str) -> torch.device:
