@@ -214,8 +214,7 @@ def test_rows_trained_apart_ask_for_their_weights(tmp_path, capfd):
 
 
 def test_curves_count_identities_kept():
-    def ready(scene):
-        made = generate(scene)
+    def ready(made):
         return Course(made.sequence, made.detections, {})
 
     entrants = [entrant('oracle'), entrant('iou')]

@@ -194,7 +194,7 @@ def test_another_encoding_is_refused_with_those_that_are_read(tmp_path):
     [
         ({'width': 0}, 'empty'),
         ({'step': 64 * 3 - 1}, 'step 191 is too small'),
-        ({'height': 49}, '9216 bytes of data; 49 rows'),
+        ({'height': 49}, 'truncated: 9216 bytes of data, but 49 rows of 192'),
     ],
 )
 def test_an_image_that_does_not_fit_its_data_is_refused(tmp_path, change, said):

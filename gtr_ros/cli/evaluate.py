@@ -15,6 +15,7 @@ import sys
 from rich.console import Console
 
 from gtr_ros import __version__
+from gtr_ros.cli.arguments import add_tracking_arguments
 from gtr_ros.cli.console import console
 from gtr_ros.cli.console import show_progress
 from gtr_ros.evaluation.ablations import ABLATIONS
@@ -36,7 +37,6 @@ from gtr_ros.evaluation.table import terminal_table
 from gtr_ros.evaluation.table import write_csv
 from gtr_ros.evaluation.table import write_json
 from gtr_ros.model.build import choose_device
-from gtr_ros.model.build import MODELS
 from gtr_ros.model.build import RANDOM
 from gtr_ros.tracking import RULES
 
@@ -92,14 +92,9 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     command.add_argument('--truth-topic', metavar='TOPIC', help='of a bag')
     command.add_argument('--boxes-topic', metavar='TOPIC', help='of bags given as --boxes')
     command.add_argument('--track-map', action='store_true', help="also TAO's track mAP50")
-    command.add_argument('--model', choices=MODELS, default='mobile')
-    command.add_argument(
-        '--checkpoint',
-        metavar='FILE',
-        help="safetensors, the authors' .pth, or 'random' (default: the one in the user's cache); "
-        'with --table 4a, 4b or 4c the folder that holds one for each row',
+    add_tracking_arguments(
+        command, '; with --table 4a, 4b or 4c the folder that holds one for each row'
     )
-    command.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     command.add_argument(
         '--score-threshold',
         type=float,
@@ -108,8 +103,6 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         help='boxes that score less are seen only by trackers that want weak ones '
         '(default: %(default)s)',
     )
-    command.add_argument('--window', type=int, default=32, metavar='T', help='(default: 32)')
-    command.add_argument('--rule', choices=RULES, help="(default: the model's own)")
     command.add_argument(
         '--out', type=Path, default=Path('evaluation'), help='folder (default: %(default)s)'
     )
@@ -150,7 +143,7 @@ def evaluate(options: argparse.Namespace) -> None:
     if missing:
         raise ValueError(
             f'{" and ".join(missing)} is not installed here; evaluations need it: '
-            "pip install 'gtr_ros[evaluation]', or the packages that setup.py names there"
+            "pip install '.[evaluation]' in this package's sources"
         )
     ablation = ABLATIONS[options.table] if options.table else None
     settings = Settings(

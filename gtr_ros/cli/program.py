@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gtr_ros.cli import evaluate
+from gtr_ros.cli.arguments import add_tracking_arguments
 from gtr_ros.cli.console import console
 from gtr_ros.cli.console import show_progress
 from gtr_ros.evaluation.cost import model_cost
@@ -141,28 +142,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar='FILE',
         help='also write the video with boxes and ids drawn',
     )
-    command.add_argument('--model', choices=MODELS, default='mobile')
-    command.add_argument(
-        '--checkpoint',
-        metavar='FILE',
-        help="safetensors, the authors' .pth, or 'random' (default: the one in the user's cache)",
-    )
-    command.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    add_tracking_arguments(command)
     command.add_argument(
         '--score-threshold',
         type=float,
         metavar='S',
         help="boxes that score less are not tracked (default: the model's own)",
-    )
-    command.add_argument(
-        '--window',
-        type=int,
-        default=32,
-        metavar='T',
-        help='frames that the tracker looks at (default: %(default)s)',
-    )
-    command.add_argument(
-        '--rule', choices=RULES, help="what links boxes to tracks (default: the model's own)"
     )
     command.set_defaults(run=track)
 

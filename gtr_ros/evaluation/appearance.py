@@ -7,15 +7,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Sequence as SequenceOf
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
-import zipfile
 
 import numpy as np
 import torch
 
 from gtr_ros.evaluation.boxes import images_of
 from gtr_ros.evaluation.boxes import Step
+from gtr_ros.evaluation.cache import load_arrays
+from gtr_ros.evaluation.cache import save_arrays
 from gtr_ros.evaluation.sequence import Sequence
 from gtr_ros.model.resize import DEVIATION
 from gtr_ros.model.resize import MEAN
@@ -94,52 +94,24 @@ def describe_all(
 
     :param detections: of each frame
     :param cache: file that they are kept in; None: they are not
-    :param step: called after every frame
+    :param step: called after every frame that is described
     :return: of each frame, with features on the CPU
     :raises ValueError: if the sequence has no images, or fewer than frames
     """
     counts = [len(d) for d in detections]
-    kept = _load(cache, sum(counts)) if cache else None
-    if kept is None:
+    kept = (load_arrays(cache) or {}).get('features') if cache else None
+    if kept is not None and kept.ndim == 2 and len(kept) == sum(counts):
+        features = torch.from_numpy(kept)
+    else:
         described = []
         for image, frame in zip(images_of(sequence), detections):
             described.append(describe(image, frame).features.float().cpu())
             step()
-        wide = max(described, key=len, default=torch.zeros(0, 1))
-        kept = torch.cat([d for d in described if len(d)] or [wide[:0]])
+        # Of frames without boxes a network may not know how long a feature is.
+        features = torch.cat([d for d in described if len(d)] or [torch.zeros(0, 1)])
         if cache:
-            cache.parent.mkdir(parents=True, exist_ok=True)
-            part = cache.with_suffix('.part.npz')
-            np.savez(part, features=kept.numpy())
-            part.replace(cache)
-    else:
-        for _ in detections:
-            step()
+            save_arrays(cache, {'features': features.numpy()})
     return [
-        replace(frame, features=features)
-        for frame, features in zip(detections, kept.split(counts), strict=True)
+        replace(frame, features=own)
+        for frame, own in zip(detections, features.split(counts), strict=True)
     ]
-
-
-def cache_key(network: str, sequence: Sequence, detections: SequenceOf[Detections]) -> str:
-    """Return a digest of all that features depend on: the network, the images, the boxes."""
-    digest = sha256(f'{network} {sequence.image_key} {len(sequence)}'.encode())
-    for frame in detections:
-        digest.update(len(frame).to_bytes(4, 'little'))
-        digest.update(np.ascontiguousarray(frame.boxes, np.float32).tobytes())
-    return digest.hexdigest()[:32]
-
-
-def network_key(path: str | Path) -> str:
-    """Return a digest of a network's file."""
-    return sha256(Path(path).read_bytes()).hexdigest()
-
-
-def _load(cache: Path, count: int) -> torch.Tensor | None:
-    """Return the features kept in a file, (count, D); None if there are none of use."""
-    try:
-        with np.load(cache, allow_pickle=False) as file:
-            features = torch.from_numpy(file['features'])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-    return features if features.dim() == 2 and len(features) == count else None

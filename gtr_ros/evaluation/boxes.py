@@ -14,7 +14,6 @@ import numpy as np
 import torch
 
 from gtr_ros.evaluation.formats.errors import FormatError
-from gtr_ros.evaluation.formats.motchallenge import detections_by_frame
 from gtr_ros.evaluation.formats.motchallenge import read_rows
 from gtr_ros.evaluation.sequence import Sequence
 from gtr_ros.model.gtr import GTR
@@ -45,9 +44,8 @@ def read_boxes(path: str | Path, sequence: Sequence, topic: str | None = None) -
     if path.suffix == '.npz':
         rows, labels = _read_npz(path, sequence)
     else:
-        found = detections_by_frame(read_rows(path, len(sequence), ids=False), len(sequence))
-        frames = np.repeat(np.arange(1, len(found) + 1), [len(f) for f in found])
-        rows = np.column_stack([frames, np.concatenate([np.zeros((0, 5)), *found])])
+        found = read_rows(path, len(sequence), ids=False)
+        rows = np.array([(r.frame, *r.box, r.score) for r in found], np.float64).reshape(-1, 6)
         labels = np.zeros(len(rows), np.int64)
     detections = []
     for t, stamp in enumerate(sequence.stamps):

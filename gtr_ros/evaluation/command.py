@@ -32,8 +32,7 @@ from gtr_ros.evaluation.prepare import silent
 from gtr_ros.evaluation.run import Course
 from gtr_ros.evaluation.run import Row
 from gtr_ros.evaluation.run import run
-from gtr_ros.evaluation.synthetic import generate
-from gtr_ros.evaluation.synthetic import Scene
+from gtr_ros.evaluation.synthetic import Generated
 
 
 @dataclass(frozen=True)
@@ -139,8 +138,7 @@ class Session:
         step = self.progress('synthetic scenes', values * seeds)
         quiet = replace(self, progress=silent)
 
-        def ready(scene: Scene) -> Course:
-            made = generate(scene)
+        def ready(made: Generated) -> Course:
             return quiet._prepare(made.sequence, made.detections, entrants)
 
         return curves(factors, seeds, entrants, ready, self.settings.threshold, step=step)

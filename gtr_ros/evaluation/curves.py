@@ -17,6 +17,7 @@ from gtr_ros.evaluation.entrants import Entrant
 from gtr_ros.evaluation.run import Course
 from gtr_ros.evaluation.run import run
 from gtr_ros.evaluation.synthetic import generate
+from gtr_ros.evaluation.synthetic import Generated
 from gtr_ros.evaluation.synthetic import identities_kept
 from gtr_ros.evaluation.synthetic import Scene
 
@@ -70,7 +71,7 @@ def curves(
     factors: SequenceOf[str],
     seeds: int,
     entrants: SequenceOf[Entrant],
-    prepare: Callable[[Scene], Course],
+    prepare: Callable[[Generated], Course],
     threshold: float,
     base: Scene = Scene(),
     step: Callable[[], None] = lambda: None,
@@ -90,11 +91,12 @@ def curves(
         for value in FACTORS[factor]:
             tally = {e.name: [0, 0, 0.0, 0.0] for e in entrants}
             for scene in scenes(factor, value, seeds, base):
-                course, hidings = prepare(scene), generate(scene).hidings
+                made = generate(scene)
+                course = prepare(made)
                 for entrant in entrants:
                     row = run([course], entrant, 1, threshold)
                     results = [(r.ids, r.boxes) for r in row.results[0]]
-                    kept, total = identities_kept(course.sequence, hidings, results)
+                    kept, total = identities_kept(made.sequence, made.hidings, results)
                     overall = row.evaluation.overall
                     for i, x in enumerate((kept, total, overall['HOTA'], overall['IDF1'])):
                         tally[entrant.name][i] += x

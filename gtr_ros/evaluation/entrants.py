@@ -147,7 +147,7 @@ def parse_entrant(
 def _ours(
     text: str, name: str, options: dict, association: Association, rule: str, window: int
 ) -> Entrant:
-    features = {'gtr': MODEL, 'motion': ''}.get(name) or options.get('features', UNTRAINED)
+    features = MODEL if name == 'gtr' else options.get('features', UNTRAINED)
     if name == 'motion':
         association, linking, features = Unrelated(), LinkingRule(motion=1.0), ''
     else:

@@ -18,6 +18,7 @@ from scipy.optimize import linear_sum_assignment
 from gtr_ros.evaluation.sequence import Role
 from gtr_ros.evaluation.sequence import Sequence
 from gtr_ros.evaluation.sequence import Truth
+from gtr_ros.tracking.linking import box_intersection
 from gtr_ros.tracking.linking import box_iou
 
 #: names of the metrics: rates, 1 at best (MOTA may be negative), and counts
@@ -213,10 +214,8 @@ def _kept(
 
 def _inside(boxes: np.ndarray, regions: np.ndarray) -> np.ndarray:
     """Return what part of each box lies in each region, (N, R)."""
-    overlap = np.minimum(boxes[:, None, 2:], regions[:, 2:])
-    overlap = overlap - np.maximum(boxes[:, None, :2], regions[:, :2])
     area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    return overlap.clip(0).prod(axis=2) / np.maximum(area, 1e-9)[:, None]
+    return box_intersection(boxes, regions) / np.maximum(area, 1e-9)[:, None]
 
 
 def _empty() -> dict:

@@ -16,17 +16,15 @@ from gtr_ros.evaluation.formats.motchallenge import has_motchallenge
 from gtr_ros.evaluation.formats.motchallenge import read_motchallenge
 from gtr_ros.evaluation.sequence import Sequence
 from gtr_ros.evaluation.synthetic import generate
-from gtr_ros.evaluation.synthetic import Hiding
 from gtr_ros.evaluation.synthetic import Scene
 from gtr_ros.structures import Detections
 
 
 class Opened(NamedTuple):
-    """A sequence; of a synthetic one also its boxes, and when its objects were hidden."""
+    """A sequence, and its boxes if it is synthetic."""
 
     sequence: Sequence
     boxes: list[Detections] | None = None
-    hidings: tuple[Hiding, ...] = ()
 
 
 def open_sequences(
@@ -54,7 +52,7 @@ def open_sequences(
     """
     if place == 'synthetic' or place.startswith('synthetic:'):
         made = generate(Scene.parse(place))
-        return [Opened(made.sequence, made.detections, made.hidings)]
+        return [Opened(made.sequence, made.detections)]
     path = Path(place).expanduser()
     if not path.exists():
         raise FormatError(path, 'there is no such file or folder')

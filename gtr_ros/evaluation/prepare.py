@@ -10,16 +10,17 @@ from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
 from dataclasses import replace
 from pathlib import Path
-import zipfile
 
 import numpy as np
 import torch
 
-from gtr_ros.evaluation.appearance import cache_key
 from gtr_ros.evaluation.appearance import describe_all
-from gtr_ros.evaluation.appearance import network_key
 from gtr_ros.evaluation.appearance import OnnxAppearance
 from gtr_ros.evaluation.boxes import find_boxes
+from gtr_ros.evaluation.cache import cache_key
+from gtr_ros.evaluation.cache import load_arrays
+from gtr_ros.evaluation.cache import network_key
+from gtr_ros.evaluation.cache import save_arrays
 from gtr_ros.evaluation.entrants import MODEL
 from gtr_ros.evaluation.entrants import UNTRAINED
 from gtr_ros.evaluation.run import Course
@@ -170,16 +171,14 @@ def _save(file: Path, detections: SequenceOf[Detections]) -> None:
         arrays[name] = np.concatenate([getattr(d, name) for d in detections])
     if all(d.class_scores is not None for d in detections):
         arrays['class_scores'] = np.concatenate([d.class_scores for d in detections])
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix('.part.npz')
-    np.savez(part, **arrays)
-    part.replace(file)
+    save_arrays(file, arrays)
 
 
 def _load(file: Path, sequence: Sequence) -> list[Detections] | None:
+    arrays = load_arrays(file)
+    if arrays is None:
+        return None
     try:
-        with np.load(file, allow_pickle=False) as data:
-            arrays = {key: data[key] for key in data.files}
         ends = np.cumsum(arrays.pop('counts'))
         parts = {key: np.split(values, ends)[:-1] for key, values in arrays.items()}
         return [
@@ -194,5 +193,5 @@ def _load(file: Path, sequence: Sequence) -> list[Detections] | None:
             )
             for t, stamp in enumerate(sequence.stamps)
         ]
-    except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile):
-        return None  # it is computed again
+    except (ValueError, KeyError, IndexError):
+        return None  # of another form; they are found again

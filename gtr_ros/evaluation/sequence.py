@@ -15,7 +15,7 @@ from hashlib import sha256
 
 import numpy as np
 
-NANOSECONDS = 1_000_000_000
+from gtr_ros.tracking.window import NANOSECONDS
 
 #: what gives the images of a video's frames, in order: (H, W, 3) uint8 RGB each
 Images = Callable[[], Iterator[np.ndarray]]

@@ -9,26 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gtr_ros.media.pixels import CHANNELS
+from gtr_ros.media.pixels import ImageError
+from gtr_ros.media.pixels import PLAIN_ENCODINGS
+from gtr_ros.media.pixels import view_pixels
+
 if TYPE_CHECKING:
     from sensor_msgs.msg import Image
     from std_msgs.msg import Header
-
-# Bytes a pixel, and where its red, green and blue lie.
-_CHANNELS = {
-    'rgb8': (3, slice(None)),
-    'bgr8': (3, slice(None, None, -1)),
-    'rgba8': (4, slice(0, 3)),
-    'bgra8': (4, slice(2, None, -1)),
-    'mono8': (1, slice(None)),
-    '8UC1': (1, slice(None)),
-    '8UC3': (3, slice(None, None, -1)),
-    '8UC4': (4, slice(2, None, -1)),
-}
-PLAIN_ENCODINGS = tuple(_CHANNELS)
-
-
-class ImageError(ValueError):
-    """An image that cannot be used; the message says why and what to publish instead."""
 
 
 def image_to_array(message: Image) -> np.ndarray:
@@ -41,31 +29,8 @@ def image_to_array(message: Image) -> np.ndarray:
         with whatever strides that takes (negative for bgr8, zero for mono8), not to be written to
     :raises ImageError: if the message does not hold an image of a readable encoding
     """
-    height, width, step = message.height, message.width, message.step
-    if height == 0 or width == 0:
-        raise ImageError(
-            f'the image is empty: width {width}, height {height}; both must be at least 1. '
-            'Check the driver that publishes it'
-        )
-    encoding = message.encoding
-    pixel_bytes, order = _CHANNELS.get(encoding, (1, None))
-    if step < width * pixel_bytes:
-        raise ImageError(
-            f'step {step} is too small for {width} pixels of {encoding!r}: a row takes '
-            f'{width * pixel_bytes} bytes or more. Set step to the bytes of a whole row'
-        )
-    if len(message.data) < height * step:
-        raise ImageError(
-            f'the image is truncated: {len(message.data)} bytes of data, but {height} rows of '
-            f'{step} bytes take {height * step}. Publish whole images'
-        )
-    if order is None:
-        return _by_cv_bridge(message)
-    # Writeable, because torch warns of arrays that are not.
-    if pixel_bytes == 1:
-        return np.ndarray((height, width, 3), np.uint8, message.data, strides=(step, 1, 0))
-    shape, strides = (height, width, pixel_bytes), (step, pixel_bytes, 1)
-    return np.ndarray(shape, np.uint8, message.data, strides=strides)[:, :, order]
+    pixels = view_pixels(message)
+    return _by_cv_bridge(message) if pixels is None else pixels
 
 
 def array_to_image(pixels: np.ndarray, header: Header, encoding: str = 'rgb8') -> Image:
@@ -80,11 +45,11 @@ def array_to_image(pixels: np.ndarray, header: Header, encoding: str = 'rgb8') -
     """
     from sensor_msgs.msg import Image
 
-    if encoding not in _CHANNELS:
+    if encoding not in CHANNELS:
         raise ImageError(
             f'cannot write encoding {encoding!r}; expected one of {", ".join(PLAIN_ENCODINGS)}'
         )
-    channels = _CHANNELS[encoding][0]
+    channels = CHANNELS[encoding][0]
     shape = pixels.shape if pixels.ndim == 3 else (*pixels.shape, 1)
     if pixels.dtype != np.uint8 or len(shape) != 3 or shape[2] != channels:
         raise ImageError(

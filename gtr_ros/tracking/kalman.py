@@ -71,7 +71,7 @@ class KalmanBoxes:
         """
         mean, covariance = self.mean[rows], self.covariance[rows]
         innovation = to_xyah(measured) - mean[:, :4]
-        spread = covariance[:, :4, :4] + self._noise(mean)
+        spread = covariance[:, :4, :4] + _measurement_noise(mean)
         gain = np.linalg.solve(spread, covariance[:, :4]).transpose(0, 2, 1)  # Rx8x4
         self.mean[rows] = mean + (gain @ innovation[:, :, None])[:, :, 0]
         self.covariance[rows] = covariance - gain @ spread @ gain.transpose(0, 2, 1)
@@ -85,15 +85,10 @@ class KalmanBoxes:
         :return: (R, N) float64
         """
         mean, covariance = self.mean[rows], self.covariance[rows]
-        spread = covariance[:, :4, :4] + self._noise(mean)
+        spread = covariance[:, :4, :4] + _measurement_noise(mean)
         offset = to_xyah(measured)[None] - mean[:, None, :4]  # RxNx4
         solved = np.linalg.solve(spread[:, None], offset[..., None])[..., 0]
         return (offset * solved).sum(axis=2)
-
-    def _noise(self, mean: np.ndarray) -> np.ndarray:
-        """Return the covariance of a measurement, (R, 4, 4)."""
-        std = _std(mean[:, 3], _POSITION, 1e-1, 0, 0)[:, :4]
-        return std[:, :, None] ** 2 * np.eye(4)
 
 
 def to_xyah(boxes: np.ndarray) -> np.ndarray:
@@ -113,3 +108,9 @@ def _std(
     std[:, [4, 5, 7]] = velocity * height[:, None]
     std[:, 2], std[:, 6] = aspect, aspect_velocity
     return std
+
+
+def _measurement_noise(mean: np.ndarray) -> np.ndarray:
+    """Return the covariance of what is seen of boxes in these states, (R, 4, 4)."""
+    std = _std(mean[:, 3], _POSITION, 1e-1, 0, 0)[:, :4]
+    return std[:, :, None] ** 2 * np.eye(4)

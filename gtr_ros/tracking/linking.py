@@ -112,10 +112,15 @@ class LinkingRule:
         return (offset**2).sum(-1) / (size**2).sum(-1) < self.centre_gate
 
 
+def box_intersection(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the area that (M, 4) and (K, 4) xyxy boxes share, (M, K)."""
+    overlap = np.minimum(a[:, None, 2:], b[:, 2:]) - np.maximum(a[:, None, :2], b[:, :2])
+    return overlap.clip(0).prod(axis=2)
+
+
 def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return the intersection over union of (M, 4) with (K, 4) xyxy boxes, (M, K)."""
-    overlap = np.minimum(a[:, None, 2:], b[:, 2:]) - np.maximum(a[:, None, :2], b[:, :2])
-    shared = overlap.clip(0).prod(axis=2)  # MxK
+    shared = box_intersection(a, b)
     area_a, area_b = ((x[:, 2:] - x[:, :2]).prod(axis=1) for x in (a, b))
     return shared / np.maximum(area_a[:, None] + area_b - shared, 1e-9)
 

@@ -16,6 +16,9 @@ from rosbags.typesys import Stores
 from rosbags.typesys.store import Typestore
 
 from gtr_ros.evaluation.sequence import NANOSECONDS
+from gtr_ros.media.pixels import ImageError
+from gtr_ros.media.pixels import PLAIN_ENCODINGS
+from gtr_ros.media.pixels import view_pixels
 
 #: types of the topics that are read
 IMAGE = 'sensor_msgs/msg/Image'
@@ -37,23 +40,9 @@ _VISION_MSGS = {
     ),
     'Detection2DArray': 'std_msgs/Header header\nvision_msgs/Detection2D[] detections',
 }
-# Bytes a pixel, and where its red, green and blue lie.
-_CHANNELS = {
-    'rgb8': (3, slice(None)),
-    'bgr8': (3, slice(None, None, -1)),
-    'rgba8': (4, slice(0, 3)),
-    'bgra8': (4, slice(2, None, -1)),
-    'mono8': (1, slice(None)),
-    '8UC1': (1, slice(None)),
-    '8UC3': (3, slice(None, None, -1)),
-}
 # Of Pillow's: what loses nothing as RGB. 16-bit and float images would be cut off at white.
 _MODES = ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'CMYK', 'YCbCr')
 _JPEG_QUALITY = 95
-
-
-class BagImageError(ValueError):
-    """An image message that holds no image; what is wrong with it."""
 
 
 @cache
@@ -71,32 +60,16 @@ def image_of(message) -> np.ndarray:
     """
     Read an Image or a CompressedImage: (H, W, 3) uint8 RGB, contiguous, the reader's own.
 
-    :raises BagImageError: if it holds no image that can be read
+    :raises ImageError: if it holds no image that can be read
     """
     if not hasattr(message, 'encoding'):
         return _decompress(message)
-    height, width, step = message.height, message.width, message.step
-    if message.encoding not in _CHANNELS:
-        raise BagImageError(
-            f'encoding {message.encoding!r} cannot be read; expected one of {", ".join(_CHANNELS)}'
+    pixels = view_pixels(message)
+    if pixels is None:
+        raise ImageError(
+            f'encoding {message.encoding!r} cannot be read; expected one of '
+            f'{", ".join(PLAIN_ENCODINGS)}'
         )
-    if not height or not width:
-        raise BagImageError(f'it is empty: width {width}, height {height}')
-    channels, order = _CHANNELS[message.encoding]
-    if step < width * channels:
-        raise BagImageError(
-            f'step {step} is too small for {width} pixels of {message.encoding!r}; '
-            f'expected {width * channels} or more'
-        )
-    if len(message.data) < height * step:
-        raise BagImageError(
-            f'it has {len(message.data)} bytes of data; {height} rows of {step} take '
-            f'{height * step}'
-        )
-    rows = message.data[: height * step].reshape(height, step)[:, : width * channels]
-    pixels = rows.reshape(height, width, channels)[:, :, order]
-    if channels == 1:
-        return np.repeat(pixels, 3, axis=2)
     return pixels.copy(order='C')
 
 
@@ -104,12 +77,12 @@ def _decompress(message) -> np.ndarray:
     try:
         with Image.open(BytesIO(message.data.tobytes())) as image:
             if image.mode not in _MODES:
-                raise BagImageError(
+                raise ImageError(
                     f'format {message.format!r} holds pixels of kind {image.mode}; expected 8 bits'
                 )
             return np.array(image.convert('RGB'))
     except (OSError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise BagImageError(
+        raise ImageError(
             f'format {message.format!r} cannot be decoded; expected a whole JPEG or PNG ({error})'
         ) from None
 

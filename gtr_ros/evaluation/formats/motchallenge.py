@@ -11,8 +11,6 @@ import configparser
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from gtr_ros.evaluation.formats.errors import FormatError
 from gtr_ros.evaluation.formats.images import frame_folder
 from gtr_ros.evaluation.formats.images import video_file
@@ -59,10 +57,8 @@ def read_rows(path: Path, frames: int | None = None, ids: bool = True) -> list[R
     newest: dict[int, int] = defaultdict(int)
     for line, text in read_lines(path):
         cells = text.replace(',', ' ').split()
-        values = numbers(path, line, cells, _COLUMNS)
-        values += numbers(path, line, cells, tuple(f'column {i + 1}' for i in range(len(cells))))[
-            len(_COLUMNS) :
-        ]
+        more = (f'column {i + 1}' for i in range(len(_COLUMNS), len(cells)))
+        values = numbers(path, line, cells, (*_COLUMNS, *more))
         frame = whole(path, line, 'frame', values[0], 1)
         if frames is not None and frame > frames:
             raise FormatError(path, f'frame is {frame}, but the sequence has {frames}', line)
@@ -232,11 +228,3 @@ def _read_info(path: Path) -> dict:
 def has_motchallenge(folder: Path) -> bool:
     """Tell whether a folder is a sequence of this form."""
     return any((folder / name).is_file() for name in ('seqinfo.ini', 'gt/gt.txt', 'gt.txt'))
-
-
-def detections_by_frame(rows: list[Row], frames: int) -> list[np.ndarray]:
-    """Return xyxy and score of each frame's rows, (N_t, 5) float64."""
-    found: list[list[tuple[float, ...]]] = [[] for _ in range(frames)]
-    for row in rows:
-        found[row.frame - 1].append((*row.box, row.score))
-    return [np.array(f, np.float64).reshape(-1, 5) for f in found]

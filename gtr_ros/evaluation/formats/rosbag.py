@@ -25,7 +25,6 @@ from rosbags.typesys import get_typestore
 from rosbags.typesys import Stores
 import torch
 
-from gtr_ros.evaluation.formats.bag_messages import BagImageError
 from gtr_ros.evaluation.formats.bag_messages import box_of
 from gtr_ros.evaluation.formats.bag_messages import COMPRESSED_IMAGE
 from gtr_ros.evaluation.formats.bag_messages import decimal
@@ -40,6 +39,7 @@ from gtr_ros.evaluation.formats.images import files_key
 from gtr_ros.evaluation.sequence import NANOSECONDS
 from gtr_ros.evaluation.sequence import Sequence
 from gtr_ros.evaluation.sequence import Truth
+from gtr_ros.media.pixels import ImageError
 from gtr_ros.media.video import Frame
 from gtr_ros.structures import Detections
 
@@ -102,7 +102,7 @@ class BagImages:
         for index, (stamp, message) in enumerate(self._messages()):
             try:
                 image = image_of(message)
-            except BagImageError as error:
+            except ImageError as error:
                 raise self._error(index, str(error)) from None
             if shape not in (None, image.shape):
                 raise self._error(

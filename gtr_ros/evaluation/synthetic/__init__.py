@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
+from gtr_ros.evaluation.metrics import match
 from gtr_ros.evaluation.sequence import NANOSECONDS
 from gtr_ros.evaluation.sequence import regular_stamps
 from gtr_ros.evaluation.sequence import Sequence
@@ -105,10 +105,8 @@ def identities_kept(
         sequence.truth, sequence.stamps.tolist(), results, strict=True
     ):
         iou = box_iou(truth.boxes, np.asarray(boxes, np.float64).reshape(-1, 4))
-        iou[iou < 0.5] = 0
-        for i, j in zip(*linear_sum_assignment(iou, maximize=True)):
-            if iou[i, j] > 0:
-                given.setdefault(int(truth.ids[i]), []).append((stamp, int(ids[j])))
+        for i, j in zip(*match(iou)):
+            given.setdefault(int(truth.ids[i]), []).append((stamp, int(ids[j])))
     kept = total = 0
     reach = round(SEEN * NANOSECONDS)
     for hiding in hidings:

@@ -1,0 +1,62 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The pixels of image messages, of the node's and of a bag's alike: views, nothing is copied."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+# Bytes a pixel, and where its red, green and blue lie.
+CHANNELS = {
+    'rgb8': (3, slice(None)),
+    'bgr8': (3, slice(None, None, -1)),
+    'rgba8': (4, slice(0, 3)),
+    'bgra8': (4, slice(2, None, -1)),
+    'mono8': (1, slice(None)),
+    '8UC1': (1, slice(None)),
+    '8UC3': (3, slice(None, None, -1)),
+    '8UC4': (4, slice(2, None, -1)),
+}
+PLAIN_ENCODINGS = tuple(CHANNELS)
+
+
+class ImageError(ValueError):
+    """An image that cannot be used; the message says why and what to publish instead."""
+
+
+def view_pixels(message: Any) -> np.ndarray | None:
+    """
+    Show the pixels of a message of a plain 8-bit encoding as RGB.
+
+    :param message: has the fields of sensor_msgs/Image; its data is a buffer of bytes
+    :return: (height, width, 3) uint8, RGB: a view of the message's data with whatever strides that
+        takes (negative for bgr8, zero for mono8), not to be written to; None: another encoding
+    :raises ImageError: if the message does not hold an image
+    """
+    height, width, step = message.height, message.width, message.step
+    if height == 0 or width == 0:
+        raise ImageError(
+            f'the image is empty: width {width}, height {height}; both must be at least 1. '
+            'Check the driver that publishes it'
+        )
+    encoding = message.encoding
+    pixel_bytes, order = CHANNELS.get(encoding, (1, None))
+    if step < width * pixel_bytes:
+        raise ImageError(
+            f'step {step} is too small for {width} pixels of {encoding!r}: a row takes '
+            f'{width * pixel_bytes} bytes or more. Set step to the bytes of a whole row'
+        )
+    if len(message.data) < height * step:
+        raise ImageError(
+            f'the image is truncated: {len(message.data)} bytes of data, but {height} rows of '
+            f'{step} bytes take {height * step}. Publish whole images'
+        )
+    if order is None:
+        return None
+    # Of node messages writeable, because torch warns of arrays that are not.
+    if pixel_bytes == 1:
+        return np.ndarray((height, width, 3), np.uint8, message.data, strides=(step, 1, 0))
+    shape, strides = (height, width, pixel_bytes), (step, pixel_bytes, 1)
+    return np.ndarray(shape, np.uint8, message.data, strides=strides)[:, :, order]
