@@ -32,8 +32,8 @@ ROOMS = {
     'model': {'structures'},
     'tracking': {'structures', 'model'},
     'weights': {'model'},
-    'training': {'structures', 'model'},
     'evaluation': {'structures', 'model', 'tracking', 'media'},
+    'training': {'structures', 'model', 'tracking', 'evaluation'},
     'node': {'structures', 'model', 'tracking', 'media', 'msg'},
     'cli': {'structures', 'model', 'tracking', 'media', 'weights', 'evaluation', 'training'},
 }
