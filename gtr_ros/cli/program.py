@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gtr_ros.cli import evaluate
+from gtr_ros.cli import train
 from gtr_ros.cli.arguments import add_tracking_arguments
 from gtr_ros.cli.console import console
 from gtr_ros.cli.console import show_progress
@@ -158,6 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=benchmark)
 
     evaluate.add_command(commands)
+    train.add_command(commands)
 
     weights = commands.add_parser('weights', help='get, convert and look at checkpoints')
     kinds = weights.add_subparsers(required=True, metavar='COMMAND')

@@ -27,14 +27,14 @@ class AveragePrecision:
 
     :param ap: mean over classes and over IoU 0.50 to 0.95
     :param ap50: mean over classes at IoU 0.50
-    :param person_ap: of the class 'person', over IoU 0.50 to 0.95
-    :param person_ap50: of the class 'person', at IoU 0.50
+    :param person_ap: of the class 'person', over IoU 0.50 to 0.95; None: there is no such class
+    :param person_ap50: of the class 'person', at IoU 0.50; None likewise
     """
 
     ap: float
     ap50: float
-    person_ap: float
-    person_ap50: float
+    person_ap: float | None
+    person_ap50: float | None
 
 
 def evaluate_coco(
@@ -102,5 +102,7 @@ def average_precision(
     with redirect_stdout(io.StringIO()):  # the library prints its progress and its table
         reference = COCO(truth)
         detections = reference.loadRes(rows)
-        overall, person = summary(None), summary(categories.get('person'))
+        overall, person = summary(None), (None, None)
+        if 'person' in categories:
+            person = summary(categories['person'])
     return AveragePrecision(*overall, *person)

@@ -25,11 +25,10 @@ from gtr_ros.evaluation.entrants import MODEL
 from gtr_ros.evaluation.entrants import UNTRAINED
 from gtr_ros.evaluation.run import Course
 from gtr_ros.evaluation.sequence import Sequence
-from gtr_ros.model.association import AssociationTransformer
 from gtr_ros.model.association import CosineAssociation
 from gtr_ros.model.build import build
-from gtr_ros.model.build import FEATURES
 from gtr_ros.model.build import gtr_mobile
+from gtr_ros.model.build import make_transformer
 from gtr_ros.model.build import RANDOM
 from gtr_ros.model.checkpoint import cache_directory
 from gtr_ros.model.checkpoint import default_checkpoint
@@ -53,8 +52,8 @@ class Networks:
     :param model: by its name
     :param checkpoint: file, 'random', or None: the one in the user's cache
     :param device: where the model runs
-    :param association: arguments of `AssociationTransformer`, of a variant of the model; None: its
-        own
+    :param association: what a variant of the model's `AssociationTransformer` is made with
+        instead; None: its own
     """
 
     model: str
@@ -65,7 +64,7 @@ class Networks:
     def __post_init__(self) -> None:
         link = None
         if self.association is not None:
-            link = AssociationTransformer(FEATURES[self.model], **self.association)
+            link = make_transformer(self.model, **self.association)
         self.evaluated: GTR = build(self.model, self.checkpoint, link).to(self.device)
 
     @property

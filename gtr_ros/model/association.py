@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import math
 
 import torch
 from torch import nn
@@ -94,6 +95,8 @@ class AssociationTransformer(Association):
     :param position_embedding: whether keys and encoder queries carry where the box is
     :param time_embedding: whether that embedding carries the frame too; needs the former
     :param dropout: in training, of attention, hidden layers and residual branches
+    :param scale: s that G = s q k + b begins with, both learnt; None: G = q k, as published
+    :param level: the dot product q k of features at which G is 0 at first, b = -s level
     """
 
     description = 'GTR association transformer'
@@ -112,6 +115,8 @@ class AssociationTransformer(Association):
         position_embedding: bool = False,
         time_embedding: bool = False,
         dropout: float = 0.1,
+        scale: float | None = None,
+        level: float = 0.5,
     ) -> None:
         super().__init__()
         if time_embedding and not position_embedding:
@@ -130,6 +135,25 @@ class AssociationTransformer(Association):
         for parameter in self.parameters():
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
+        self.log_scale = self.bias = None
+        if scale is not None:
+            self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
+            self.bias = nn.Parameter(torch.tensor(-scale * level))
+
+    @property
+    def can_start_as_dot_product(self) -> bool:
+        """Whether G is a dot product of features where the residual branches are silent."""
+        norms = any(isinstance(module, nn.LayerNorm) for module in self.modules())
+        return not norms and not len(self.query_projection)
+
+    @torch.no_grad()
+    def start_as_dot_product(self) -> None:
+        """Silence every residual branch, so that training begins with what the features know."""
+        for module in self.modules():
+            last = getattr(module, 'linear2', None) or getattr(module, 'out_proj', None)
+            if last is not None:
+                nn.init.zeros_(last.weight)
+                nn.init.zeros_(last.bias)
 
     def logits(
         self, features: Tensor, counts: Sequence[int], queries: slice, boxes: Tensor | None = None
@@ -157,7 +181,10 @@ class AssociationTransformer(Association):
             query = layer(query, memory, position)
             outputs.append(self.decoder_norm(query))
         keys = self.key_projection(memory)
-        return [self.query_projection(output) @ keys.T for output in outputs]
+        logits = [self.query_projection(output) @ keys.T for output in outputs]
+        if self.log_scale is None:
+            return logits
+        return [self.log_scale.exp() * g + self.bias for g in logits]
 
     def forward(
         self, features: Tensor, counts: Sequence[int], query_frame: int, boxes: Tensor

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from importlib import resources
+import json
 import os
 from pathlib import Path
 import re
@@ -24,6 +26,7 @@ from gtr_ros.model.checkpoint import default_checkpoint
 from gtr_ros.model.checkpoint import fit
 from gtr_ros.model.checkpoint import load_checkpoint
 from gtr_ros.model.checkpoint import load_official
+from gtr_ros.model.coco import CLASS_NAMES
 from gtr_ros.model.fpn import FPN
 from gtr_ros.model.gtr import GTR
 from gtr_ros.model.lvis import class_names
@@ -32,7 +35,15 @@ from gtr_ros.model.res2net import Res2Net101
 from gtr_ros.model.resize import ShortestEdge
 from gtr_ros.model.resize import SquareFit
 from gtr_ros.model.roi import BoxHead
+from gtr_ros.model.roi import Embedding
 from gtr_ros.model.roi import Whitening
+
+#: arguments of each model's `AssociationTransformer`
+TRANSFORMERS = {
+    'mobile': {'features': 256, 'hidden': 512, 'scale': 12.0, 'level': 0.45},
+    'mot': {'features': 1024},
+    'tao': {'features': 1024, 'projection_layers': 2},
+}
 
 #: what may link the objects of `gtr_mobile`
 MOBILE_ASSOCIATIONS = ('cosine', 'transformer')
@@ -41,18 +52,35 @@ MOBILE_ASSOCIATIONS = ('cosine', 'transformer')
 APPEARANCE = resources.files('gtr_ros.weights') / 'mobile_appearance.safetensors'
 
 
+def make_transformer(model: str, **changes: object) -> AssociationTransformer:
+    """
+    Make a model's association, untrained.
+
+    :param model: 'mobile', 'mot' or 'tao'
+    :param changes: arguments of `AssociationTransformer` in place of the model's own, of the
+        paper's ablations
+    """
+    transformer = AssociationTransformer(**{**TRANSFORMERS[model], **changes})
+    if transformer.can_start_as_dot_product and transformer.log_scale is not None:
+        transformer.start_as_dot_product()
+    return transformer
+
+
 def gtr_mobile(
     checkpoint: str | os.PathLike | None = None,
     association: str | AssociationTransformer | None = None,
+    class_names: Sequence[str] | None = None,
 ) -> GTR:
     """
     Build the default model: CenterNet on MobileNetV3-large x0.75, 80 COCO classes.
 
     :param checkpoint: safetensors file; None: untrained weights
-    :param association: 'transformer' for the paper's (D = 256), 'cosine' for similarity of the
-        detector's own features; None: what the checkpoint was made for, 'cosine' without one. Of
-        a checkpoint made for the other only the detector is taken. Or another transformer than
-        the published one, of the paper's ablations; D = 256
+    :param association: 'transformer' for the paper's (D = 256), which links as 'cosine' does until
+        it is trained; 'cosine' for similarity of the detector's own features; None: what the
+        checkpoint was made for, 'cosine' without one. Of a checkpoint made for the other only the
+        detector is taken. Or another transformer, of the paper's ablations; D = 256
+    :param class_names: of the detector; None: the checkpoint's, COCO's without one. Of those that
+        the checkpoint does not have the detector knows nothing yet
     :return: the model, in evaluation mode, on the CPU
     :raises CheckpointError: if the file cannot be read or does not fit
     :raises ValueError: if the association is none of these
@@ -62,25 +90,29 @@ def gtr_mobile(
     if variant is not None:
         association = 'transformer'
     association = association or metadata.get('association', 'cosine')
-    detector = MobileCenterNet()
-    if association == 'transformer':
-        pool_size = 7
-        head = BoxHead(sum(detector.channels), pool_size, features=256)
-        link = variant or AssociationTransformer(features=256)
-    elif association == 'cosine':
-        pool_size = 4
-        head = Whitening(sum(detector.channels), pool_size, features=256)
-        with resources.as_file(APPEARANCE) as file:
-            fit(head, load_checkpoint(file)[0], file)
-        link = CosineAssociation()
-    else:
+    if association not in MOBILE_ASSOCIATIONS:
         raise ValueError(f'association {association!r}; expected one of {MOBILE_ASSOCIATIONS}')
+    held = tuple(json.loads(metadata.get('class_names', 'null')) or CLASS_NAMES)
+    detector, pool_size = MobileCenterNet(tuple(class_names or held)), 4
+    features = TRANSFORMERS['mobile']['features']
+    shape = (sum(detector.channels), pool_size, features)
+    whitening = Whitening(*shape)
+    with resources.as_file(APPEARANCE) as file:
+        fit(whitening, load_checkpoint(file)[0], file)
+    if association == 'transformer':
+        head = Embedding(*shape)
+        head.start_as(whitening)
+        link = variant or make_transformer('mobile')
+    else:
+        head, link = whitening, CosineAssociation()
     model = GTR(detector, head, link, pool_size, clip=True, score_threshold=0.4)
+    # Weights without an association are the imported detector's.
+    prefix = 'detector.' if 'association' in metadata else ''
+    if detector.class_names != held:
+        detector.adopt_classes(state, held, prefix)
     if checkpoint and metadata.get('association') == association:
         fit(model, state, checkpoint)
     elif checkpoint:
-        # Weights without an association are the imported detector's.
-        prefix = 'detector.' if 'association' in metadata else ''
         own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
         fit(detector, own, checkpoint)
     # The layout in which a CPU computes depthwise convolutions fastest, and a GPU no slower.
@@ -112,7 +144,7 @@ def gtr_mot(
         channels=channels,
     )
     head = BoxHead(channels, pool_size, features)
-    link = association or AssociationTransformer(features)
+    link = association or make_transformer('mot')
     model = GTR(detector, head, link, pool_size, clip=False, score_threshold=0.55)
     return _load(model, 'gtr_mot', checkpoint).eval()
 
@@ -141,7 +173,7 @@ def gtr_tao(
         channels=channels,
     )
     head = BoxHead(channels, pool_size, features)
-    link = association or AssociationTransformer(features, projection_layers=2)
+    link = association or make_transformer('tao')
     model = GTR(detector, head, link, pool_size, clip=True, score_threshold=0.4)
     return _load(model, 'gtr_tao', checkpoint).eval()
 
@@ -160,9 +192,6 @@ def _load(model: GTR, name: str, checkpoint: str | os.PathLike | None) -> GTR:
 
 #: in place of a checkpoint: untrained weights, for tests of everything else
 RANDOM = 'random'
-
-#: D, length of the features that each model's association reads
-FEATURES = {'mobile': 256, 'mot': 1024, 'tao': 1024}
 
 #: the models by the names that users give
 MODELS = {'mobile': gtr_mobile, 'mot': gtr_mot, 'tao': gtr_tao}

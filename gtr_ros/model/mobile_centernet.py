@@ -108,6 +108,26 @@ class MobileCenterNet(Detector):
         nn.init.constant_(self.heatmap[1][0].bias, -4.6)  # sigmoid = 0.01: few objects at first
         nn.init.constant_(self.sides[1][0].bias, 0.5)  # 8 pixels to each side
 
+    def adopt_classes(
+        self, state: dict[str, Tensor], class_names: Sequence[str], prefix: str = ''
+    ) -> None:
+        """
+        Fit weights of other classes: those of the same name are kept, the rest is as untrained.
+
+        :param state: changed in place; without a heat map it stays as it is
+        :param class_names: that the weights are of
+        :param prefix: of the detector's names in the state
+        """
+        last = self.heatmap[1][0].state_dict(prefix=f'{prefix}heatmap.1.0.')
+        for key, own in last.items():
+            if key not in state:
+                continue
+            rows = own.clone()
+            for row, name in zip(rows, self.class_names):
+                if name in class_names:
+                    row.copy_(state[key][class_names.index(name)])
+            state[key] = rows
+
     def prepare(self, images: Sequence[np.ndarray], device: torch.device) -> Batch:
         """Resize images, (H, W, 3) uint8 RGB, to what the network reads."""
         return self.resize(images, device)

@@ -52,6 +52,37 @@ class BoxHead(nn.Module):
         return F.relu(self.fc2(F.relu(self.fc1(pooled.flatten(1)))))
 
 
+class Embedding(nn.Module):
+    """
+    The box head of `gtr_mobile`: a linear embedding and a residual layer, to unit length.
+
+    It can begin as `Whitening`, so that training adds to what the detector's features know.
+
+    :param channels: C, channels of the pooled map
+    :param size: cells of its side
+    :param features: D, length of the vector
+    """
+
+    def __init__(self, channels: int, size: int, features: int) -> None:
+        super().__init__()
+        self.embed = nn.Linear(channels * size * size, features)
+        self.fc1 = nn.Linear(features, 2 * features)
+        self.fc2 = nn.Linear(2 * features, features)
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """NxCxSxS -> NxD, unit length."""
+        x = F.normalize(self.embed(pooled.flatten(1)), dim=1)
+        return F.normalize(x + self.fc2(F.relu(self.fc1(x))), dim=1)
+
+    @torch.no_grad()
+    def start_as(self, whitening: Whitening) -> None:
+        """Compute what `whitening` does, until trained."""
+        self.embed.weight.copy_(whitening.components)
+        self.embed.bias.copy_(-whitening.components @ whitening.mean)
+        nn.init.zeros_(self.fc2.weight)
+        nn.init.zeros_(self.fc2.bias)
+
+
 class Whitening(nn.Module):
     """
     A head without training: the pooled map's principal components over many objects, whitened.

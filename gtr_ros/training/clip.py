@@ -24,6 +24,8 @@ class Clip:
         same id in all frames; 0: not known who it is, learnt by the detector alone
     :param crowds: of each frame (R_t, 4) float32, xyxy: regions with objects that have no box
         each, where the detector is neither praised nor blamed; none, where it is left out
+    :param complete: whether every object of the model's classes has a box or is in a crowd;
+        otherwise the detector does not learn of the clip
     :param source: where it is from, for messages: a file's name, a sequence and its frames
     """
 
@@ -32,6 +34,7 @@ class Clip:
     labels: tuple[np.ndarray, ...]
     ids: tuple[np.ndarray, ...]
     crowds: tuple[np.ndarray, ...] = field(default=())
+    complete: bool = True
     source: str = ''
 
     def __post_init__(self) -> None:

@@ -1,0 +1,207 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a robot's camera does to a clip, and what happens before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from dataclasses import replace
+from functools import lru_cache
+import math
+
+import numpy as np
+from PIL import Image
+
+from gtr_ros.training.clip import Clip
+from gtr_ros.training.pasting import Gait
+from gtr_ros.training.pasting import paste
+from gtr_ros.training.pasting import recolour
+from gtr_ros.training.pasting import soft_mask
+from gtr_ros.training.pasting import walk
+from gtr_ros.training.pasting import Walker
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """
+    Changes of a clip, each with its strength; 0: not done. The defaults do nothing.
+
+    :param dropped: probability that a frame is lost; at least 2 are left
+    :param bend: how far objects change their shape from frame to frame, in their widths
+    :param mirror: probability that an object turns round in the clip
+    :param look_alikes: mean number of objects pasted beside ones that they resemble
+    :param occluders: mean number of things that pass in front of objects
+    :param light: standard deviation of log brightness, drifting over the clip
+    :param colour: likewise of each colour
+    :param blur: probability that a frame is blurred by motion, up to 9 pixels
+    :param noise: standard deviation of the pixels' noise at most, in 0 to 255
+    """
+
+    dropped: float = 0.0
+    bend: float = 0.0
+    mirror: float = 0.0
+    look_alikes: float = 0.0
+    occluders: float = 0.0
+    light: float = 0.0
+    colour: float = 0.0
+    blur: float = 0.0
+    noise: float = 0.0
+
+    def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
+        """Return a changed clip; the same stream makes the same changes."""
+        if self.dropped and len(clip) > 2:
+            clip = drop_frames(clip, self.dropped, rng)
+        if (self.bend or self.mirror) and len(clip) > 1:
+            clip = bend_objects(clip, self.bend, self.mirror, rng)
+        if self.look_alikes:
+            clip = add_look_alikes(clip, int(rng.poisson(self.look_alikes)), rng)
+        if self.occluders:
+            clip = add_occluders(clip, int(rng.poisson(self.occluders)), rng)
+        if self.light or self.colour or self.blur or self.noise:
+            clip = replace(clip, images=tuple(self._film(clip.images, rng)))
+        return clip
+
+    def _film(self, images: tuple[np.ndarray, ...], rng: np.random.Generator) -> list[np.ndarray]:
+        """Return the images as a camera in motion and changing light takes them."""
+        frames = len(images)
+        drift = rng.normal(0, 1, (2, 4))
+        part = np.linspace(0, 1, max(frames, 2))[:frames, None]
+        deviation = np.array([self.light, self.colour, self.colour, self.colour])
+        logs = (drift[0] * (1 - part) + drift[1] * part) * deviation
+        logs += rng.normal(0, 0.25, (frames, 4)) * deviation
+        gains = np.exp(logs[:, :1] + logs[:, 1:])
+        noise = rng.uniform(0, self.noise)
+        taken = []
+        for image, gain in zip(images, gains):
+            if rng.random() < self.blur:
+                image = blur_motion(image, rng.uniform(2, 9), rng.uniform(0, math.pi))
+            pixels = image * gain.astype(np.float32)
+            if noise:
+                # One noise picture, shifted, looks as random as new ones and costs a tenth.
+                pixels += np.roll(_noise(image.shape), int(rng.integers(1 << 20))) * noise
+            taken.append(pixels.clip(0, 255).astype(np.uint8))
+        return taken
+
+
+@lru_cache(maxsize=8)
+def _noise(shape: tuple[int, ...]) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal(shape, np.float32)
+
+
+def drop_frames(clip: Clip, probability: float, rng: np.random.Generator) -> Clip:
+    """Lose each frame with a probability, but keep at least two."""
+    keep = np.flatnonzero(rng.random(len(clip)) >= probability)
+    if len(keep) < 2:
+        keep = np.sort(rng.choice(len(clip), 2, replace=False))
+    parts = {
+        name: tuple(getattr(clip, name)[t] for t in keep)
+        for name in ('images', 'boxes', 'labels', 'ids', 'crowds')
+    }
+    return replace(clip, **parts)
+
+
+def bend_objects(clip: Clip, strength: float, mirror: float, rng: np.random.Generator) -> Clip:
+    """Change the shape of objects in their boxes from frame to frame, and turn some round."""
+    gaits = {}
+    for identity in sorted({i for ids in clip.ids for i in ids.tolist() if i > 0}):
+        turn = int(rng.integers(1, len(clip))) if rng.random() < mirror else len(clip)
+        gaits[identity] = Gait.draw(rng, strength * rng.random(), turn)
+    images = []
+    for t, image in enumerate(clip.images):
+        frame = Image.fromarray(image)
+        for box, identity in zip(clip.boxes[t], clip.ids[t].tolist()):
+            x1, y1, x2, y2 = _whole(box, image.shape)
+            if identity in gaits and x2 - x1 >= 8 and y2 - y1 >= 8:
+                picture = frame.crop((x1, y1, x2, y2))
+                frame.paste(gaits[identity].bend(picture, t), (x1, y1), soft_mask(picture.size))
+        images.append(np.array(frame))
+    return replace(clip, images=tuple(images))
+
+
+def add_look_alikes(clip: Clip, count: int, rng: np.random.Generator) -> Clip:
+    """Paste copies of objects, a little recoloured, that go beside them as others."""
+    walkers = []
+    for _ in range(count):
+        model = _pick(clip, rng)
+        if model is None:
+            break
+        identity, label, picture = model
+        boxes = _follow(clip, identity)
+        width = boxes[:, 2] - boxes[:, 0]
+        side = rng.choice([-1, 1]) * rng.uniform(0.7, 2.0)
+        boxes = boxes + (side * width)[:, None] * [1, 0, 1, 0]
+        picture = recolour(picture, rng, 0.15)
+        if rng.random() < 0.5:
+            picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        walkers.append(Walker(picture, label, boxes, Gait.draw(rng, 0.08)))
+    return paste(clip, walkers)
+
+
+def add_occluders(clip: Clip, count: int, rng: np.random.Generator) -> Clip:
+    """Let plain or patterned things pass in front of objects; they are no objects themselves."""
+    walkers = []
+    for _ in range(count):
+        height, width = clip.images[0].shape[:2]
+        boxes = walk(len(clip), (height, width), rng.uniform(0.2, 1.2), rng, (40, height))
+        walkers.append(Walker(_patch(clip, rng), -1, boxes, Gait.draw(rng, 0.0)))
+    pasted = paste(clip, walkers)
+    kept = [labels >= 0 for labels in pasted.labels]
+    return replace(
+        pasted,
+        boxes=tuple(b[k] for b, k in zip(pasted.boxes, kept)),
+        labels=tuple(v[k] for v, k in zip(pasted.labels, kept)),
+        ids=tuple(i[k] for i, k in zip(pasted.ids, kept)),
+    )
+
+
+def _patch(clip: Clip, rng: np.random.Generator) -> Image.Image:
+    """Return what an occluder looks like: a piece of the clip's own scenery, or one colour."""
+    image = clip.images[int(rng.integers(len(clip)))]
+    height, width = image.shape[:2]
+    if rng.random() < 0.5:
+        colour = image[int(rng.integers(height)), int(rng.integers(width))]
+        return Image.new('RGB', (32, 32), tuple(colour.tolist()))
+    h, w = (max(8, int(side * rng.uniform(0.1, 0.5))) for side in (height, width))
+    y, x = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
+    return recolour(Image.fromarray(image[y : y + h, x : x + w]), rng, 0.3)
+
+
+def _pick(clip: Clip, rng: np.random.Generator) -> tuple[int, int, Image.Image] | None:
+    """Pick an object: its id, its class and its picture; None if there is none to be seen."""
+    for t in rng.permutation(len(clip)).tolist():
+        image = clip.images[t]
+        for i in rng.permutation(len(clip.ids[t])).tolist():
+            x1, y1, x2, y2 = _whole(clip.boxes[t][i], image.shape)
+            if clip.ids[t][i] > 0 and x2 - x1 >= 12 and y2 - y1 >= 12:
+                picture = Image.fromarray(image[y1:y2, x1:x2])
+                return int(clip.ids[t][i]), int(clip.labels[t][i]), picture
+    return None
+
+
+def _follow(clip: Clip, identity: int) -> np.ndarray:
+    """Return an object's box in every frame, (T, 4) float64, between its own ones interpolated."""
+    own = [
+        (t, clip.boxes[t][clip.ids[t] == identity][0])
+        for t in range(len(clip))
+        if (clip.ids[t] == identity).any()
+    ]
+    times, boxes = zip(*own)
+    return np.stack([np.interp(range(len(clip)), times, side) for side in np.array(boxes).T], 1)
+
+
+def _whole(box: np.ndarray, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """Return a box in whole pixels inside an image."""
+    height, width = shape[:2]
+    x1, y1, x2, y2 = box.clip(0, [width, height, width, height]).round().astype(int).tolist()
+    return x1, y1, x2, y2
+
+
+def blur_motion(image: np.ndarray, length: float, angle: float) -> np.ndarray:
+    """Blur an image along a line: length in pixels, angle in radians from the x axis."""
+    steps = max(2, round(length))
+    offsets = np.linspace(-length / 2, length / 2, steps)
+    total = np.zeros(image.shape, np.uint16)
+    for offset in offsets:
+        dx, dy = round(offset * math.cos(angle)), round(offset * math.sin(angle))
+        total += np.roll(image, (dy, dx), axis=(0, 1))
+    return (total // steps).astype(np.uint8)

@@ -1,0 +1,146 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What `gtr_mobile` is trained for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torchvision.ops import batched_nms
+from torchvision.ops import box_iou
+
+from gtr_ros.model.gtr import GTR
+from gtr_ros.model.mobile_centernet import STRIDE
+from gtr_ros.model.resize import pad_to_largest
+from gtr_ros.model.roi import pool_boxes
+from gtr_ros.training.association_loss import assign
+from gtr_ros.training.association_loss import AssociationRule
+from gtr_ros.training.association_loss import clip_loss
+from gtr_ros.training.clip import Clip
+from gtr_ros.training.heatmap_loss import heatmap_losses
+from gtr_ros.training.heatmap_loss import heatmap_targets
+from gtr_ros.training.objective import mean_over_processes
+from gtr_ros.training.objective import Objective
+
+
+class MobileObjective(Objective):
+    """
+    The losses of `gtr_mobile`: heat maps and boxes of its detector, and the association.
+
+    The association learns of what the detector finds and, where it finds nothing, of the labelled
+    boxes, moved at random as a detector would.
+
+    :param model: `gtr_mobile`, with a transformer if the association has a weight
+    :param association_weight: of the association loss; 0: the detector is trained alone
+    :param detector_weight: of the detector's losses
+    :param rule: of the association loss
+    :param score_threshold: of the detector's boxes that take part
+    :param jitter: standard deviation of a moved box's sides, in its widths and heights
+    :param missed: in [0, 1], probability that a labelled box that was not found stays so
+    """
+
+    def __init__(
+        self,
+        model: GTR,
+        association_weight: float = 1.0,
+        detector_weight: float = 1.0,
+        rule: AssociationRule = AssociationRule(min_overlap=0.5),
+        score_threshold: float = 0.3,
+        jitter: float = 0.04,
+        missed: float = 0.1,
+    ) -> None:
+        super().__init__(model)
+        self.association_weight = association_weight
+        self.detector_weight = detector_weight
+        self.rule = rule
+        self.score_threshold = score_threshold
+        self.jitter = jitter
+        self.missed = missed
+
+    def forward(self, clips: Sequence[Clip]) -> dict[str, Tensor]:
+        """Return `heat`, `boxes` and, unless its weight is 0, `association`."""
+        device = self.model.device
+        images = [image for clip in clips for image in clip.images]
+        pixels = [torch.from_numpy(i).to(device).permute(2, 0, 1)[None].float() for i in images]
+        pixels = pad_to_largest(pixels, 32).contiguous(memory_format=torch.channels_last)
+        logits, sides, features = self.model.detector(pixels)
+        losses = self._detector_losses(clips, logits, sides)
+        if self.association_weight:
+            terms, start = [], 0
+            for clip in clips:
+                frames = slice(start, start + len(clip))
+                maps = [m[frames] for m in features.appearance]
+                proposals = self._proposals(clip, logits[frames], sides[frames])
+                terms.append(self._association_loss(clip, proposals, maps, pixels.shape[2:]))
+                start += len(clip)
+            losses['association'] = self.association_weight * sum(terms) / len(terms)
+        return losses
+
+    def _detector_losses(
+        self, clips: Sequence[Clip], logits: Tensor, sides: Tensor
+    ) -> dict[str, Tensor]:
+        """Return the losses of the clips whose objects all have a box."""
+        frames, boxes, labels, crowds, start = [], [], [], [], 0
+        for clip in clips:
+            if clip.complete:
+                frames += range(start, start + len(clip))
+                boxes += map(self._tensor, clip.boxes)
+                labels += [torch.from_numpy(values) for values in clip.labels]
+                crowds += map(self._tensor, clip.crowds)
+            start += len(clip)
+        if not frames:
+            mean_over_processes(0)  # the others wait for every process's count
+            none = (logits.sum() + sides.sum()) * 0
+            return {'heat': none, 'boxes': none}
+        targets = heatmap_targets(boxes, labels, crowds, tuple(logits.shape[1:]), STRIDE)
+        sums = heatmap_losses(logits[frames], sides[frames], targets, STRIDE)
+        count = max(mean_over_processes(sums.count), 1)
+        scale = self.detector_weight / count
+        return {'heat': sums.heat * scale, 'boxes': sums.boxes * scale}
+
+    def _tensor(self, boxes) -> Tensor:
+        return torch.as_tensor(boxes, dtype=torch.float32, device=self.model.device)
+
+    @torch.no_grad()
+    def _proposals(self, clip: Clip, logits: Tensor, sides: Tensor) -> list[Tensor]:
+        """Return the boxes of each frame, (N_t, 4), that the association learns of."""
+        found = self.model.detector.peaks(logits.float(), sides.float())
+        proposals = []
+        for boxes, scores, labels, truth, image in zip(*found, clip.boxes, clip.images):
+            keep = (scores >= self.score_threshold) & (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
+            boxes, scores, labels = boxes[keep], scores[keep], labels[keep]
+            keep = batched_nms(boxes, scores, labels, self.model.detector.nms_threshold)
+            boxes, truth = boxes[keep], self._tensor(truth)
+            if len(truth):
+                unseen = torch.ones(len(truth), dtype=torch.bool, device=truth.device)
+                if len(boxes):
+                    unseen = box_iou(truth, boxes).amax(dim=1) <= self.rule.min_overlap
+                unseen &= torch.rand(len(truth), device=truth.device) >= self.missed
+                moved = truth[unseen]
+                size = (moved[:, 2:] - moved[:, :2]).repeat(1, 2)
+                moved = moved + self.jitter * size * torch.randn_like(moved)
+                boxes = torch.cat((boxes, moved[(moved[:, 2:] > moved[:, :2] + 1).all(dim=1)]))
+            height, width = image.shape[:2]
+            limits = boxes.new_tensor([width, height, width, height])
+            boxes = torch.minimum(boxes.clamp(min=0), limits)
+            proposals.append(boxes[(boxes[:, 2:] > boxes[:, :2]).all(dim=1)])
+        return proposals
+
+    def _association_loss(
+        self,
+        clip: Clip,
+        proposals: Sequence[Tensor],
+        maps: Sequence[Tensor],
+        size: tuple[int, int],
+    ) -> Tensor:
+        """Compute Eq. 5 of one clip; size: (height, width) of the network's input."""
+        truth = list(map(self._tensor, clip.boxes))
+        ids = [torch.from_numpy(i).to(self.model.device) for i in clip.ids]
+        assignment = assign(proposals, truth, ids, self.rule.min_overlap)
+        pooled = pool_boxes(maps, self.model.detector.strides, proposals, self.model.pool_size)
+        features = self.model.head(pooled).float()
+        relative = torch.cat(list(proposals)) / features.new_tensor(size).flip(0).repeat(2)
+        counts = [len(p) for p in proposals]
+        return clip_loss(self.model.association, features, counts, assignment, self.rule, relative)
