@@ -17,7 +17,8 @@ import numpy as np
 
 from gtr_ros.tracking.window import NANOSECONDS
 
-#: what gives the images of a video's frames, in order: (H, W, 3) uint8 RGB each
+#: what gives the images of a video's frames, in order: (H, W, 3) uint8 RGB each; where a frame can
+#: be had without those before it, `at(t)` gives it
 Images = Callable[[], Iterator[np.ndarray]]
 
 
@@ -122,17 +123,51 @@ class Sequence:
 
     def select(self, frames: SequenceOf[int], name: str | None = None) -> Sequence:
         """Return the sequence of some of the frames, in ascending order."""
-        frames = list(frames)
-        chosen, images = frozenset(frames), self.images
+        frames, images = list(frames), self.images
         key = sha256(f'{self.image_key} {frames}'.encode()).hexdigest()
         return replace(
             self,
             name=name or self.name,
             truth=tuple(self.truth[t] for t in frames),
             stamps=self.stamps[frames],
-            images=images and (lambda: (i for t, i in enumerate(images()) if t in chosen)),
+            images=images and _Selected(images, frames),
             image_key=self.image_key and key,
         )
+
+
+class _Selected:
+    """The images of some of the frames, in ascending order."""
+
+    def __init__(self, images: Images, frames: SequenceOf[int]) -> None:
+        self._images = images
+        self._frames = frames
+        if hasattr(images, 'at'):
+            self.at = lambda t: images.at(frames[t])
+
+    def __call__(self) -> Iterator[np.ndarray]:
+        chosen = frozenset(self._frames)
+        return (image for t, image in enumerate(self._images()) if t in chosen)
+
+
+def read_images(sequence: Sequence, frames: SequenceOf[int]) -> list[np.ndarray]:
+    """
+    Read the images of some frames.
+
+    Of frames in files and of scenes only those are read; of a video or a bag all before them, too.
+
+    :param frames: ascending
+    :return: (H, W, 3) uint8 RGB each
+    :raises ValueError: if the sequence has no images, or fewer than frames
+    """
+    if sequence.images is None:
+        raise ValueError(f'{sequence.name} has no images; only its truth is here')
+    if hasattr(sequence.images, 'at'):
+        return [sequence.images.at(t) for t in frames]
+    chosen = frozenset(frames)
+    found = {t: i for t, i in zip(range(max(chosen) + 1), sequence.images()) if t in chosen}
+    if len(found) < len(chosen):
+        raise ValueError(f'{sequence.name} has fewer images than frames: none at {max(chosen)}')
+    return [found[t] for t in frames]
 
 
 def regular_stamps(frames: int, frame_rate: float) -> np.ndarray:

@@ -34,7 +34,7 @@ class MobileObjective(Objective):
 
     :param model: `gtr_mobile`, with a transformer if the association has a weight
     :param association_weight: of the association loss; 0: the detector is trained alone
-    :param detector_weight: of the detector's losses
+    :param detector_weight: of the detector's losses; 0: they are not computed
     :param rule: of the association loss
     :param score_threshold: of the detector's boxes that take part
     :param jitter: standard deviation of a moved box's sides, in its widths and heights
@@ -60,13 +60,15 @@ class MobileObjective(Objective):
         self.missed = missed
 
     def forward(self, clips: Sequence[Clip]) -> dict[str, Tensor]:
-        """Return `heat`, `boxes` and, unless its weight is 0, `association`."""
+        """Return `heat`, `boxes` and `association`, but for those of weight 0."""
         device = self.model.device
         images = [image for clip in clips for image in clip.images]
         pixels = [torch.from_numpy(i).to(device).permute(2, 0, 1)[None].float() for i in images]
         pixels = pad_to_largest(pixels, 32).contiguous(memory_format=torch.channels_last)
         logits, sides, features = self.model.detector(pixels)
-        losses = self._detector_losses(clips, logits, sides)
+        losses = {}
+        if self.detector_weight:
+            losses = self._detector_losses(clips, logits, sides)
         if self.association_weight:
             terms, start = [], 0
             for clip in clips:

@@ -83,6 +83,48 @@ def draw_views(
     ]
 
 
+class Placed(NamedTuple):
+    """
+    Boxes in a view.
+
+    :param boxes: (N, 4) float64, xyxy, pixels of the view
+    :param inside: (N, 4) float64, that end at its border
+    :param seen: (N,) bool, whether enough of each is in it
+    """
+
+    boxes: np.ndarray
+    inside: np.ndarray
+    seen: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        boxes: np.ndarray,
+        view: View,
+        shape: tuple[int, ...],
+        mirrored: bool,
+        least_visible: float = 0.0,
+    ) -> Placed:
+        """
+        Place boxes in a view.
+
+        :param boxes: (N, 4) float, xyxy, pixels of the image
+        :param shape: of the view's frame, height and width first
+        :param mirrored: whether the frame was mirrored
+        :param least_visible: more than this part of a box must be inside
+        """
+        height, width = shape[:2]
+        placed = np.asarray(boxes, np.float64).reshape(-1, 4) * view.scale
+        placed -= [view.x, view.y, view.x, view.y]
+        if mirrored:
+            placed = [width, 0, width, 0] + placed[:, [2, 1, 0, 3]] * [-1, 1, -1, 1]
+        inside = placed.clip(0, [width, height, width, height])
+        areas = [(b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1]) for b in (inside, placed)]
+        sides = inside[:, 2:] - inside[:, :2]
+        seen = (areas[0] > least_visible * areas[1]) & (sides >= 1).all(axis=1)
+        return cls(placed, inside, seen)
+
+
 @dataclass(frozen=True)
 class Views:
     """
@@ -136,28 +178,20 @@ class Views:
             frame = look(picture, view, self.size)
             if mirrored:
                 frame = np.ascontiguousarray(frame[:, ::-1])
-            own, kept = self._place(boxes, view, frame.shape, mirrored)
-            regions, _ = self._place(crowds, view, frame.shape, mirrored)
-            frames.append((frame, own, labels[kept], everybody[kept], regions))
-        images, placed, classes, ids, regions = zip(*frames)
-        return Clip(images, placed, classes, ids, regions, source=source)
-
-    def _place(
-        self, boxes: np.ndarray, view: View, shape: tuple[int, ...], mirrored: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return boxes in a view's pixels, those that can be seen in it; and which, (N,) bool."""
-        height, width = shape[:2]
-        placed = np.asarray(boxes, np.float64).reshape(-1, 4) * view.scale
-        placed -= [view.x, view.y, view.x, view.y]
-        if mirrored:
-            placed = np.stack(
-                [width - placed[:, 2], placed[:, 1], width - placed[:, 0], placed[:, 3]], axis=1
+            placed = Placed.of(boxes, view, frame.shape, mirrored, self.least_visible)
+            own = placed.inside if self.clip_boxes else placed.boxes
+            regions = Placed.of(crowds, view, frame.shape, mirrored)
+            frames.append(
+                (
+                    frame,
+                    own[placed.seen].astype(np.float32),
+                    labels[placed.seen],
+                    everybody[placed.seen],
+                    regions.inside[regions.seen].astype(np.float32),
+                )
             )
-        inside = placed.clip(0, [width, height, width, height])
-        areas = [(b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1]) for b in (inside, placed)]
-        sides = inside[:, 2:] - inside[:, :2]
-        kept = (areas[0] > self.least_visible * areas[1]) & (sides >= 1).all(axis=1)
-        return (inside if self.clip_boxes else placed)[kept].astype(np.float32), kept
+        images, owns, classes, ids, regions = zip(*frames)
+        return Clip(images, owns, classes, ids, regions, source=source)
 
 
 def look(picture: Image.Image, view: View, size: int) -> np.ndarray:

@@ -5,12 +5,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container
-from collections.abc import Iterator
 from collections.abc import Sequence as SequenceOf
 from hashlib import sha256
 import json
-import math
 from pathlib import Path
 from typing import Any
 from typing import NamedTuple
@@ -18,11 +15,17 @@ from typing import Protocol
 
 import numpy as np
 
+from gtr_ros.evaluation.formats.entries import by_id
+from gtr_ros.evaluation.formats.entries import corners
+from gtr_ros.evaluation.formats.entries import get
+from gtr_ros.evaluation.formats.entries import is_finite
+from gtr_ros.evaluation.formats.entries import is_whole
+from gtr_ros.evaluation.formats.entries import known
+from gtr_ros.evaluation.formats.entries import load_entries
 from gtr_ros.evaluation.formats.errors import FormatError
 from gtr_ros.evaluation.formats.images import files_key
-from gtr_ros.evaluation.formats.images import read_image
+from gtr_ros.evaluation.formats.images import Frames
 from gtr_ros.evaluation.sequence import Federated
-from gtr_ros.evaluation.sequence import Images
 from gtr_ros.evaluation.sequence import NANOSECONDS
 from gtr_ros.evaluation.sequence import Role
 from gtr_ros.evaluation.sequence import Sequence
@@ -63,15 +66,15 @@ def read_coco_video(path: str | Path, images: str | Path | None = None) -> list[
         line and column. A missing image is named when the images are asked for
     """
     path = Path(path)
-    data = _load(path)
+    data = load_entries(path, ('videos', 'images', 'annotations', 'categories'), ('tracks',))
     folder = path.parent if images is None else Path(images)
-    videos = _by_id(path, 'video', data['videos'])
-    categories = _by_id(path, 'category', data['categories'])
+    videos = by_id(path, 'video', data['videos'])
+    categories = by_id(path, 'category', data['categories'])
     for identity in categories:
-        if not _is_whole(identity):
+        if not is_whole(identity):
             raise FormatError(path, f'category {identity!r}: id is not a whole number')
     classes = {identity: label for label, identity in enumerate(sorted(categories))}
-    class_names = tuple(str(_get(path, f'category {i}', categories[i], 'name')) for i in classes)
+    class_names = tuple(str(get(path, f'category {i}', categories[i], 'name')) for i in classes)
     frames = _frames(path, data['images'], videos)
     truth = _truth(path, data, frames, classes | _merged(path, categories, classes))
     of_video = defaultdict(list)
@@ -102,7 +105,7 @@ def read_coco_video(path: str | Path, images: str | Path | None = None) -> list[
                 frame_rate=native / float(np.median(np.diff(indices))) if mine[1:] else native,
                 truth=tuple(truth[frame.id] for frame in mine),
                 stamps=np.round(indices * (NANOSECONDS / native)).astype(np.int64),
-                images=_images(files, size),
+                images=Frames(files, size),
                 image_key=sha256(f'{key} {[f.file_name for f in mine]}'.encode()).hexdigest(),
                 federated=_federated(path, place, video, classes),
             )
@@ -239,72 +242,14 @@ class _Frame(NamedTuple):
     size: tuple[int, int]
 
 
-def _load(path: Path) -> dict[str, list[dict]]:
-    try:
-        data = json.loads(path.read_text(encoding='utf-8'))
-    except OSError as error:
-        raise FormatError(path, f'cannot be read: {error.strerror}') from error
-    except json.JSONDecodeError as error:
-        raise FormatError(
-            path, f'not JSON: {error.msg} (column {error.colno})', error.lineno
-        ) from None
-    except UnicodeDecodeError as error:
-        raise FormatError(path, f'not a text file: {error}') from error
-    lists = ('videos', 'images', 'annotations', 'categories')
-    if not isinstance(data, dict):
-        raise FormatError(path, f'expected an object with {", ".join(lists)}')
-    for name in (*lists, *(('tracks',) if 'tracks' in data else ())):
-        if name not in data:
-            raise FormatError(path, f'it has no {name}; expected {", ".join(lists)}')
-        entries = data[name]
-        if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
-            raise FormatError(path, f'{name} is not a list of objects')
-    return data
-
-
-def _get(path: Path, place: str, entry: dict, *keys: str) -> Any:
-    """Return the value of the first of the keys that is there."""
-    for key in keys:
-        if entry.get(key) is not None:
-            return entry[key]
-    raise FormatError(path, f'{place}: it has no {" or ".join(keys)}')
-
-
-def _known(path: Path, place: str, entry: dict, kind: str, among: Container) -> Any:
-    identity = _get(path, place, entry, f'{kind}_id')
-    if not isinstance(identity, int | str) or identity not in among:
-        raise FormatError(path, f'{place}: {kind}_id is {identity!r}, and there is no such {kind}')
-    return identity
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
-
-
-def _is_finite(value: Any) -> bool:
-    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
-
-
-def _by_id(path: Path, kind: str, entries: list[dict]) -> dict[Any, dict]:
-    found: dict[Any, dict] = {}
-    for position, entry in enumerate(entries):
-        identity = _get(path, f'{kind} at position {position} (from 0)', entry, 'id')
-        if not isinstance(identity, int | str):
-            raise FormatError(path, f'{kind} {identity}: id is neither a number nor a text')
-        if identity in found:
-            raise FormatError(path, f'{kind} {identity}: the id comes a second time')
-        found[identity] = entry
-    return found
-
-
 def _frames(path: Path, images: list[dict], videos: dict[Any, dict]) -> dict[Any, _Frame]:
     frames: dict[Any, _Frame] = {}
     taken: dict[tuple, Any] = {}
-    for identity, image in _by_id(path, 'image', images).items():
+    for identity, image in by_id(path, 'image', images).items():
         place = f'image {identity}'
-        video = _known(path, place, image, 'video', videos)
-        index = _get(path, place, image, 'frame_index', 'frame_id')
-        if not _is_whole(index) or index < 0:
+        video = known(path, place, image, 'video', videos)
+        index = get(path, place, image, 'frame_index', 'frame_id')
+        if not is_whole(index) or index < 0:
             raise FormatError(
                 path, f'{place}: frame_index is {index!r}; expected a whole number from 0'
             )
@@ -318,13 +263,13 @@ def _frames(path: Path, images: list[dict], videos: dict[Any, dict]) -> dict[Any
         size = []
         for side in ('height', 'width'):
             # Some give it once for the video.
-            length = _get(path, place, {side: videos[video].get(side)} | image, side)
-            if not _is_whole(length) or length < 1:
+            length = get(path, place, {side: videos[video].get(side)} | image, side)
+            if not is_whole(length) or length < 1:
                 raise FormatError(
                     path, f'{place}: {side} is {length!r}; expected a whole number from 1'
                 )
             size.append(length)
-        name = str(_get(path, place, image, 'file_name'))
+        name = str(get(path, place, image, 'file_name'))
         frames[identity] = _Frame(identity, video, index, name, tuple(size))
     return frames
 
@@ -337,7 +282,7 @@ def _merged(path: Path, categories: dict[int, dict], classes: dict[int, int]) ->
         if not isinstance(others, list) or not all(isinstance(other, dict) for other in others):
             raise FormatError(path, f'category {identity}: merged is not a list of objects')
         for other in others:
-            merged = _get(path, f'category {identity}: merged', other, 'id')
+            merged = get(path, f'category {identity}: merged', other, 'id')
             labels[merged] = classes[identity]
     return labels
 
@@ -346,26 +291,26 @@ def _truth(
     path: Path, data: dict, frames: dict[Any, _Frame], labels: dict[int, int]
 ) -> dict[Any, Truth]:
     """Return what is true in each image, by its id."""
-    tracks = _by_id(path, 'track', data['tracks']) if 'tracks' in data else None
+    tracks = by_id(path, 'track', data['tracks']) if 'tracks' in data else None
     rows: dict[Any, list[tuple]] = {identity: [] for identity in frames}
     regions: dict[Any, list[list[float]]] = {identity: [] for identity in frames}
     seen = set()
     for position, annotation in enumerate(data['annotations']):
         place = f'annotation {annotation.get("id", f"at position {position} (from 0)")}'
-        image = _known(path, place, annotation, 'image', frames)
+        image = known(path, place, annotation, 'image', frames)
         video = frames[image].video
         said = annotation.get('video_id')
         if said not in (None, video):
             raise FormatError(
                 path, f'{place}: video_id is {said!r}, and that of its image is {video!r}'
             )
-        category = _known(path, place, annotation, 'category', labels)
-        box = _corners(path, place, _get(path, place, annotation, 'bbox'))
+        category = known(path, place, annotation, 'category', labels)
+        box = corners(path, place, get(path, place, annotation, 'bbox'))
         if annotation.get('iscrowd'):
             regions[image].append(box)
             continue
-        track = _get(path, place, annotation, 'track_id', 'instance_id')
-        if not _is_whole(track):
+        track = get(path, place, annotation, 'track_id', 'instance_id')
+        if not is_whole(track):
             raise FormatError(path, f'{place}: track_id is {track!r}; expected a whole number')
         if tracks is not None and track not in tracks:
             raise FormatError(path, f'{place}: track_id is {track}, and there is no such track')
@@ -385,21 +330,10 @@ def _truth(
     return truth
 
 
-def _corners(path: Path, place: str, box: Any) -> list[float]:
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_finite, box)):
-        raise FormatError(path, f'{place}: bbox is {box!r}; expected x, y, width, height')
-    x, y, width, height = box
-    if width <= 0 or height <= 0:
-        raise FormatError(
-            path, f'{place}: bbox is {width:g} x {height:g} pixels; expected a positive size'
-        )
-    return [x, y, x + width, y + height]
-
-
 def _native_rate(path: Path, place: str, video: dict) -> float:
     keys = [key for key in ('fps', 'frame_rate') if video.get(key) is not None]
     rate = video[keys[0]] if keys else NATIVE_RATE
-    if not _is_finite(rate) or rate <= 0:
+    if not is_finite(rate) or rate <= 0:
         raise FormatError(path, f'{place}: {keys[0]} is {rate!r}; expected a positive number')
     return float(rate)
 
@@ -411,28 +345,13 @@ def _federated(path: Path, place: str, video: dict, classes: dict[int, int]) -> 
     found = []
     for key in keys:
         ids = video.get(key) or []
-        if not isinstance(ids, list) or not all(map(_is_whole, ids)):
+        if not isinstance(ids, list) or not all(map(is_whole, ids)):
             raise FormatError(path, f'{place}: {key} is not a list of whole numbers')
         # Of a category that is not in this file there is neither truth nor a result.
         found.append(frozenset(classes[i] for i in ids if i in classes))
     federated = Federated(*found)
     exhaustive = len(federated.negative) == len(classes) and not federated.not_exhaustive
     return None if exhaustive else federated
-
-
-def _images(files: list[Path], size: tuple[int, int]) -> Images:
-    def images() -> Iterator[np.ndarray]:
-        for file in files:
-            image = read_image(file)
-            if image.shape[:2] != size:
-                raise FormatError(
-                    file,
-                    f'its size is {image.shape[1]} x {image.shape[0]}; its video says '
-                    f'{size[1]} x {size[0]}',
-                )
-            yield image
-
-    return images
 
 
 def _numbering(sequences: SequenceOf[Sequence]) -> tuple[dict[str, int], list[int]]:

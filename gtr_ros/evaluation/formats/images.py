@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -41,6 +42,38 @@ class ImageSource:
     rate: float | None = None
 
 
+class Frames:
+    """
+    The images of files, one a frame.
+
+    :param files: in order
+    :param size: (height, width) that they must have; None: any
+    """
+
+    def __init__(self, files: Sequence[Path], size: tuple[int, int] | None = None) -> None:
+        self._files = files
+        self._size = size
+
+    def __call__(self) -> Iterator[np.ndarray]:
+        """Iterate over the images, (H, W, 3) uint8 RGB each."""
+        return map(self.at, range(len(self._files)))
+
+    def at(self, t: int) -> np.ndarray:
+        """
+        Read the image of frame t.
+
+        :raises FormatError: if it cannot be read, or is of another size
+        """
+        image = read_image(self._files[t])
+        if self._size is not None and image.shape[:2] != self._size:
+            raise FormatError(
+                self._files[t],
+                f'its size is {image.shape[1]} x {image.shape[0]}; its video says '
+                f'{self._size[1]} x {self._size[0]}',
+            )
+        return image
+
+
 def frame_folder(folder: Path) -> ImageSource | None:
     """
     Find the frames of a folder, in the order of their names; None if it has none.
@@ -53,11 +86,7 @@ def frame_folder(folder: Path) -> ImageSource | None:
     if not files:
         return None
     height, width = read_image(files[0]).shape[:2]
-
-    def images() -> Iterator[np.ndarray]:
-        return map(read_image, files)
-
-    return ImageSource(images, files_key(files), len(files), (height, width))
+    return ImageSource(Frames(files), files_key(files), len(files), (height, width))
 
 
 def video_file(folder: Path) -> ImageSource | None:

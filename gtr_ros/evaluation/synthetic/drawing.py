@@ -36,7 +36,7 @@ class Renderer:
 
     def __call__(self) -> Iterator[np.ndarray]:
         """Yield (H, W, 3) uint8 RGB for each frame."""
-        return (self._draw(t) for t in range(len(self._world.boxes)))
+        return map(self.at, range(len(self._world.boxes)))
 
     @cached_property
     def _scenery(self) -> Image.Image:
@@ -46,7 +46,8 @@ class Renderer:
     def _looks(self) -> list[_Look]:
         return dress(self._scene)
 
-    def _draw(self, t: int) -> np.ndarray:
+    def at(self, t: int) -> np.ndarray:
+        """Draw frame t."""
         world, (height, width) = self._world, self._scene.size
         left, top = (
             round(m + c) for m, c in zip(world.margin, world.camera[t].tolist(), strict=True)
