@@ -24,6 +24,7 @@ DEFAULT = LinkingRule(
     average=False,
     motion=0.0,
     same_label=False,
+    memory=None,
     threshold=0.1,
     threshold_by_length=True,
     skips_an_id=True,

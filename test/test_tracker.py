@@ -81,7 +81,7 @@ def test_an_id_survives_frames_without_any_detection():
 
 
 def test_an_id_that_left_the_window_is_never_given_again():
-    follow = tracker(window=4)
+    follow = tracker(window=4, rule=LinkingRule(memory=None))
     seen = set()
     for t in range(0, 60, 6):
         (identity,) = follow.update(scene([(0, 100, 50)], t * FRAME)).ids.tolist()
@@ -125,7 +125,7 @@ def test_a_dog_does_not_continue_a_cats_track():
 
 
 def test_a_trajectory_holds_the_boxes_of_the_window_and_no_more():
-    follow = tracker(window=4)
+    follow = tracker(window=4, rule=LinkingRule(memory=None))
     for t in range(10):
         tracks = follow.update(scene([(0, 100 + t, 50)], t * FRAME))
     (trajectory,) = tracks.trajectories
@@ -133,6 +133,34 @@ def test_a_trajectory_holds_the_boxes_of_the_window_and_no_more():
     assert trajectory.stamps.tolist() == [t * FRAME for t in (6, 7, 8, 9)]
     assert trajectory.boxes[:, 0].tolist() == [106, 107, 108, 109]
     np.testing.assert_allclose(trajectory.likelihoods, 1)
+
+
+@pytest.mark.parametrize('rate', [3, 10, 30, 120])
+def test_a_memory_in_seconds_holds_at_any_frame_rate_in_a_bounded_window(rate):
+    follow = tracker(window=16, rule=LinkingRule(memory=4.0))
+    there = [(0, 100, 50), (1, 300, 50)]
+    for t in range(5 * rate):
+        tracks = follow.update(scene(there, t * SECOND // rate))
+        assert tracks.ids.tolist() == [1, 2]
+    stamps = tracks.trajectories[0].stamps
+    assert len(stamps) <= 16
+    assert stamps[-1] - stamps[0] >= 3 * SECOND
+    assert np.diff(stamps[:-2]).min() >= SECOND * 4 // 15  # but for this frame and the last one
+    left = int(stamps[-1])
+    for t in range(1, 3 * rate):
+        follow.update(scene(there[:1], left + t * SECOND // rate))
+    assert follow.update(scene(there, left + 3 * SECOND)).ids.tolist() == [1, 2]
+    for t in range(1, 5 * rate):
+        follow.update(scene(there[:1], left + 3 * SECOND + t * SECOND // rate))
+    assert follow.update(scene(there, left + 8 * SECOND)).ids.tolist() == [1, 3]
+
+
+def test_a_jump_back_in_time_is_seen_after_a_gap_longer_than_the_memory():
+    follow = tracker(rule=LinkingRule(memory=4.0))
+    for stamp in (100, 200):
+        follow.update(scene([], stamp * SECOND))
+    follow.update(scene([(0, 100, 50)], 150 * SECOND))
+    assert follow.resets == 1
 
 
 def test_frames_without_a_clock_are_tracked():

@@ -118,24 +118,39 @@ class _Published:
 
     def __call__(self, images: Sequence[np.ndarray], device: torch.device) -> Batch:
         """(H, W, 3) uint8 RGB images of any sizes -> a batch, normalised."""
-        mean, deviation = (
-            torch.tensor(values, device=device)[:, None, None] for values in (MEAN, DEVIATION)
-        )
-        sizes, pixels, scales = [], [], []
+        sizes, resized, scales = [], [], []
         for image in images:
             check_image(image)
             h, w = image.shape[:2]
             height, width = (max(1, side) for side in self.target(h, w))
             # Only Pillow's own filter, on bytes, gives what the models were trained on.
             picture = Image.fromarray(np.ascontiguousarray(image))
-            resized = np.array(picture.resize((width, height), Image.Resampling.BILINEAR))
-            values = torch.from_numpy(resized).to(device).permute(2, 0, 1).float()
-            pixels.append(((values - mean) / deviation)[None])
+            resized.append(np.array(picture.resize((width, height), Image.Resampling.BILINEAR)))
             scales.append((width / w, height / h))
             sizes.append((h, w))
-        return Batch(
-            pad_to_largest(pixels, self.multiple), torch.tensor(scales, device=device), sizes
-        )
+        pixels, _ = normalise(resized, device, self.multiple)
+        return Batch(pixels, torch.tensor(scales, device=device), sizes)
+
+
+def normalise(
+    images: Sequence[np.ndarray], device: torch.device, multiple: int
+) -> tuple[Tensor, list[tuple[int, int]]]:
+    """
+    Make the published models' input of images that have its scale already, as in training.
+
+    :param images: (H, W, 3) uint8 RGB, of any sizes
+    :param multiple: sides of the input are a multiple of it
+    :return: (B, 3, H, W) float32, padded to the largest with 0; height and width of each image
+    """
+    mean, deviation = (
+        torch.tensor(values, device=device)[:, None, None] for values in (MEAN, DEVIATION)
+    )
+    pixels = []
+    for image in images:
+        check_image(image)
+        values = torch.from_numpy(np.ascontiguousarray(image)).to(device).permute(2, 0, 1).float()
+        pixels.append(((values - mean) / deviation)[None])
+    return pad_to_largest(pixels, multiple), [image.shape[:2] for image in images]
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,15 @@ class LinkingRule:
     What makes a track's score out of the association's likelihoods, and what score is enough.
 
     The defaults are this package's own rule: mean likelihood over the track's boxes in the window,
-    mixed with a motion term whose scale grows with the gap. The published rules are `PAPER`,
+    mixed with a motion term that gets wider and weaker as the gap grows. The published rules are `PAPER`,
     `PUBLISHED_MOT` and `PUBLISHED_TAO`.
 
     :param average: the track's score is the mean likelihood over its boxes; False: the sum
     :param decay: likelihoods of a box are multiplied by decay^(frames before the previous one)
-    :param motion: weight w of the motion term, S = (1 - w) likelihood + w exp(-d^2 / 2 sigma^2);
+    :param motion: weight w of the motion term, S = (1 - w) likelihood + w h exp(-d^2 / 2 sigma^2);
         d is the distance to where the track would be at constant velocity, in box heights
+    :param motion_certain: sigma up to which the term's height h is 1; h = this / sigma beyond, as
+        being near a place says the less the larger the place is; None: h is always 1
     :param motion_sigma: sigma after a gap of no frames, box heights
     :param motion_growth: what sigma grows by in each second since the track's last box
     :param overlap: S is at least the IoU with the track's last box
@@ -33,6 +35,8 @@ class LinkingRule:
         this: squared distance over w^2 + h^2 of the detection, relative to the image; None: off
     :param class_gate: likelihoods are 0 where the product of class scores is below; None: off
     :param same_label: S is 0 unless a box of the track in the window has the detection's label
+    :param memory: seconds that the window covers, in at most T frames: where frames come faster
+        some are left out; None: the last T frames, however long ago
     :param threshold: a pair is linked if S is above
     :param threshold_by_length: that threshold is for each box that the track has in the window
     :param skips_an_id: the id after those of the first frame is never given, as in the public code
@@ -42,11 +46,13 @@ class LinkingRule:
     decay: float = 1.0
     motion: float = 0.5
     motion_sigma: float = 0.2
-    motion_growth: float = 0.5
+    motion_growth: float = 0.3
+    motion_certain: float | None = 0.3
     overlap: bool = False
     centre_gate: float | None = None
     class_gate: float | None = None
     same_label: bool = True
+    memory: float | None = 4.0
     threshold: float = 0.35
     threshold_by_length: bool = False
     skips_an_id: bool = False
@@ -91,16 +97,19 @@ class LinkingRule:
         return scores, self.threshold * lengths
 
     def _motion_scores(self, past: Past, now: Detections) -> np.ndarray:
-        """Return exp(-d^2 / 2 sigma^2), (M, K)."""
+        """Return h exp(-d^2 / 2 sigma^2), (M, K)."""
         last = past.boxes[past.last]
         centre = (last[:, :2] + last[:, 2:]) / 2
         elapsed = (now.stamp - past.stamps[past.last])[:, None] / NANOSECONDS  # Kx1
         expected = centre + past.velocities() * elapsed
         offset = (now.boxes[:, None, :2] + now.boxes[:, None, 2:]) / 2 - expected  # MxKx2
-        height = np.maximum(last[:, 3] - last[:, 1], 1e-6)
-        distance = np.linalg.norm(offset, axis=2) / height
+        tall = np.maximum(last[:, 3] - last[:, 1], 1e-6)
+        distance = np.linalg.norm(offset, axis=2) / tall
         sigma = self.motion_sigma + self.motion_growth * elapsed[:, 0]
-        return np.exp(-((distance / sigma) ** 2) / 2)
+        height = np.ones_like(sigma)
+        if self.motion_certain is not None:
+            height = np.minimum(1, self.motion_certain / sigma)
+        return height * np.exp(-((distance / sigma) ** 2) / 2)
 
     def _near(self, past: Past, now: Detections) -> np.ndarray:
         """Return whether each past box's centre is within the gate of each detection's, (M, P)."""
@@ -126,7 +135,7 @@ def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 #: section 4.3 of the paper: average likelihood above 0.2
-PAPER = LinkingRule(motion=0.0, same_label=False, threshold=0.2)
+PAPER = LinkingRule(motion=0.0, same_label=False, memory=None, threshold=0.2)
 
 #: what the public code does with its MOT model
 PUBLISHED_MOT = LinkingRule(
@@ -136,6 +145,7 @@ PUBLISHED_MOT = LinkingRule(
     overlap=True,
     centre_gate=1.0,
     same_label=False,
+    memory=None,
     threshold=0.2,
     skips_an_id=True,
 )
@@ -146,6 +156,7 @@ PUBLISHED_TAO = LinkingRule(
     motion=0.0,
     class_gate=0.01,
     same_label=False,
+    memory=None,
     threshold=0.1,
     threshold_by_length=True,
     skips_an_id=True,

@@ -28,7 +28,8 @@ class Tracker:
     The objects of a frame query all objects of the last T frames; the assignment of detections to
     tracks that has the highest total score wins (Hungarian algorithm); what is left begins tracks.
     An identity is unique for the tracker's life. It survives frames in which its object is not
-    found, as long as its last box is in the window.
+    found, as long as its last box is in the window: the last T frames, or as many seconds as the
+    rule remembers.
 
     :param association: likelihoods of the pairs of a window's objects
     :param rule: what makes a track's score out of them
@@ -54,15 +55,17 @@ class Tracker:
         self.rule = rule
         self.min_hits = min_hits
         self.resets = 0
-        self._window = Window(window - 1)
+        self._window = Window(window - 1, rule.memory)
         self._hits: Counter[int] = Counter()
         self._last_id = 0
+        self._previous: int | None = None  # stamp of the frame before, nanoseconds
         self._began = False
 
     def reset(self) -> None:
         """Forget every track. Identities given so far are not given again."""
         self._window.clear()
         self._hits.clear()
+        self._previous = None
         self.resets += 1
 
     def update(self, detections: Detections) -> Tracks:
@@ -75,11 +78,13 @@ class Tracker:
         :param detections: of one frame, in any order
         :return: tracks, in the order of the detections
         """
-        previous = self._window.newest_stamp
+        previous = self._previous
         if detections.stamp is None:
             detections = replace(detections, stamp=(previous or 0) + NANOSECONDS // 10)
         elif previous is not None and detections.stamp <= previous:
             self.reset()
+        self._previous = detections.stamp
+        self._window.forget(detections.stamp)
         past = self._window.past() if len(self._window) else None
         likelihoods = self._likelihoods(detections) if past is not None else None
         ids = self._link(likelihoods, past, detections)

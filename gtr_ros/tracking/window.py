@@ -81,27 +81,39 @@ class Window:
     """
     The detections of the last frames, with the identities they were given.
 
-    :param frames: frames kept
+    With a memory in seconds its frames are at least memory / frames apart, but for the newest, so
+    that they cover that time whatever the camera's rate.
+
+    :param frames: frames kept at most
+    :param memory: seconds after which a frame leaves; None: only others push it out
     """
 
-    def __init__(self, frames: int) -> None:
+    def __init__(self, frames: int, memory: float | None = None) -> None:
         self._frames: deque[tuple[Detections, np.ndarray]] = deque(maxlen=frames)
+        self._memory = None if memory is None else round(memory * NANOSECONDS)
 
     def __len__(self) -> int:
         return len(self._frames)
 
     def add(self, detections: Detections, ids: np.ndarray) -> None:
-        """Append a frame; the oldest leaves a full window."""
+        """Append a frame; what is too old, or one too many, leaves."""
+        if self._memory is not None and len(self._frames) > 1:
+            (before, _), (newest, _) = self._frames[-2], self._frames[-1]
+            # The newest was kept in any case; with a newer one here it must be far enough on.
+            if (newest.stamp - before.stamp) * self._frames.maxlen < self._memory:
+                self._frames.pop()
         self._frames.append((detections, ids))
+
+    def forget(self, stamp: int) -> None:
+        """Drop the frames that are older than the memory at a time in nanoseconds."""
+        while self._memory is not None and self._frames:
+            if self._frames[0][0].stamp >= stamp - self._memory:
+                break
+            self._frames.popleft()
 
     def clear(self) -> None:
         """Forget every frame."""
         self._frames.clear()
-
-    @property
-    def newest_stamp(self) -> int | None:
-        """Stamp of the newest frame, nanoseconds."""
-        return self._frames[-1][0].stamp if self._frames else None
 
     def with_frame(self, now: Detections) -> tuple[Tensor, list[int], Tensor]:
         """

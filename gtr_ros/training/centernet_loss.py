@@ -9,6 +9,7 @@ image, in an image row by row: K cells in all, the order of `flatten_levels`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
 import math
@@ -278,6 +279,7 @@ def centernet_losses(
     sides: Sequence[Tensor],
     targets: CenterNetTargets,
     rule: FocalRule = FocalRule(),
+    count: Callable[[int], float] = float,
 ) -> CenterNetLosses:
     """
     Compare the head's maps with their targets.
@@ -285,6 +287,8 @@ def centernet_losses(
     :param logits: of the heat map, (B, 1, H_l, W_l) for each level l
     :param sides: (B, 4, H_l, W_l) for each level l, not negative, units of the level's stride
     :param targets: of the same images and shapes
+    :param count: makes of the number of cells that learn here what a sum over them is divided by:
+        their mean over processes, where several train together
     :return: the terms; those without a cell are 0 and can be differentiated
     """
     flat = flatten_levels(logits).squeeze(1)
@@ -294,5 +298,8 @@ def centernet_losses(
             ' targets with the number of images and the shapes of these maps'
         )
     positive, negative = focal_losses(flat, targets.positives, targets.heatmap, rule)
+    own, shared = len(targets.positives), count(len(targets.positives))
+    scale = max(own, 1) / max(shared, 1)
     boxes = giou_losses(flatten_levels(sides)[targets.regressed], targets.sides)
-    return CenterNetLosses(boxes.sum() / max(len(boxes), 1), positive, negative)
+    regressed = boxes.sum() / max(count(len(boxes)), 1)
+    return CenterNetLosses(regressed, positive * scale, negative * scale)

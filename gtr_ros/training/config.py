@@ -132,7 +132,8 @@ class Validation(_Part):
 
 
 def _kind(value: Any) -> str:
-    return 'videos' if isinstance(value, dict) and 'videos' in value else 'stills'
+    videos = isinstance(value, Videos) or (isinstance(value, dict) and 'videos' in value)
+    return 'videos' if videos else 'stills'
 
 
 class Config(_Part):
