@@ -19,8 +19,8 @@ class LinkingRule:
     What makes a track's score out of the association's likelihoods, and what score is enough.
 
     The defaults are this package's own rule: mean likelihood over the track's boxes in the window,
-    mixed with a motion term that gets wider and weaker as the gap grows. The published rules are `PAPER`,
-    `PUBLISHED_MOT` and `PUBLISHED_TAO`.
+    mixed with a motion term that gets wider and weaker as the gap grows. The published rules are
+    `PAPER`, `PUBLISHED_MOT` and `PUBLISHED_TAO`.
 
     :param average: the track's score is the mean likelihood over its boxes; False: the sum
     :param decay: likelihoods of a box are multiplied by decay^(frames before the previous one)

@@ -80,8 +80,13 @@ def read_stills(clips: Stills, data: Path, names: tuple[str, ...] | None) -> Sti
     if images is None:
         raise ConfigError(f'clips of {clips.stills} need images, the folder where they are')
     if clips.stills == 'crowdhuman':
-        return read_crowdhuman(annotations, images)
-    return read_lvis(annotations, images, data / clips.coco if clips.coco else None)
+        return read_crowdhuman(annotations, images, names or ('person',))
+    found = read_lvis(annotations, images, data / clips.coco if clips.coco else None)
+    if names is not None and names != found.class_names:
+        raise ConfigError(
+            f'{annotations} has the classes of LVIS, which are those of gtr_tao only'
+        )
+    return found
 
 
 def make_source(config: Config, model: GTR, data: Path) -> ClipSource:

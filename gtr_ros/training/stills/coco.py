@@ -49,14 +49,12 @@ def read_coco(
         )
     folder = path.with_suffix('') if images is None else Path(images)
     entries = read_entries(path, data, labels)
-    stills = tuple(
-        entry.found.still(
-            folder / str(get(path, f'image {i}', entry.image, 'file_name')), entry.size
-        )
-        for i, entry in entries.items()
-    )
+    stills = []
+    for identity, entry in entries.items():
+        name = str(get(path, f'image {identity}', entry.image, 'file_name'))
+        stills.append(entry.found.still(folder / name, entry.size))
     dropped = sum(entry.found.dropped for entry in entries.values())
-    return checked(path, StillSet(classes, stills, dropped))
+    return checked(path, StillSet(classes, tuple(stills), dropped))
 
 
 class Entry(NamedTuple):

@@ -49,8 +49,9 @@ def read_crowdhuman(
         for position, entry in enumerate(objects):
             place = f'line {number}, box {position} (from 0)'
             box = read_box(path, f'{place}, its fbox', get(path, place, entry, 'fbox'))
+            person = get(path, place, entry, 'tag') == _PERSON
             ignored = (entry.get('extra') or {}).get('ignore') == 1
-            found.add(box, label, ignored or get(path, place, entry, 'tag') != _PERSON)
+            found.add(box, label, crowd=ignored or not person)
         stills.append(found.still(folder / f'{identity}.jpg'))
         dropped += found.dropped
     return checked(path, StillSet(classes, tuple(stills), dropped))

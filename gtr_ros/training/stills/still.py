@@ -123,7 +123,7 @@ def read_box(
     height, width = size
     if x1 >= width or y1 >= height or x2 <= 0 or y2 <= 0:
         raise FormatError(
-            path, f'{place}: bbox is {box}, outside of its image, {width} x {height}'
+            path, f'{place}: bbox is {box}, outside of its image of {width} x {height} pixels'
         )
     x1, y1, x2, y2 = max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
     return None if min(x2 - x1, y2 - y1) < _LEAST_SIDE else [x1, y1, x2, y2]

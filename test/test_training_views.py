@@ -1,0 +1,106 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Clips of single images: the views are the public code's, and boxes go with their pixels."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+import numpy as np
+from parity import FIXTURES
+import pytest
+
+from gtr_ros.training.views import draw_views
+from gtr_ros.training.views import Views
+
+NOBODY = np.zeros((0, 4), np.float32)
+
+
+@pytest.mark.parametrize('case', ['a', 'b', 'c'])
+def test_the_views_are_those_of_the_public_code_with_its_quirk(case):
+    data = np.load(FIXTURES / 'h_motion_aug.npz')
+    height, width, size = data[f'{case}_in'].tolist()
+    random = np.random.RandomState(0)
+    views = draw_views(height, width, 8, size, (0.8, 1.2), random.uniform, drawn_from_start=True)
+    rows = [(int(height * v.scale), int(width * v.scale), v.y, v.x, v.scale) for v in views]
+    np.testing.assert_allclose(rows, data[case], rtol=1e-12)
+
+
+def test_without_the_quirk_the_last_view_is_of_the_image():
+    views = draw_views(480, 640, 8, 896, (0.8, 1.2), np.random.RandomState(0).uniform)
+    fitting = 896 / 640
+    for view in views:
+        assert 0.8 * fitting <= view.scale <= 1.2 * fitting
+    scales = np.diff([v.scale for v in views])
+    np.testing.assert_allclose(scales, scales[0])
+
+
+def red_box(height: int, width: int, box: tuple[int, int, int, int]) -> np.ndarray:
+    image = np.zeros((height, width, 3), np.uint8)
+    x1, y1, x2, y2 = box
+    image[y1:y2, x1:x2, 0] = 255
+    return image
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    height=st.integers(80, 400),
+    width=st.integers(80, 400),
+    size=st.sampled_from([64, 160, 256]),
+    flip=st.booleans(),
+)
+def test_boxes_go_with_their_pixels(seed, height, width, size, flip):
+    box = (width // 4, height // 3, width // 2, 3 * height // 4)
+    views = Views(4, size, (0.7, 1.6), flip=float(flip), least_visible=0.0)
+    clip = views(
+        red_box(height, width, box),
+        np.array([box], np.float32),
+        np.array([5]),
+        NOBODY,
+        np.random.default_rng(seed),
+    )
+    assert len(clip) == 4
+    for image, boxes, ids in zip(clip.images, clip.boxes, clip.ids):
+        assert max(image.shape[:2]) <= size
+        rows, columns = np.nonzero(image[..., 0] > 127)
+        if not len(boxes):
+            assert len(rows) <= 2 * size  # at most a line at the border
+            continue
+        assert ids.tolist() == [1]
+        seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        np.testing.assert_allclose(boxes[0], seen, atol=2.5)
+
+
+def test_the_same_stream_makes_the_same_clip():
+    image = np.random.default_rng(0).integers(0, 255, (100, 120, 3), np.uint8)
+    boxes = np.array([[10, 10, 60, 80]], np.float32)
+    views = Views(3, 64, (0.5, 2), flip=0.5)
+    one, two, three = (
+        views(image, boxes, np.array([0]), NOBODY, np.random.default_rng(n)) for n in (1, 1, 2)
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(one.images, two.images))
+    assert not all(np.array_equal(a, b) for a, b in zip(one.images, three.images))
+
+
+def test_amodal_boxes_go_on_beyond_the_frame_and_others_end_there():
+    image = np.zeros((100, 100, 3), np.uint8)
+    boxes = np.array([[-40, 10, 50, 90]], np.float32)
+    for clipped in (True, False):
+        views = Views(1, 100, (1, 1), clip_boxes=clipped)
+        clip = views(image, boxes, np.array([0]), NOBODY, np.random.default_rng(0))
+        assert clip.boxes[0][0, 0] == (0 if clipped else -40)
+
+
+def test_what_is_hardly_inside_has_no_box_and_crowds_come_along():
+    image = np.zeros((100, 100, 3), np.uint8)
+    boxes = np.array([[-90, 10, 10, 90], [20, 20, 60, 60]], np.float32)
+    crowds = np.array([[70, 70, 120, 120]], np.float32)
+    clip = Views(1, 100, (1, 1))(
+        image, boxes, np.array([3, 4]), crowds, np.random.default_rng(0), 'x.jpg'
+    )
+    assert clip.ids[0].tolist() == [2]
+    assert clip.labels[0].tolist() == [4]
+    assert clip.crowds[0].tolist() == [[70, 70, 100, 100]]
+    assert clip.source == 'x.jpg'
