@@ -161,13 +161,16 @@ def read_images(sequence: Sequence, frames: SequenceOf[int]) -> list[np.ndarray]
     """
     if sequence.images is None:
         raise ValueError(f'{sequence.name} has no images; only its truth is here')
-    if hasattr(sequence.images, 'at'):
-        return [sequence.images.at(t) for t in frames]
-    chosen = frozenset(frames)
-    found = {t: i for t, i in zip(range(max(chosen) + 1), sequence.images()) if t in chosen}
-    if len(found) < len(chosen):
-        raise ValueError(f'{sequence.name} has fewer images than frames: none at {max(chosen)}')
-    return [found[t] for t in frames]
+    chosen, last = frozenset(frames), max(frames, default=-1)
+    try:
+        if hasattr(sequence.images, 'at'):
+            return [sequence.images.at(t) for t in frames]
+        found = {t: i for t, i in zip(range(last + 1), sequence.images()) if t in chosen}
+        return [found[t] for t in frames]
+    except LookupError as error:
+        raise ValueError(
+            f'{sequence.name} has fewer images than frames: none at {last}'
+        ) from error
 
 
 def regular_stamps(frames: int, frame_rate: float) -> np.ndarray:

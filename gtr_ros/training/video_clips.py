@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence as SequenceOf
 
 import numpy as np
@@ -35,8 +36,9 @@ class VideoClips:
     :param flip: probability that the clip is mirrored
     :param strides: one is drawn for each clip; frames are every so manyth
     :param clip_boxes: whether boxes end at the window's border
-    :raises ValueError: if a video has no images, is shorter than 2 frames, has no class of the
-        model, or has an id twice in a frame
+    :param reverse: probability that the clip runs backwards, which the public code never does
+    :raises ValueError: if there is no video or stride, or a video has no images, is shorter than 2
+        frames, has no class of the model, or has an id twice for one class in a frame
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class VideoClips:
         flip: float = 0.5,
         strides: SequenceOf[int] = (1,),
         clip_boxes: bool = False,
+        reverse: float = 0.0,
     ) -> None:
         self.sequences = list(sequences)
         self.frames = frames
@@ -59,6 +62,11 @@ class VideoClips:
         self.flip = flip
         self.strides = tuple(strides)
         self.clip_boxes = clip_boxes
+        self.reverse = reverse
+        if not self.sequences:
+            raise ValueError('there is no video; expected at least one')
+        if not self.strides or min(self.strides) < 1:
+            raise ValueError(f'strides are {self.strides}; expected at least one, each 1 or more')
         self._labels = [_label_map(s, class_names) for s in self.sequences]
         for sequence in self.sequences:
             _check(sequence)
@@ -71,21 +79,33 @@ class VideoClips:
         view = draw_view(height, width, self.size, self.scale, rng.uniform)
         chosen = self._draw_frames(len(sequence), max(height, width) * view.scale, rng)
         mirrored = rng.random() < self.flip
+        shown = list(zip(chosen, read_images(sequence, chosen), strict=True))
+        if rng.random() < self.reverse:
+            shown.reverse()
         parts = []
-        for t, image in zip(chosen, read_images(sequence, chosen)):
+        for t, image in shown:
             frame = look(Image.fromarray(image), view, self.size)
             if mirrored:
                 frame = np.ascontiguousarray(frame[:, ::-1])
             parts.append((frame, *self._objects(sequence.truth[t], labels, view, frame, mirrored)))
-        images, boxes, classes, ids, crowds = zip(*parts)
-        source = f'{sequence.name}, frames {", ".join(str(t + 1) for t in chosen)}'
-        return Clip(images, boxes, classes, ids, crowds, source=source)
+        images, boxes, classes, objects, crowds = zip(*parts)
+        return Clip(
+            images,
+            boxes,
+            classes,
+            _number(objects),
+            crowds,
+            # Of some classes not every object has a box, and which they are is not in a clip.
+            complete=sequence.federated is None,
+            source=f'{sequence.name}, frames {", ".join(str(t + 1) for t, _ in shown)}',
+        )
 
     def _draw_frames(self, length: int, long_side: float, rng: np.random.Generator) -> list[int]:
         """Draw the frames of a clip; long_side: of a scaled frame, pixels."""
         count, most = self.frames, int(self.frames * (self.size / long_side) ** 2)
         if most > self.frames:
-            count = int(rng.integers(self.frames, min(most, self.most_frames) + 1))
+            # Most clips are as long as can be: what is above is cut off once it is drawn.
+            count = min(int(rng.integers(self.frames, most + 1)), self.most_frames)
         stride = int(rng.choice(self.strides))
         # A short video is seen at the stride that leaves enough frames.
         stride = max(1, min(stride, length // count))
@@ -97,7 +117,7 @@ class VideoClips:
     def _objects(
         self, truth: Truth, labels: np.ndarray, view: View, frame: np.ndarray, mirrored: bool
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Return boxes, labels, ids and crowds of one frame in its window."""
+        """Return boxes, labels, (N, 2) classes and ids of the truth, and crowds of one frame."""
         classes = labels[truth.labels]
         known = classes >= 0
         own = known & truth.counted
@@ -109,14 +129,23 @@ class VideoClips:
         return (
             boxes[placed.seen].astype(np.float32),
             classes[own][placed.seen],
-            _positive(truth.ids[own][placed.seen]),
+            np.stack([truth.labels[own], truth.ids[own]], axis=1)[placed.seen],
             crowds.inside[crowds.seen].astype(np.float32),
         )
 
 
-def _positive(ids: np.ndarray) -> np.ndarray:
-    """Return ids from 1, whatever the truth counts from: 0 is what has none."""
-    return np.where(ids >= 0, 2 * ids + 1, -2 * ids).astype(np.int64)
+def _number(objects: SequenceOf[np.ndarray]) -> tuple[np.ndarray, ...]:
+    """
+    Give a clip's objects numbers from 1: the truth counts from anywhere, and for each class.
+
+    :param objects: of each frame (N_t, 2) int64, classes and ids of the truth
+    :return: of each frame (N_t,) int64
+    """
+    numbers: dict[tuple[int, ...], int] = {}
+    return tuple(
+        np.array([numbers.setdefault(tuple(o), len(numbers) + 1) for o in own.tolist()], np.int64)
+        for own in objects
+    )
 
 
 def _label_map(sequence: Sequence, class_names: SequenceOf[str]) -> np.ndarray:
@@ -137,7 +166,10 @@ def _check(sequence: Sequence) -> None:
     if len(sequence) < 2:
         raise ValueError(f'{sequence.name} has {len(sequence)} frames; expected at least 2')
     for t, truth in enumerate(sequence.truth):
-        pairs = list(zip(truth.ids.tolist(), truth.labels.tolist()))
-        twice = next((i for i, label in pairs if pairs.count((i, label)) > 1), None)
-        if twice is not None:
-            raise ValueError(f'{sequence.name}, frame {t + 1}: id {twice} is there twice')
+        counts = Counter(zip(truth.ids.tolist(), truth.labels.tolist()))
+        for (identity, label), count in counts.items():
+            if count > 1:
+                raise ValueError(
+                    f'{sequence.name}, frame {t + 1}: id {identity} of class '
+                    f'{sequence.class_names[label]} is there {count} times; expected once'
+                )
