@@ -9,9 +9,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 import numpy as np
 from parity import FIXTURES
+from PIL import Image
 import pytest
 
 from gtr_ros.training.views import draw_views
+from gtr_ros.training.views import look
+from gtr_ros.training.views import View
 from gtr_ros.training.views import Views
 
 NOBODY = np.zeros((0, 4), np.float32)
@@ -104,3 +107,105 @@ def test_what_is_hardly_inside_has_no_box_and_crowds_come_along():
     assert clip.labels[0].tolist() == [4]
     assert clip.crowds[0].tolist() == [[70, 70, 100, 100]]
     assert clip.source == 'x.jpg'
+
+
+def test_the_way_from_the_first_view_to_the_last_is_linear():
+    first, *between, last = draw_views(
+        600, 900, 6, 256, (1.0, 3.0), np.random.default_rng(3).uniform
+    )
+    for t, view in enumerate(between, start=1):
+        expected = np.add(first, np.subtract(last, first) * t / 5)
+        assert view.scale == pytest.approx(expected[0])
+        assert [view.y, view.x] == np.floor(expected[1:] + 1e-9).tolist()
+
+
+def test_a_single_view_is_the_first_of_many():
+    one, many = (
+        draw_views(480, 640, frames, 320, (0.8, 1.2), np.random.default_rng(1).uniform)
+        for frames in (1, 8)
+    )
+    assert one == many[:1]
+
+
+def test_ids_count_the_boxes_from_one_and_stay_with_them():
+    boxes = np.array([[k * 30, 20, k * 30 + 20, 60] for k in range(4)], np.float32)
+    clip = Views(5, 64, (1.5, 3.0))(
+        np.zeros((80, 120, 3), np.uint8),
+        boxes,
+        np.arange(4) + 10,
+        NOBODY,
+        np.random.default_rng(0),
+    )
+    for labels, ids in zip(clip.labels, clip.ids):
+        assert ids.tolist() == (labels - 9).tolist()
+    assert {i for ids in clip.ids for i in ids.tolist()} <= {1, 2, 3, 4}
+
+
+def test_a_mirrored_clip_is_the_mirror_image_of_the_other():
+    image = np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8)
+    box, crowd = np.array([[10, 10, 60, 80]]), np.array([[70, 5, 90, 40]])
+    plain, mirrored = (
+        Views(3, 96, (0.9, 1.1), flip=flip)(
+            image, box, np.array([0]), crowd, np.random.default_rng(5)
+        )
+        for flip in (0.0, 1.0)
+    )
+    for t, frame in enumerate(plain.images):
+        width = frame.shape[1]
+        np.testing.assert_array_equal(mirrored.images[t], frame[:, ::-1])
+        for own, other in ((plain.boxes, mirrored.boxes), (plain.crowds, mirrored.crowds)):
+            x1, y1, x2, y2 = own[t][0]
+            np.testing.assert_allclose(other[t][0], [width - x2, y1, width - x1, y2], rtol=1e-6)
+
+
+@pytest.mark.parametrize('seed', range(6))
+def test_a_window_may_be_wider_than_high(seed):
+    image = red_box(100, 100, (20, 20, 70, 80))
+    clip = Views(3, (48, 96), (0.8, 2.5), least_visible=0.0)(
+        image,
+        np.array([[20, 20, 70, 80]]),
+        np.array([0]),
+        NOBODY,
+        np.random.default_rng(seed),
+    )
+    for frame, boxes in zip(clip.images, clip.boxes):
+        assert frame.shape[0] <= 48
+        assert frame.shape[1] <= 96
+        rows, columns = np.nonzero(frame[..., 0] > 127)
+        seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        np.testing.assert_allclose(boxes[0], seen, atol=2.5)
+
+
+@pytest.mark.parametrize('flip', [0.0, 1.0])
+def test_padded_frames_fill_the_window_and_their_boxes_stay(flip):
+    image = np.full((60, 100, 3), 200, np.uint8)
+    small, padded = (
+        Views(4, 128, (0.5, 0.9), flip=flip, pad=pad)(
+            image,
+            np.array([[10, 10, 50, 50]]),
+            np.array([0]),
+            NOBODY,
+            np.random.default_rng(2),
+        )
+        for pad in (False, True)
+    )
+    for frame, full in zip(small.images, padded.images):
+        height, width = frame.shape[:2]
+        assert full.shape == (128, 128, 3)
+        np.testing.assert_array_equal(full[:height, :width], frame)
+        assert full.sum() == frame.sum()
+    assert all(np.array_equal(a, b) for a, b in zip(small.boxes, padded.boxes))
+
+
+@pytest.mark.parametrize('scale', [1.6, 0.9, 0.4, 0.2])
+def test_a_view_is_a_piece_of_the_scaled_image(scale):
+    random = np.random.default_rng(0).integers(0, 255, (30, 40, 3), np.uint8)
+    picture = Image.fromarray(random).resize((400, 300), Image.Resampling.BICUBIC)
+    sides = [int(side * scale) for side in picture.size]
+    whole = np.array(picture.resize(sides, Image.Resampling.BILINEAR), int)
+    view = look(picture, View(scale, 7, 11), 50)
+    rows, columns = view.shape[:2]
+    assert (rows, columns) == (min(50, sides[1] - 7), min(50, sides[0] - 11))
+    difference = np.abs(view - whole[7 : 7 + rows, 11 : 11 + columns])
+    assert difference.mean() < 5
+    assert scale < 0.5 or difference.max() <= 2

@@ -169,7 +169,7 @@ def read_images(sequence: Sequence, frames: SequenceOf[int]) -> list[np.ndarray]
         return [found[t] for t in frames]
     except LookupError as error:
         raise ValueError(
-            f'{sequence.name} has fewer images than frames: none at {last}'
+            f'{sequence.name} has fewer images than frames: one up to {last} (from 0) is missing'
         ) from error
 
 

@@ -89,6 +89,7 @@ def train(
     if resume and not state.is_file():
         raise TrainingError(f'there is nothing to resume in {folder}: it has no {STATE}')
     with _processes(device) as first:
+        torch.manual_seed(config.seed)  # what has no weights yet gets random ones
         model = make_model(config, data).to(device)
         trainer = Trainer(
             make_objective(config, model),
