@@ -16,8 +16,8 @@ from torch import nn
 
 from gtr_ros.model.build import build
 from gtr_ros.model.build import gtr_mobile
+from gtr_ros.model.checkpoint import cached_checkpoint
 from gtr_ros.model.checkpoint import CheckpointError
-from gtr_ros.model.checkpoint import default_checkpoint
 from gtr_ros.model.checkpoint import fit
 from gtr_ros.model.checkpoint import load_checkpoint
 from gtr_ros.model.checkpoint import save_checkpoint
@@ -71,7 +71,7 @@ def test_what_does_not_fit_is_listed():
 
 def test_missing_weights_say_how_to_get_them(tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
-    assert default_checkpoint('mobile') == tmp_path / 'gtr_ros' / 'gtr_mobile.safetensors'
+    assert cached_checkpoint('mobile') == tmp_path / 'gtr_ros' / 'gtr_mobile.safetensors'
     with pytest.raises(CheckpointError, match='gtr weights import'):
         build('mobile')
 

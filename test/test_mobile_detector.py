@@ -15,7 +15,7 @@ from gtr_ros.evaluation.detection import evaluate_coco
 from gtr_ros.media.video import VideoReader
 from gtr_ros.model.build import build
 from gtr_ros.model.build import gtr_mobile
-from gtr_ros.model.checkpoint import default_checkpoint
+from gtr_ros.model.checkpoint import cached_checkpoint
 from gtr_ros.model.gtr import GTR
 from gtr_ros.model.mobile_centernet import MobileCenterNet
 from gtr_ros.model.mobile_centernet import STRIDE
@@ -26,7 +26,7 @@ from gtr_ros.model.resize import Stretch
 
 @pytest.fixture(scope='module')
 def trained() -> GTR:
-    if not default_checkpoint('mobile').is_file():
+    if not cached_checkpoint('mobile').is_file():
         pytest.skip('the trained network is not in the cache; get it with `gtr weights import`')
     return build('mobile')
 

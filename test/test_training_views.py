@@ -129,13 +129,8 @@ def test_a_single_view_is_the_first_of_many():
 
 def test_ids_count_the_boxes_from_one_and_stay_with_them():
     boxes = np.array([[k * 30, 20, k * 30 + 20, 60] for k in range(4)], np.float32)
-    clip = Views(5, 64, (1.5, 3.0))(
-        np.zeros((80, 120, 3), np.uint8),
-        boxes,
-        np.arange(4) + 10,
-        NOBODY,
-        np.random.default_rng(0),
-    )
+    image, rng = np.zeros((80, 120, 3), np.uint8), np.random.default_rng(0)
+    clip = Views(5, 64, (1.5, 3.0))(image, boxes, np.arange(4) + 10, NOBODY, rng)
     for labels, ids in zip(clip.labels, clip.ids):
         assert ids.tolist() == (labels - 9).tolist()
     assert {i for ids in clip.ids for i in ids.tolist()} <= {1, 2, 3, 4}

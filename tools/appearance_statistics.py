@@ -19,7 +19,7 @@ from PIL import Image
 import torch
 
 from gtr_ros.model.build import APPEARANCE
-from gtr_ros.model.checkpoint import default_checkpoint
+from gtr_ros.model.checkpoint import cached_checkpoint
 from gtr_ros.model.checkpoint import fit
 from gtr_ros.model.checkpoint import load_checkpoint
 from gtr_ros.model.checkpoint import save_checkpoint
@@ -59,7 +59,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     detector = MobileCenterNet().eval()
-    checkpoint = default_checkpoint('mobile')
+    checkpoint = cached_checkpoint('mobile')
     fit(detector, load_checkpoint(checkpoint)[0], checkpoint)
     objects = pooled_objects(detector, arguments.annotations, size=4)
     head = Whitening(sum(detector.channels), size=4, features=256)

@@ -26,7 +26,7 @@ from gtr_ros.model.build import build
 from gtr_ros.model.build import choose_device
 from gtr_ros.model.build import MODELS
 from gtr_ros.model.build import RANDOM
-from gtr_ros.model.checkpoint import default_checkpoint
+from gtr_ros.model.checkpoint import cached_checkpoint
 from gtr_ros.model.checkpoint import load_checkpoint
 from gtr_ros.model.checkpoint import load_official
 from gtr_ros.model.checkpoint import save_checkpoint
@@ -89,13 +89,13 @@ def track(options: argparse.Namespace) -> None:
 
 def import_weights(options: argparse.Namespace) -> None:
     """Convert the published mobile detector into the user's cache."""
-    import_mobile(options.out or default_checkpoint('mobile'), options.source, console.print)
+    import_mobile(options.out or cached_checkpoint('mobile'), options.source, console.print)
 
 
 def convert_weights(options: argparse.Namespace) -> None:
     """Write the authors' checkpoint as ours: safetensors, with what it is and where it is from."""
     state, metadata = load_official(options.file)
-    out = options.out or default_checkpoint(metadata['model'].removeprefix('gtr_'))
+    out = options.out or cached_checkpoint(metadata['model'].removeprefix('gtr_'))
     save_checkpoint(out, state, metadata)
     console.print(f'{options.file} holds {metadata["model"]}; wrote {out}')
 

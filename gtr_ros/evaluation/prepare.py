@@ -31,6 +31,7 @@ from gtr_ros.model.build import gtr_mobile
 from gtr_ros.model.build import make_transformer
 from gtr_ros.model.build import RANDOM
 from gtr_ros.model.checkpoint import cache_directory
+from gtr_ros.model.checkpoint import cached_checkpoint
 from gtr_ros.model.checkpoint import default_checkpoint
 from gtr_ros.model.gtr import GTR
 from gtr_ros.structures import Detections
@@ -86,10 +87,9 @@ class Networks:
         if name == MODEL or (name == UNTRAINED and plain):
             return self.evaluated.describe, self.key
         if name == UNTRAINED:
-            own = self.checkpoint if self.model == 'mobile' else None
-            if own == RANDOM:
+            if self.model == 'mobile' and self.checkpoint == RANDOM:
                 return gtr_mobile(association='cosine').to(self.device).describe, None
-            file = own or default_checkpoint('mobile')
+            file = cached_checkpoint('mobile')
             if not Path(file).is_file():
                 raise ValueError(
                     f'the untrained features are those of the mobile detector, and {file} is not '

@@ -202,7 +202,7 @@ _PUBLISHED = (
 )
 
 _WAYS_OUT = {
-    'mobile': 'get them with `gtr weights import`, or give a safetensors file as checkpoint',
+    'mobile': 'they come with the package; install it again, or give a file as checkpoint',
     'mot': _PUBLISHED,
     'tao': _PUBLISHED,
 }
@@ -218,7 +218,7 @@ def build(
 
     :param model: one of `MODELS`
     :param checkpoint: file of its weights, ours or the authors'; `RANDOM`: untrained ones;
-        None or '': the file in the user's cache
+        None or '': the default ones
     :param association: another than the model's own, of the paper's ablations
     :raises CheckpointError: if there is no such file, or it does not fit; says how to get one
     :raises ValueError: if there is no such model

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import hashlib
+from importlib import resources
 import os
 from pathlib import Path
 import re
@@ -47,9 +48,15 @@ def cache_directory() -> Path:
     return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'gtr_ros'
 
 
-def default_checkpoint(model: str) -> Path:
+def cached_checkpoint(model: str) -> Path:
     """Return where the weights of 'mobile', 'mot' or 'tao' lie in the user's cache, if they do."""
     return cache_directory() / f'gtr_{model}.safetensors'
+
+
+def default_checkpoint(model: str) -> Path:
+    """Return the weights of a model where a user gives none: those that come along, or cached."""
+    shipped = Path(str(resources.files('gtr_ros.weights'))) / f'gtr_{model}.safetensors'
+    return shipped if shipped.is_file() else cached_checkpoint(model)
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:

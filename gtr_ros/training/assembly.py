@@ -11,8 +11,10 @@ from gtr_ros.evaluation.opening import open_sequences
 from gtr_ros.model.build import make_transformer
 from gtr_ros.model.build import MODELS
 from gtr_ros.model.build import RANDOM
+from gtr_ros.model.checkpoint import cached_checkpoint
 from gtr_ros.model.checkpoint import CheckpointError
 from gtr_ros.model.checkpoint import default_checkpoint
+from gtr_ros.model.checkpoint import load_checkpoint
 from gtr_ros.model.gtr import GTR
 from gtr_ros.training import association_loss
 from gtr_ros.training.clip import ClipSource
@@ -51,14 +53,38 @@ def make_model(config: Config, data: Path) -> GTR:
     elif config.classes is not None:
         raise ConfigError(f'classes are those of gtr_{config.model} itself; leave them out')
     if config.start == RANDOM:
-        return MODELS[config.model](**options)
-    file = data / config.start if config.start else default_checkpoint(config.model)
+        model = MODELS[config.model](**options)
+        if config.backbone is not None:
+            _load_backbone(model, data / config.backbone)
+        return model
+    if config.backbone is not None:
+        raise ConfigError("backbone is for models that begin with start: 'random'")
+    places = {'': cached_checkpoint, 'imported': cached_checkpoint, 'default': default_checkpoint}
+    make = places.get(config.start)
+    file = make(config.model) if make else data / config.start
     if not file.is_file():
         raise CheckpointError(
             f'there are no weights to begin with at {file}; give others as start, '
             f"or '{RANDOM}' to begin with none"
         )
     return MODELS[config.model](file, **options)
+
+
+def _load_backbone(model: GTR, file: Path) -> None:
+    """Load weights of the backbone by their names; a classifier's own layers are left out."""
+    own = model.detector.backbone.state_dict()
+    state, _ = load_checkpoint(file)
+    missing = sorted(
+        key
+        for key, value in own.items()
+        if 'num_batches' not in key and (key not in state or state[key].shape != value.shape)
+    )
+    if missing:
+        raise CheckpointError(
+            f'{file} is not of the backbone of this model: of its {len(own)} tensors '
+            f'{len(missing)} are missing or of another shape, {missing[0]} among them'
+        )
+    model.detector.backbone.load_state_dict({k: state.get(k, v) for k, v in own.items()})
 
 
 def class_names(config: Config, data: Path) -> tuple[str, ...] | None:

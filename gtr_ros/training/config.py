@@ -141,7 +141,9 @@ class Config(_Part):
     A training. Paths are relative to the folder that the command is given as `--data`.
 
     :param model: which one
-    :param start: weights to begin with: a file, '' for those in the user's cache, 'random'
+    :param start: weights to begin with: a file, 'imported' or '' for those in the user's cache,
+        'default' for those that come along, 'random'
+    :param backbone: weights of the backbone alone, of ImageNet: safetensors
     :param classes: names; 'data': the categories of the first clips; None: the model's own
     :param transformer: what the model's `AssociationTransformer` is made with instead, of an
         ablation; None: as it is
@@ -156,6 +158,7 @@ class Config(_Part):
 
     model: Literal['mobile', 'mot', 'tao']
     start: str = ''
+    backbone: Path | None = None
     classes: list[str] | Literal['data'] | None = None
     transformer: dict[str, Any] | None = None
     clips: list[
