@@ -3,12 +3,13 @@
 
 PYTHON_VENV := .venv/bin/python
 
-.PHONY: help env demo test test-slow lint clean
+.PHONY: help env demo test test-slow default-checkpoint lint clean
 
 help:
 	@echo 'make demo       track people in a real video with a ROS 2 node (sets everything up first)'
 	@echo 'make test       run the linters and the tests (sets everything up first)'
 	@echo 'make test-slow  run the tests that take minutes'
+	@echo 'make default-checkpoint  train the weights that come along again: DATA=folder of coco_mini'
 	@echo 'make env        only set up: .venv with ROS 2 Jazzy, torch and this package (6 GB)'
 	@echo 'make lint       run the linters'
 	@echo 'make clean      remove what was built; .venv and the trained network stay'
@@ -28,6 +29,9 @@ test: env lint
 
 test-slow: env
 	$(PYTHON_VENV) -m pytest -m slow
+
+default-checkpoint: env
+	@$(PYTHON_VENV) tools/default_checkpoint.py --data '$(or $(DATA),../shared/data)' $(ARGUMENTS)
 
 clean:
 	rm -rf build install log demo_output .pytest_cache .ruff_cache

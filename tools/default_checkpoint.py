@@ -1,0 +1,79 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Train the weights that come along: two stages, then half precision, then the file in its place.
+
+What was done already is not done again, and a stage that was stopped goes on: run it once more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+import subprocess
+import sys
+
+import torch
+
+from gtr_ros.model.checkpoint import cached_checkpoint
+from gtr_ros.model.checkpoint import load_checkpoint
+from gtr_ros.model.checkpoint import save_checkpoint
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SHIPPED = REPOSITORY / 'gtr_ros' / 'weights' / 'gtr_mobile.safetensors'
+
+#: of the C library: large tensors are kept, not given back to the system and faulted in again
+MEMORY = {'MALLOC_MMAP_THRESHOLD_': '33554432000', 'MALLOC_TRIM_THRESHOLD_': '33554432000'}
+
+
+def train(stage: str, runs: Path, data: Path, start: Path) -> Path:
+    """Run a stage to its end; return its weights."""
+    folder = runs / stage
+    command = [sys.executable, '-m', 'gtr_ros.cli', 'train']
+    command += [str(REPOSITORY / 'config' / 'training' / f'{stage}.yaml')]
+    command += ['--data', str(data), '--out', str(folder), '--set', f'start={start.resolve()}']
+    if (folder / 'last.pt').is_file():
+        command.append('--resume')
+    subprocess.run(command, check=True, env={**os.environ, **MEMORY})
+    return folder / 'model.safetensors'
+
+
+def halve(weights: Path, recipe: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Return weights in float16, and what they are."""
+    state, metadata = load_checkpoint(weights)
+    half = {key: value.half() for key, value in state.items()}
+    lost = max(float((half[key].float() - value).abs().max()) for key, value in state.items())
+    if not lost < 0.1:
+        raise ValueError(f'{weights}: some weights do not fit into float16 (off by {lost:g})')
+    source = {
+        'source': recipe,
+        'begun_from': 'MobileNetV3 CenterNet of the npm package that `gtr weights import` names',
+        'card': 'gtr_ros/weights/README.md',
+    }
+    return half, {**metadata, **source}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        '--data', type=Path, required=True, help='holds coco_mini/train.json and coco_mini/train/'
+    )
+    parser.add_argument('--runs', type=Path, default=REPOSITORY / 'runs')
+    parser.add_argument('--out', type=Path, default=SHIPPED)
+    options = parser.parse_args()
+    imported = cached_checkpoint('mobile')
+    if not imported.is_file():
+        raise SystemExit(f'{imported} is not there: run `gtr weights import` first')
+    data = options.data.resolve()
+    first = train('mobile_association', options.runs, data, imported)
+    second = train('mobile_joint', options.runs, data, first)
+    state, metadata = halve(second, 'make default-checkpoint')
+    save_checkpoint(options.out, state, metadata)
+    size = options.out.stat().st_size / 1e6
+    print(f'{options.out}: {size:.1f} MB, {json.dumps(metadata["source"])}')
+
+
+if __name__ == '__main__':
+    main()
