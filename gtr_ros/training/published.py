@@ -115,10 +115,8 @@ class MOTObjective(Objective):
         labels = [torch.from_numpy(x).to(device) for clip in clips for x in clip.labels]
         pixels, sizes = normalise(images, device, self.multiple)
         levels, logits, sides = self.model.detector(pixels)
-        shapes = [tuple(level.shape[2:]) for level in logits]
-        targets = centernet_targets(truth, sizes, shapes)
-        found = centernet_losses(logits, sides, targets, self.focal, mean_over_processes)
-        losses = found._asdict()
+        whole = [clip.complete for clip in clips for _ in clip.images]
+        losses = self._detector_losses(logits, sides, truth, sizes, whole)
         if not self.needs_proposals:
             return losses
         with torch.no_grad():
@@ -135,6 +133,31 @@ class MOTObjective(Objective):
         if self.association_weight:
             losses['association'] = self._associate(clips, levels[:1], proposals, sizes)
         return losses
+
+    def _detector_losses(
+        self,
+        logits: Sequence[Tensor],
+        sides: Sequence[Tensor],
+        truth: Sequence[Tensor],
+        sizes: Sequence[tuple[int, int]],
+        whole: Sequence[bool],
+    ) -> dict[str, Tensor]:
+        """Return CenterNet's losses of the frames that are wholly labelled."""
+        frames = [i for i, complete in enumerate(whole) if complete]
+        if not frames:
+            for _ in range(2):  # the other processes wait for every process's counts
+                mean_over_processes(0)
+            none = sum(level.sum() for level in (*logits, *sides)) * 0
+            return {'boxes': none, 'positive': none, 'negative': none}
+        shapes = [tuple(level.shape[2:]) for level in logits]
+        targets = centernet_targets([truth[i] for i in frames], [sizes[i] for i in frames], shapes)
+        return centernet_losses(
+            [level[frames] for level in logits],
+            [level[frames] for level in sides],
+            targets,
+            self.focal,
+            mean_over_processes,
+        )._asdict()
 
     @property
     def needs_proposals(self) -> bool:

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Clips from single images, section 4.4 of the paper: two views, and the way between them."""
+"""Clips from single images, section 5.2 of the paper: two views, and the way between them."""
 
 from __future__ import annotations
 
