@@ -14,10 +14,12 @@ import pytest
 import torch
 from torch import nn
 
+from gtr_ros.model.association import AssociationTransformer
 from gtr_ros.model.build import build
 from gtr_ros.model.build import gtr_mobile
 from gtr_ros.model.checkpoint import cached_checkpoint
 from gtr_ros.model.checkpoint import CheckpointError
+from gtr_ros.model.checkpoint import default_checkpoint
 from gtr_ros.model.checkpoint import fit
 from gtr_ros.model.checkpoint import load_checkpoint
 from gtr_ros.model.checkpoint import save_checkpoint
@@ -71,9 +73,21 @@ def test_what_does_not_fit_is_listed():
 
 def test_missing_weights_say_how_to_get_them(tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
-    assert cached_checkpoint('mobile') == tmp_path / 'gtr_ros' / 'gtr_mobile.safetensors'
-    with pytest.raises(CheckpointError, match='gtr weights import'):
-        build('mobile')
+    assert cached_checkpoint('mot') == tmp_path / 'gtr_ros' / 'gtr_mot.safetensors'
+    with pytest.raises(CheckpointError, match='gtr weights convert'):
+        build('mot')
+
+
+def test_the_default_weights_come_with_the_package(tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    model = build('mobile')
+    assert isinstance(model.association, AssociationTransformer)
+    file = default_checkpoint('mobile')
+    assert file.stat().st_size < 20e6
+    state, metadata = load_checkpoint(file)
+    assert {value.dtype for value in state.values()} == {torch.float16}
+    assert metadata['association'] == 'transformer'
+    assert (file.parent / 'README.md').is_file()
 
 
 def test_an_unknown_model_and_association_name_the_known_ones():

@@ -10,7 +10,6 @@ import pytest
 from gtr_ros.cli import main
 from gtr_ros.media.video import VideoReader
 from gtr_ros.media.video import VideoWriter
-from gtr_ros.model.checkpoint import default_checkpoint
 
 
 @pytest.fixture
@@ -53,8 +52,6 @@ def test_bad_input_is_one_clear_line(video, tmp_path, capfd, arguments, said):
 
 
 def test_people_are_tracked_in_a_real_video(pets, tmp_path):
-    if not default_checkpoint('mobile').is_file():
-        pytest.skip('the trained network is not in the cache; get it with `gtr weights import`')
     clip = tmp_path / 'clip.mp4'
     with VideoReader(pets / 'vtest.avi') as source, VideoWriter(clip, 10, source.size) as writer:
         for frame in source:

@@ -26,7 +26,6 @@ from rosbags.typesys import Stores
 
 from gtr_ros.media.video import VideoReader
 from gtr_ros.media.video import VideoWriter
-from gtr_ros.model.checkpoint import default_checkpoint
 
 pytestmark = pytest.mark.ros
 
@@ -35,8 +34,6 @@ DEMO = [sys.executable, REPOSITORY / 'tools' / 'demo.py']
 
 @pytest.fixture(scope='module', autouse=True)
 def environment():
-    if not default_checkpoint('mobile').is_file():
-        pytest.skip('the trained network is not in the cache; get it with `gtr weights import`')
     with ros_environment():
         yield
 
@@ -146,8 +143,9 @@ def test_a_video_of_unknown_length_can_be_followed(video, tmp_path):
 
 
 def test_a_node_that_cannot_start_is_shown_with_its_reason(video, tmp_path):
-    nothing = {'XDG_CACHE_HOME': str(tmp_path / 'empty')}
-    with process(*DEMO, '--video', video, '--out', tmp_path / 'out', environment=nothing) as demo:
+    (tmp_path / 'safetensors.py').write_text("raise ImportError('safetensors is damaged here')")
+    broken = {'PYTHONPATH': str(tmp_path)}
+    with process(*DEMO, '--video', video, '--out', tmp_path / 'out', environment=broken) as demo:
         assert demo.wait(START_SECONDS) == 1
     assert 'tracker_node ended with exit code 1' in demo.output
-    assert 'gtr weights import' in demo.output
+    assert 'safetensors is damaged here' in demo.output

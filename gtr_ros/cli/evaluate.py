@@ -38,6 +38,7 @@ from gtr_ros.evaluation.table import write_csv
 from gtr_ros.evaluation.table import write_json
 from gtr_ros.model.build import choose_device
 from gtr_ros.model.build import RANDOM
+from gtr_ros.model.checkpoint import cached_checkpoint
 from gtr_ros.tracking import RULES
 
 
@@ -121,6 +122,9 @@ def _all_that_run(opened: Sequence[Opened]) -> list[str]:
     if find_spec('trackers') is None:
         names = [n for n in names if n.partition('+')[0] not in PEERS]
         console.print('the package trackers is not installed: its trackers are left out')
+    if not cached_checkpoint('mobile').is_file():
+        names.remove('cosine')
+        console.print('cosine is left out: its untrained features need `gtr weights import`')
     if any(o.sequence.images is None for o in opened):
         names = [n for n in names if n not in NEED_IMAGES]
         console.print(f'there are no images: {", ".join(NEED_IMAGES)} are left out')

@@ -57,8 +57,8 @@ class NodeParameters:
     )
     checkpoint: str = _parameter(
         '',
-        "Path of the model's weights (safetensors). Empty: the weights that `gtr weights import` "
-        "put into the user's cache. 'random': untrained weights, for tests of everything else.",
+        "Path of the model's weights (safetensors). Empty: those that come along (mobile), or "
+        "those in the user's cache. 'random': untrained weights, for tests of everything else.",
     )
     device: str = _parameter(
         'auto',
@@ -73,7 +73,12 @@ class NodeParameters:
     class_names: tuple[str, ...] = _parameter(
         (), 'Names of the classes to track; empty: all that the model knows.'
     )
-    window: int = _parameter(32, 'Frames in which an object is looked for again.', limits=(2, 256))
+    window: int = _parameter(
+        32,
+        'Frames that are looked at together. With the rule mobile they cover 4 seconds, whatever '
+        "the camera's rate; with the others they are the last ones.",
+        limits=(2, 256),
+    )
     min_hits: int = _parameter(
         3,
         'Frames an object must be seen in before it is published as a detection.',
