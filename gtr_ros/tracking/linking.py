@@ -53,7 +53,7 @@ class LinkingRule:
     class_gate: float | None = None
     same_label: bool = True
     memory: float | None = 4.0
-    threshold: float = 0.35
+    threshold: float = 0.3
     threshold_by_length: bool = False
     skips_an_id: bool = False
 
