@@ -3,9 +3,9 @@
 """
 Compare constants of the linking rule on synthetic scenes in which people come and go.
 
-The defaults of `LinkingRule` were chosen so, and frozen before any real video was looked at. Of each
-person only a random stretch of time is kept, in the truth and in the detections; in the images all
-stay, which the tracker cannot see.
+The defaults of `LinkingRule` were chosen so, and frozen before a real video was tracked with them.
+Of each person only a random stretch of time is kept, in the truth and in the detections; in the
+images all stay, which the tracker cannot see.
 """
 
 from __future__ import annotations
