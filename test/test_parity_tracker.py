@@ -27,6 +27,7 @@ DEFAULT = LinkingRule(
     memory=None,
     threshold=0.1,
     threshold_by_length=True,
+    gated=False,
     skips_an_id=True,
 )
 

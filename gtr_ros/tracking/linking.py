@@ -38,6 +38,8 @@ class LinkingRule:
     :param memory: seconds that the window covers, in at most T frames: where frames come faster
         some are left out; None: the last T frames, however long ago
     :param threshold: a pair is linked if S is above
+    :param gated: pairs that would not be linked have no part in the assignment either; False, as in
+        the public code: the best sum over all pairs is found first
     :param threshold_by_length: that threshold is for each box that the track has in the window
     :param skips_an_id: the id after those of the first frame is never given, as in the public code
     """
@@ -55,6 +57,7 @@ class LinkingRule:
     memory: float | None = 4.0
     threshold: float = 0.3
     threshold_by_length: bool = False
+    gated: bool = True
     skips_an_id: bool = False
 
     @property
@@ -94,7 +97,10 @@ class LinkingRule:
             same = now.labels[:, None] == past.labels
             scores = np.where(same.astype(np.float32) @ past.membership > 0, scores, 0)
         lengths = past.lengths if self.threshold_by_length else np.ones_like(past.lengths)
-        return scores, self.threshold * lengths
+        thresholds = self.threshold * lengths
+        if self.gated:
+            scores = np.where(scores > thresholds, scores, 0)
+        return scores, thresholds
 
     def _motion_scores(self, past: Past, now: Detections) -> np.ndarray:
         """Return h exp(-d^2 / 2 sigma^2), (M, K)."""
@@ -135,7 +141,7 @@ def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 #: section 4.3 of the paper: average likelihood above 0.2
-PAPER = LinkingRule(motion=0.0, same_label=False, memory=None, threshold=0.2)
+PAPER = LinkingRule(motion=0.0, same_label=False, memory=None, threshold=0.2, gated=False)
 
 #: what the public code does with its MOT model
 PUBLISHED_MOT = LinkingRule(
@@ -147,6 +153,7 @@ PUBLISHED_MOT = LinkingRule(
     same_label=False,
     memory=None,
     threshold=0.2,
+    gated=False,
     skips_an_id=True,
 )
 
@@ -159,6 +166,7 @@ PUBLISHED_TAO = LinkingRule(
     memory=None,
     threshold=0.1,
     threshold_by_length=True,
+    gated=False,
     skips_an_id=True,
 )
 
