@@ -23,8 +23,8 @@ from gtr_ros.model.checkpoint import save_checkpoint
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHIPPED = REPOSITORY / 'gtr_ros' / 'weights' / 'gtr_mobile.safetensors'
 
-#: how far the detector goes towards what the second stage made of it: 288 images teach it less than
-#: they make it forget, and on the way between the two it is better than at either end
+#: how far the detector goes towards what the second stage made of it: whole, it forgets more than
+#: 288 images teach it
 KEPT = 0.25
 
 #: of the C library: large tensors are kept, not given back to the system and faulted in again
