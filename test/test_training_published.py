@@ -4,14 +4,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 from training_data import rectangles
 
 from gtr_ros.model.build import gtr_mot
 from gtr_ros.model.build import gtr_tao
+from gtr_ros.model.centernet import CenterNetHead
 from gtr_ros.model.centernet import Proposals
 from gtr_ros.training import published
 from gtr_ros.training.published import match_objects
@@ -44,6 +48,10 @@ def clip(seed: int = 1, **options):
     return rectangles(seed, size=128, labels=1, **options)
 
 
+def small(**options):
+    return rectangles(1, size=96, labels=1, frames=1, **options)
+
+
 def without_gradient(model: torch.nn.Module) -> list[str]:
     return [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
 
@@ -61,7 +69,7 @@ def test_every_parameter_of_the_mot_model_learns(mot):
 
 def test_every_parameter_of_the_tao_model_learns(tao):
     tao.zero_grad(set_to_none=True)
-    losses = tao([rectangles(1, size=96, labels=1, frames=1)])
+    losses = tao([small()])
     assert losses.keys() == DETECTOR | STAGES | {'association'}
     sum(losses.values()).backward()
     assert without_gradient(tao.model) == []
@@ -90,38 +98,192 @@ def test_of_a_clip_that_is_not_wholly_labelled_the_detector_learns_nothing(mot):
     assert mixed['negative'] > 0
 
 
+def shares_of_two_processes(
+    monkeypatch: pytest.MonkeyPatch,
+    losses: Sequence[Callable[[], dict[str, Tensor]]],
+    weights: Sequence[Tensor],
+) -> list[list[Tensor]]:
+    """Return the gradients of each process's losses, whose counts are averaged over them."""
+    counts: list[list[float]] = []
+    for process in losses:
+        own: list[float] = []
+        monkeypatch.setattr(
+            published, 'mean_over_processes', lambda n, own=own: own.append(n) or n
+        )
+        process()
+        counts.append(own)
+    means = [sum(same) / len(losses) for same in zip(*counts, strict=True)]
+    gradients = []
+    for process in losses:
+        given = iter(means)
+        monkeypatch.setattr(published, 'mean_over_processes', lambda n, given=given: next(given))
+        gradients.append(list(torch.autograd.grad(sum(process().values()), weights)))
+    return gradients
+
+
+def test_of_a_clip_that_is_not_wholly_labelled_the_cascade_learns_nothing(tao):
+    tao.zero_grad(set_to_none=True)
+    losses = tao([replace(small(), complete=False)])
+    assert losses.keys() == DETECTOR | STAGES | {'association'}
+    assert all(losses[name] == 0 for name in DETECTOR | STAGES)
+    sum(losses.values()).backward()
+    assert not any(p.grad.any() for p in tao.model.detector.cascade.parameters())
+    assert any(p.grad.any() for p in tao.model.detector.pyramid.parameters())
+
+
+def test_the_detector_of_tao_is_trained_without_the_association(tao):
+    alone = TAOObjective(tao.model, association_weight=0)
+    assert alone([small()]).keys() == DETECTOR | STAGES
+
+
+def test_a_clip_without_objects_gives_the_cascade_nothing_but_background(tao):
+    losses = tao([small(objects=0)])
+    assert losses.keys() == DETECTOR | STAGES | {'association'}
+    assert losses['association'] == 0
+    assert all(
+        losses[f'sides_{number}'] == 0 < losses[f'classes_{number}'] for number in (1, 2, 3)
+    )
+
+
+def test_where_nothing_is_found_nothing_is_associated(mot):
+    blind = MOTObjective(mot.model, score_threshold=1.0)
+    blind.zero_grad(set_to_none=True)
+    losses = blind([clip()])
+    assert losses['association'] == 0
+    sum(losses.values()).backward()
+    assert all(p.grad.isfinite().all() for p in blind.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize('kind', ['mot', 'tao'])
+def test_an_image_of_one_pixel_is_learnt_of(kind, request):
+    objective = request.getfixturevalue(kind)
+    whole = clip()
+    pixel = replace(whole, images=tuple(image[:1, :1] for image in whole.images))
+    assert sum(objective([pixel]).values()).isfinite()
+
+
+def test_the_norms_of_tao_do_not_follow_the_batch(tao):
+    before = {name: buffer.clone() for name, buffer in tao.named_buffers()}
+    tao.train()([rectangles(1, size=32, labels=1, frames=1)])
+    assert all(torch.equal(buffer, before[name]) for name, buffer in tao.named_buffers())
+
+
+def test_losses_are_single_precision_where_the_network_is_not():
+    torch.manual_seed(0)
+    model = gtr_mot()
+    # torchvision has no deformable convolution of less precision on a CPU.
+    model.detector.head = CenterNetHead(160, deformable=False)
+    torch.nn.init.constant_(model.detector.head.heatmap.bias, -1.0)
+    objective = MOTObjective(model).train()
+    for clips in ([clip()], [replace(clip(), complete=False)], [clip(objects=0)]):
+        with torch.autocast('cpu', torch.bfloat16):
+            losses = objective(clips)
+        assert {loss.dtype for loss in losses.values()} == {torch.float32}
+        assert sum(losses.values()).isfinite()
+
+
+def test_steps_against_the_gradient_lower_the_loss():
+    torch.manual_seed(0)
+    model = gtr_mot()
+    torch.nn.init.constant_(model.detector.head.heatmap.bias, -1.0)
+    objective = MOTObjective(model).train()
+    objective.model.association.eval()  # no dropout
+    optimiser = torch.optim.SGD(objective.parameters(), lr=0.03)
+    totals = []
+    for _ in range(6):
+        torch.manual_seed(0)  # the same proposals are drawn
+        losses = objective([clip()])
+        total = sum(losses.values())
+        totals.append((total.item(), (total - losses['association']).item()))
+        optimiser.zero_grad()
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(objective.parameters(), 1.0)
+        optimiser.step()
+    assert all(last < first for first, last in zip(totals[0], totals[-1], strict=True))
+
+
 def test_two_shares_of_a_batch_have_its_gradient(mot, monkeypatch):
     detector = MOTObjective(
         mot.model, association_weight=0
     ).eval()  # norms do not follow the batch
     clips = [clip(1, objects=1), clip(2, objects=3)]
-
-    def gradient() -> torch.Tensor:
-        weight = mot.model.detector.head.sides.weight
-        return weight.grad.clone()
-
-    detector.zero_grad()
-    sum(detector(clips).values()).backward()
-    whole = gradient()
-    counts: list[list[float]] = []
-    for share in clips:
-        own: list[float] = []
-        monkeypatch.setattr(
-            published, 'mean_over_processes', lambda n, own=own: own.append(n) or n
-        )
-        detector([share])
-        counts.append(own)
-    means = [sum(pair) / 2 for pair in zip(*counts, strict=True)]
-    shares = []
-    for share in clips:
-        given = iter(means)
-        monkeypatch.setattr(published, 'mean_over_processes', lambda n, given=given: next(given))
-        detector.zero_grad()
-        sum(detector([share]).values()).backward()
-        shares.append(gradient())
-    torch.testing.assert_close(sum(shares) / 2, whole, rtol=1e-3, atol=1e-6)
-    assert not torch.allclose(shares[0], shares[1])
+    head = detector.model.detector.head
+    weights = [head.sides.weight, head.heatmap.weight]
+    whole = torch.autograd.grad(sum(detector(clips).values()), weights)
+    shares = shares_of_two_processes(
+        monkeypatch, [lambda c=c: detector([c]) for c in clips], weights
+    )
+    for first, second, both in zip(*shares, whole, strict=True):
+        torch.testing.assert_close((first + second) / 2, both, rtol=1e-3, atol=1e-6)
+        assert not torch.allclose(first, second)
     mot.train()
+
+
+def frames_for_the_cascade() -> list[tuple[Tensor, ...]]:
+    """Return P3, proposals, objects and labels of two frames of 96 x 96, of 3 and of 7 boxes."""
+    torch.manual_seed(0)
+    truth = [torch.tensor([[8.0, 8, 40, 40]]), torch.tensor([[30.0, 20, 80, 90], [4, 4, 30, 50]])]
+    labels = [torch.tensor([3]), torch.tensor([7, 3])]
+    return [
+        (torch.randn(1, 256, 12, 12), t[torch.arange(n) % len(t)] + torch.rand(n, 4), t, own)
+        for n, t, own in zip((3, 7), truth, labels)
+    ]
+
+
+def cascade_losses(tao: TAOObjective, frames: Sequence[tuple[Tensor, ...]]) -> dict[str, Tensor]:
+    maps, boxes, truth, labels = zip(*frames)
+    proposals = [Proposals(b, torch.ones(len(b))) for b in boxes]
+    return tao.more_losses([torch.cat(maps)], proposals, truth, labels, [(96, 96)] * len(frames))
+
+
+def test_two_shares_of_a_batch_have_the_gradient_of_the_cascade(tao, monkeypatch):
+    every = torch.arange(len(tao.model.class_names))
+    monkeypatch.setattr(published, 'sample_classes', lambda *_: every)  # else each has its own
+    frames = frames_for_the_cascade()
+    stages = tao.model.detector.cascade.stages
+    weights = [w for s in stages for w in (s.classify.weight, s.regress.weight)]
+    whole = torch.autograd.grad(sum(cascade_losses(tao, frames).values()), weights)
+    shares = shares_of_two_processes(
+        monkeypatch, [lambda f=f: cascade_losses(tao, [f]) for f in frames], weights
+    )
+    for first, second, both in zip(*shares, whole, strict=True):
+        torch.testing.assert_close((first + second) / 2, both, rtol=1e-3, atol=1e-6)
+        assert not torch.allclose(first, second)
+
+
+def test_a_stage_is_judged_by_the_classes_that_its_own_boxes_show(tao, monkeypatch):
+    frame = frames_for_the_cascade()[1]
+    maps, _, truth, labels = frame
+    moved = iter([truth[1:].clone(), truth[1:].clone(), truth[1:].clone()])
+    monkeypatch.setattr(published, 'decode_deltas', lambda *_: next(moved))
+    judged = []
+    stage_losses = published.stage_losses
+
+    def watched(*arguments, **options):
+        judged.append((set(arguments[4].tolist()), set(arguments[5].tolist())))
+        return stage_losses(*arguments, **options)
+
+    monkeypatch.setattr(published, 'stage_losses', watched)
+    cascade_losses(tao, [(maps, truth[:1].clone(), truth, labels)])
+    assert [shown for shown, _ in judged] == [{7}, {3}, {3}]
+    assert all(shown <= subset for shown, subset in judged)
+
+
+def test_the_first_stage_sees_proposals_as_they_are_and_later_ones_the_image(tao, monkeypatch):
+    seen = []
+    stage_losses = published.stage_losses
+
+    def watched(logits, deltas, boxes, *rest, **options):
+        seen.append(boxes)
+        return stage_losses(logits, deltas, boxes, *rest, **options)
+
+    monkeypatch.setattr(published, 'stage_losses', watched)
+    maps, _, truth, labels = frames_for_the_cascade()[0]
+    beyond = torch.tensor([[-20.0, 8, 40, 120], [200, 200, 240, 240]])
+    cascade_losses(tao, [(maps, beyond, truth, labels)])
+    assert seen[0].tolist() == beyond.tolist()
+    assert [len(boxes) for boxes in seen] == [2, 1, 1]  # of the second nothing is in the image
+    assert all(boxes.min() >= 0 and boxes.max() <= 96 for boxes in seen[1:])
 
 
 def test_a_box_shows_the_object_that_overlaps_it_most_if_that_is_enough():

@@ -38,8 +38,8 @@ class LinkingRule:
     :param memory: seconds that the window covers, in at most T frames: where frames come faster
         some are left out; None: the last T frames, however long ago
     :param threshold: a pair is linked if S is above
-    :param gated: pairs that would not be linked have no part in the assignment either; False, as in
-        the public code: the best sum over all pairs is found first
+    :param gated: pairs that would not be linked have no part in the assignment either; False, as
+        in the public code: the best sum over all pairs is found first
     :param threshold_by_length: that threshold is for each box that the track has in the window
     :param skips_an_id: the id after those of the first frame is never given, as in the public code
     """

@@ -9,6 +9,7 @@ at those that occur in the batch and at a few more, drawn by chance, and says no
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -144,6 +145,7 @@ def stage_losses(
     subset: Tensor,
     weights: Sequence[float],
     beta: float = 0.0,
+    count: Callable[[int], float] = float,
 ) -> StageLosses:
     """
     Judge one stage of the cascade by the proposals of a batch.
@@ -156,10 +158,13 @@ def stage_losses(
     :param subset: (S,) int64, of `sample_classes`
     :param weights: the stage's, of `DELTA_WEIGHTS`
     :param beta: of `box_loss`
+    :param count: makes of B what the sums are divided by: its mean over processes, where several
+        train together
     :return: both terms
     """
     foreground = labels < logits.shape[1] - 1
+    scale = max(len(labels), 1) / max(count(len(labels)), 1)
     return StageLosses(
-        federated_loss(logits, labels, subset),
-        box_loss(deltas, boxes, targets, foreground, weights, beta),
+        federated_loss(logits, labels, subset) * scale,
+        box_loss(deltas, boxes, targets, foreground, weights, beta) * scale,
     )

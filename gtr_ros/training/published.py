@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchvision.ops import box_iou
@@ -83,7 +84,8 @@ class MOTObjective(Objective):
     """
     The losses of `gtr_mot`: CenterNet's and the association's.
 
-    DLA's batch norms follow the batch, as in the public code; their momentum is torch's.
+    DLA's batch norms follow the batch, as in the public code; their momentum is torch's. Crowds
+    are background, as there.
 
     :param model: `gtr_mot`
     :param association_weight: of the association loss; 0: the detector is trained alone
@@ -129,9 +131,14 @@ class MOTObjective(Objective):
                 _POST_NMS,
             )
             proposals = [sample_proposals(p, t) for p, t in zip(proposals, truth, strict=True)]
-        losses |= self.more_losses(levels[:1], proposals, truth, labels, sizes)
+        maps = [levels[0].float()]
+        learnt = [
+            p if complete else Proposals(p.boxes[:0], p.scores[:0])
+            for p, complete in zip(proposals, whole, strict=True)
+        ]
+        losses |= self.more_losses(maps, learnt, truth, labels, sizes)
         if self.association_weight:
-            losses['association'] = self._associate(clips, levels[:1], proposals, sizes)
+            losses['association'] = self._associate(clips, maps, proposals, sizes)
         return losses
 
     def _detector_losses(
@@ -147,7 +154,7 @@ class MOTObjective(Objective):
         if not frames:
             for _ in range(2):  # the other processes wait for every process's counts
                 mean_over_processes(0)
-            none = sum(level.sum() for level in (*logits, *sides)) * 0
+            none = sum(level.float().sum() for level in (*logits, *sides)) * 0
             return {'boxes': none, 'positive': none, 'negative': none}
         shapes = [tuple(level.shape[2:]) for level in logits]
         targets = centernet_targets([truth[i] for i in frames], [sizes[i] for i in frames], shapes)
@@ -172,7 +179,16 @@ class MOTObjective(Objective):
         labels: Sequence[Tensor],
         sizes: Sequence[tuple[int, int]],
     ) -> dict[str, Tensor]:
-        """Return the losses of what is behind the proposals; here nothing is."""
+        """
+        Return the losses of what is behind the proposals; here nothing is.
+
+        :param maps: (B, C_l, H_l, W_l) float32 for each level l that is pooled from
+        :param proposals: of each of the B frames; none of those that are not wholly labelled
+        :param truth: the objects of each frame, (G_b, 4) float32, xyxy, pixels
+        :param labels: of each frame (G_b,) int64
+        :param sizes: (height, width) of each frame, without its padding
+        :return: () float32 by name
+        """
         return {}
 
     def _associate(
@@ -193,23 +209,26 @@ class MOTObjective(Objective):
             assignment = assign(boxes, truth, ids, self.association_rule.min_overlap)
             own = [m[frames] for m in maps]
             pooled = pool_boxes(own, self.model.detector.strides, boxes, self.model.pool_size)
+            features = self.model.head(pooled).float()
             relative = [
                 b / b.new_tensor([w, h, w, h])
                 for b, (h, w) in zip(boxes, sizes[frames], strict=True)
             ]
-            terms.append(
-                clip_loss(
-                    self.model.association,
-                    self.model.head(pooled),
-                    [len(b) for b in boxes],
-                    assignment,
-                    self.association_rule,
-                    torch.cat(relative),
+            # Dot products of features that no norm bounds: too large for lower precision.
+            with torch.autocast(features.device.type, enabled=False):
+                terms.append(
+                    clip_loss(
+                        self.model.association,
+                        features,
+                        [len(b) for b in boxes],
+                        assignment,
+                        self.association_rule,
+                        torch.cat(relative),
+                    )
                 )
-            )
         return self.association_weight * sum(terms) / len(terms)
 
-    def _tensor(self, boxes) -> Tensor:
+    def _tensor(self, boxes: np.ndarray) -> Tensor:
         return torch.as_tensor(boxes, dtype=torch.float32, device=self.model.device)
 
 
@@ -217,7 +236,8 @@ class TAOObjective(MOTObjective):
     """
     The losses of `gtr_tao`: those of `gtr_mot`, and each stage's of the cascade.
 
-    The classes that a stage is judged by are drawn once for a batch, in each process for itself.
+    The classes that a stage is judged by are drawn for each stage, in each process for itself, so
+    that those of the objects its boxes show are among them. The model's norms are frozen ones.
 
     :param model: `gtr_tao`
     :param association_weight: of the association loss; 0: the detector is trained alone
@@ -258,9 +278,10 @@ class TAOObjective(MOTObjective):
         # The three stages pull at the maps together as one would.
         maps = [_scale_gradient(m, 1 / len(cascade.stages)) for m in maps]
         boxes = [p.boxes for p in proposals]
-        subset, losses = None, {}
+        losses = {}
         for number, (stage, overlap) in enumerate(zip(cascade.stages, STAGE_OVERLAPS), 1):
-            boxes = [_with_area(clip_boxes_to_image(b, s)) for b, s in zip(boxes, sizes)]
+            if number > 1:
+                boxes = [_with_area(clip_boxes_to_image(b, s)) for b, s in zip(boxes, sizes)]
             matched = [match_objects(b, t, overlap) for b, t in zip(boxes, truth)]
             shown = torch.cat(
                 [
@@ -273,11 +294,19 @@ class TAOObjective(MOTObjective):
             towards = torch.cat(
                 [t[m.objects] if len(t) else b for m, t, b in zip(matched, truth, boxes)]
             )
-            if subset is None:
-                subset = sample_classes(shown, self.image_counts)
+            subset = sample_classes(shown, self.image_counts)
             logits, deltas = stage(pool_boxes(maps, cascade.strides, boxes))
             flat = torch.cat(boxes)
-            terms = stage_losses(logits, deltas, flat, towards, shown, subset, stage.weights)
+            terms = stage_losses(
+                logits,
+                deltas,
+                flat,
+                towards,
+                shown,
+                subset,
+                stage.weights,
+                count=mean_over_processes,
+            )
             losses |= {f'classes_{number}': terms.classes, f'sides_{number}': terms.boxes}
             refined = decode_deltas(deltas.detach().float(), flat, stage.weights)
             boxes = list(refined.split([len(b) for b in boxes]))
