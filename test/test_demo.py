@@ -143,9 +143,9 @@ def test_a_video_of_unknown_length_can_be_followed(video, tmp_path):
 
 
 def test_a_node_that_cannot_start_is_shown_with_its_reason(video, tmp_path):
-    (tmp_path / 'safetensors.py').write_text("raise ImportError('safetensors is damaged here')")
+    (tmp_path / 'torchvision.py').write_text("raise ImportError('torchvision is damaged')")
     broken = {'PYTHONPATH': str(tmp_path)}
     with process(*DEMO, '--video', video, '--out', tmp_path / 'out', environment=broken) as demo:
         assert demo.wait(START_SECONDS) == 1
     assert 'tracker_node ended with exit code 1' in demo.output
-    assert 'safetensors is damaged here' in demo.output
+    assert 'torchvision is damaged' in demo.output

@@ -28,7 +28,7 @@ from gtr_ros.model.resize import Stretch
 def trained() -> GTR:
     if not cached_checkpoint('mobile').is_file():
         pytest.skip('the trained network is not in the cache; get it with `gtr weights import`')
-    return build('mobile')
+    return build('mobile', cached_checkpoint('mobile'))
 
 
 def unmatched(found: np.ndarray, expected: np.ndarray) -> int:
