@@ -26,6 +26,17 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED = REPOSITORY.parent / 'shared' / 'data'
 
 
+@pytest.fixture
+def one_thread():
+    """Let torch use one thread: small convolutions on many, beside other tests, take minutes."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope='session')
 def pets() -> Path:
     """Return the folder of the pedestrian video with ground truth, which is not for everybody."""

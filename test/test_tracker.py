@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from gtr_ros.model.association import Association
 from gtr_ros.model.association import CosineAssociation
 from gtr_ros.structures import Detections
 from gtr_ros.tracking import LinkingRule
@@ -161,6 +162,34 @@ def test_a_jump_back_in_time_is_seen_after_a_gap_longer_than_the_memory():
         follow.update(scene([], stamp * SECOND))
     follow.update(scene([(0, 100, 50)], 150 * SECOND))
     assert follow.resets == 1
+
+
+def test_after_a_gap_being_near_is_not_enough_to_be_the_lost_one():
+    for certain, ids in ((0.3, [2]), (None, [1])):
+        follow = tracker(window=32, rule=LinkingRule(motion_certain=certain))
+        follow.update(scene([(0, 100, 50)], 0))
+        other = follow.update(scene([(1, 100, 50)], 3 * SECOND))
+        assert other.ids.tolist() == ids
+
+
+class Given(Association):
+    """Likelihoods that a test says."""
+
+    def __init__(self, likelihoods: list[list[float]]) -> None:
+        super().__init__()
+        self.likelihoods = torch.tensor(likelihoods)
+
+    def forward(self, features, counts, query_frame, boxes):
+        return torch.cat((self.likelihoods, torch.eye(len(self.likelihoods))), dim=1)
+
+
+@pytest.mark.parametrize(('gated', 'ids'), [(True, [1, 3]), (False, [3, 1])])
+def test_a_pair_that_would_not_be_linked_gives_no_track_away(gated, ids):
+    follow = tracker(rule=LinkingRule(motion=0.0, threshold=0.45, gated=gated))
+    follow.update(scene([(0, 100, 50), (1, 500, 50)], 0))
+    # The best sum has 0.40 in it, which is no link, and takes track 1 from whom it fits best.
+    follow.association = Given([[0.60, 0.40], [0.55, 0.00]])
+    assert follow.update(scene([(0, 106, 50), (0, 130, 50)], FRAME)).ids.tolist() == ids
 
 
 def test_frames_without_a_clock_are_tracked():

@@ -23,14 +23,7 @@ from gtr_ros.training.mobile import MobileObjective
 
 SCHEDULE = Schedule(iterations=4, batch=2, learning_rate=1e-3, warmup=1, ema=0.9)
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small convolutions on many threads, beside other tests, take minutes."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 def source(rng: np.random.Generator):

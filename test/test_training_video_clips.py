@@ -135,13 +135,6 @@ def test_only_the_frames_of_a_clip_are_read():
     assert sequence.images.asked == frames_of(clip)
 
 
-def test_backwards_the_objects_are_still_those_of_their_frames():
-    clip = drawn(clips(reverse=1.0))
-    frames = frames_of(clip)
-    assert (np.diff(frames) < 0).all()
-    assert np.concatenate(clip.boxes).tolist() == walk(60)[frames].tolist()
-
-
 @pytest.mark.parametrize('seed', range(12))
 def test_boxes_go_with_their_pixels_and_all_frames_have_one_window(seed):
     clip = drawn(clips(size=128, scale=(0.5, 2.0), flip=0.5, clip_boxes=True), seed)
@@ -164,7 +157,7 @@ def test_a_mirrored_clip_is_the_mirror_image_of_the_other():
 
 
 def test_the_same_stream_makes_the_same_clip():
-    source = clips(most_frames=16, scale=(0.1, 2.0), flip=0.5, strides=(1, 3), reverse=0.5)
+    source = clips(most_frames=16, scale=(0.1, 2.0), flip=0.5, strides=(1, 3))
     one, two, other = (drawn(source, seed) for seed in (3, 3, 4))
     assert one.source == two.source != other.source
     assert all(np.array_equal(a, b) for a, b in zip(one.images, two.images, strict=True))

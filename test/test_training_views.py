@@ -153,45 +153,6 @@ def test_a_mirrored_clip_is_the_mirror_image_of_the_other():
             np.testing.assert_allclose(other[t][0], [width - x2, y1, width - x1, y2], rtol=1e-6)
 
 
-@pytest.mark.parametrize('seed', range(6))
-def test_a_window_may_be_wider_than_high(seed):
-    image = red_box(100, 100, (20, 20, 70, 80))
-    clip = Views(3, (48, 96), (0.8, 2.5), least_visible=0.0)(
-        image,
-        np.array([[20, 20, 70, 80]]),
-        np.array([0]),
-        NOBODY,
-        np.random.default_rng(seed),
-    )
-    for frame, boxes in zip(clip.images, clip.boxes):
-        assert frame.shape[0] <= 48
-        assert frame.shape[1] <= 96
-        rows, columns = np.nonzero(frame[..., 0] > 127)
-        seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-        np.testing.assert_allclose(boxes[0], seen, atol=2.5)
-
-
-@pytest.mark.parametrize('flip', [0.0, 1.0])
-def test_padded_frames_fill_the_window_and_their_boxes_stay(flip):
-    image = np.full((60, 100, 3), 200, np.uint8)
-    small, padded = (
-        Views(4, 128, (0.5, 0.9), flip=flip, pad=pad)(
-            image,
-            np.array([[10, 10, 50, 50]]),
-            np.array([0]),
-            NOBODY,
-            np.random.default_rng(2),
-        )
-        for pad in (False, True)
-    )
-    for frame, full in zip(small.images, padded.images):
-        height, width = frame.shape[:2]
-        assert full.shape == (128, 128, 3)
-        np.testing.assert_array_equal(full[:height, :width], frame)
-        assert full.sum() == frame.sum()
-    assert all(np.array_equal(a, b) for a, b in zip(small.boxes, padded.boxes))
-
-
 @pytest.mark.parametrize('scale', [1.6, 0.9, 0.4, 0.2])
 def test_a_view_is_a_piece_of_the_scaled_image(scale):
     random = np.random.default_rng(0).integers(0, 255, (30, 40, 3), np.uint8)

@@ -91,4 +91,9 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None  # the stage has said so
+    except subprocess.CalledProcessError as error:
+        raise SystemExit(error.returncode) from None  # likewise

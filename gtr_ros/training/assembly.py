@@ -59,7 +59,7 @@ def make_model(config: Config, data: Path) -> GTR:
         return model
     if config.backbone is not None:
         raise ConfigError("backbone is for models that begin with start: 'random'")
-    places = {'': cached_checkpoint, 'imported': cached_checkpoint, 'default': default_checkpoint}
+    places = {'': cached_checkpoint, 'default': default_checkpoint}
     make = places.get(config.start)
     file = make(config.model) if make else data / config.start
     if not file.is_file():
@@ -132,7 +132,7 @@ def _make_part(clips: Stills | Videos, data: Path, names: tuple[str, ...]) -> Cl
             size=clips.window.size,
             scale=clips.window.scale,
             flip=clips.window.flip,
-            drawn_from_start=clips.window.drawn_from_start,
+            drawn_from_start=clips.drawn_from_start,
             clip_boxes=not clips.amodal,
         )
         stills = read_stills(clips, data, names).stills
@@ -168,7 +168,11 @@ def _make_part(clips: Stills | Videos, data: Path, names: tuple[str, ...]) -> Cl
 
 
 def make_objective(config: Config, model: GTR) -> Objective:
-    """Make what a training minimises."""
+    """
+    Make what a training minimises.
+
+    :raises ConfigError: if the model has no such choice
+    """
     losses = config.losses
     kinds = {'mobile': MobileObjective, 'mot': MOTObjective, 'tao': TAOObjective}
     options = {}
@@ -177,4 +181,6 @@ def make_objective(config: Config, model: GTR) -> Objective:
         options[name] = association_loss.PAPER
     if config.model == 'mobile':
         options['detector_weight'] = losses.detector
+    elif losses.detector != 1:
+        raise ConfigError(f'losses.detector is for mobile; gtr_{config.model} learns it whole')
     return kinds[config.model](model, association_weight=losses.association, **options)

@@ -104,7 +104,7 @@ def bend_objects(clip: Clip, strength: float, mirror: float, rng: np.random.Gene
     """Change the shape of objects in their boxes from frame to frame, and turn some round."""
     gaits = {}
     for identity in sorted({i for ids in clip.ids for i in ids.tolist() if i > 0}):
-        turn = int(rng.integers(1, len(clip))) if rng.random() < mirror else len(clip)
+        turn = int(rng.integers(1, len(clip))) if rng.random() < mirror else None
         gaits[identity] = Gait.draw(rng, strength * rng.random(), turn)
     images = []
     for t, image in enumerate(clip.images):

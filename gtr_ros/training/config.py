@@ -34,13 +34,11 @@ class Window(_Part):
     :param size: side of the square, pixels of the network's input
     :param scale: least and most that an image is scaled by, beyond fitting it into the square
     :param flip: probability of a mirrored clip
-    :param drawn_from_start: of clips from stills, the public code's way to draw the last frame
     """
 
     size: int = Field(512, ge=64, multiple_of=32)
     scale: tuple[float, float] = (0.8, 1.2)
     flip: float = Field(0.0, ge=0, le=1)
-    drawn_from_start: bool = False
 
 
 class Stills(_Part):
@@ -54,6 +52,7 @@ class Stills(_Part):
     :param weight: how often, beside the other clips
     :param frames: T; 1 for a detector
     :param amodal: whether boxes go on beyond the image
+    :param drawn_from_start: the public code's way to draw the last frame, see `draw_views`
     :param walkers: mean number of objects of other images that walk through a clip
     :param walker_classes: names of their classes; None: any
     """
@@ -66,6 +65,7 @@ class Stills(_Part):
     frames: int = Field(8, ge=1, le=64)
     window: Window = Window()
     amodal: bool = False
+    drawn_from_start: bool = False
     walkers: float = Field(0.0, ge=0)
     walker_classes: list[str] | None = None
     augmentation: Augmentation = Augmentation()
@@ -104,7 +104,7 @@ class Losses(_Part):
     What is learnt.
 
     :param association: weight of the association's loss; 0: the detector is trained alone
-    :param detector: weight of the detector's losses
+    :param detector: weight of the detector's losses, of `mobile`; 0: they are not computed
     :param rule: the association's loss as in the published code of the model, or as in the paper
     """
 
@@ -141,8 +141,8 @@ class Config(_Part):
     A training. Paths are relative to the folder that the command is given as `--data`.
 
     :param model: which one
-    :param start: weights to begin with: a file, 'imported' or '' for those in the user's cache,
-        'default' for those that come along, 'random'
+    :param start: weights to begin with: a file, '' for what `gtr weights` put into the user's
+        cache, 'default' for those that come along, 'random'
     :param backbone: weights of the backbone alone, of ImageNet: safetensors
     :param classes: names; 'data': the categories of the first clips; None: the model's own
     :param transformer: what the model's `AssociationTransformer` is made with instead, of an

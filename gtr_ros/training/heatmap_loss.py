@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -31,8 +30,7 @@ class HeatmapTargets(NamedTuple):
     sides: Tensor
 
 
-@dataclass(frozen=True)
-class HeatmapLosses:
+class HeatmapLosses(NamedTuple):
     """
     Sums over a batch, and what divides them.
 

@@ -14,10 +14,7 @@ from torchvision.ops import box_iou
 from gtr_ros.model.gtr import GTR
 from gtr_ros.model.mobile_centernet import STRIDE
 from gtr_ros.model.resize import pad_to_largest
-from gtr_ros.model.roi import pool_boxes
-from gtr_ros.training.association_loss import assign
 from gtr_ros.training.association_loss import AssociationRule
-from gtr_ros.training.association_loss import clip_loss
 from gtr_ros.training.clip import Clip
 from gtr_ros.training.heatmap_loss import heatmap_losses
 from gtr_ros.training.heatmap_loss import heatmap_targets
@@ -70,14 +67,13 @@ class MobileObjective(Objective):
         if self.detector_weight:
             losses = self._detector_losses(clips, logits, sides)
         if self.association_weight:
-            terms, start = [], 0
+            proposals, start = [], 0
             for clip in clips:
                 frames = slice(start, start + len(clip))
-                maps = [m[frames] for m in features.appearance]
-                proposals = self._proposals(clip, logits[frames], sides[frames])
-                terms.append(self._association_loss(clip, proposals, maps, pixels.shape[2:]))
+                proposals += self._proposals(clip, logits[frames], sides[frames])
                 start += len(clip)
-            losses['association'] = self.association_weight * sum(terms) / len(terms)
+            loss = self.associate(clips, features.appearance, proposals, self.rule)
+            losses['association'] = self.association_weight * loss
         return losses
 
     def _detector_losses(
@@ -88,9 +84,9 @@ class MobileObjective(Objective):
         for clip in clips:
             if clip.complete:
                 frames += range(start, start + len(clip))
-                boxes += map(self._tensor, clip.boxes)
-                labels += [torch.from_numpy(values) for values in clip.labels]
-                crowds += map(self._tensor, clip.crowds)
+                boxes += map(self.to_boxes, clip.boxes)
+                labels += map(torch.from_numpy, clip.labels)
+                crowds += map(self.to_boxes, clip.crowds)
             start += len(clip)
         if not frames:
             mean_over_processes(0)  # the others wait for every process's count
@@ -102,9 +98,6 @@ class MobileObjective(Objective):
         scale = self.detector_weight / count
         return {'heat': sums.heat * scale, 'boxes': sums.boxes * scale}
 
-    def _tensor(self, boxes) -> Tensor:
-        return torch.as_tensor(boxes, dtype=torch.float32, device=self.model.device)
-
     @torch.no_grad()
     def _proposals(self, clip: Clip, logits: Tensor, sides: Tensor) -> list[Tensor]:
         """Return the boxes of each frame, (N_t, 4), that the association learns of."""
@@ -114,7 +107,7 @@ class MobileObjective(Objective):
             keep = (scores >= self.score_threshold) & (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
             boxes, scores, labels = boxes[keep], scores[keep], labels[keep]
             keep = batched_nms(boxes, scores, labels, self.model.detector.nms_threshold)
-            boxes, truth = boxes[keep], self._tensor(truth)
+            boxes, truth = boxes[keep], self.to_boxes(truth)
             if len(truth):
                 unseen = torch.ones(len(truth), dtype=torch.bool, device=truth.device)
                 if len(boxes):
@@ -129,20 +122,3 @@ class MobileObjective(Objective):
             boxes = torch.minimum(boxes.clamp(min=0), limits)
             proposals.append(boxes[(boxes[:, 2:] > boxes[:, :2]).all(dim=1)])
         return proposals
-
-    def _association_loss(
-        self,
-        clip: Clip,
-        proposals: Sequence[Tensor],
-        maps: Sequence[Tensor],
-        size: tuple[int, int],
-    ) -> Tensor:
-        """Compute Eq. 5 of one clip; size: (height, width) of the network's input."""
-        truth = list(map(self._tensor, clip.boxes))
-        ids = [torch.from_numpy(i).to(self.model.device) for i in clip.ids]
-        assignment = assign(proposals, truth, ids, self.rule.min_overlap)
-        pooled = pool_boxes(maps, self.model.detector.strides, proposals, self.model.pool_size)
-        features = self.model.head(pooled).float()
-        relative = torch.cat(list(proposals)) / features.new_tensor(size).flip(0).repeat(2)
-        counts = [len(p) for p in proposals]
-        return clip_loss(self.model.association, features, counts, assignment, self.rule, relative)

@@ -6,12 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import distributed
 from torch import nn
 from torch import Tensor
 
 from gtr_ros.model.gtr import GTR
+from gtr_ros.model.roi import pool_boxes
+from gtr_ros.training.association_loss import assign
+from gtr_ros.training.association_loss import AssociationRule
+from gtr_ros.training.association_loss import clip_loss
 from gtr_ros.training.clip import Clip
 
 
@@ -36,6 +41,46 @@ class Objective(nn.Module):
         :return: () float32 by name; always the same names
         """
         raise NotImplementedError
+
+    def associate(
+        self,
+        clips: Sequence[Clip],
+        maps: Sequence[Tensor],
+        proposals: Sequence[Tensor],
+        rule: AssociationRule,
+    ) -> Tensor:
+        """
+        Compute the association loss, Eq. 5, of each clip, every proposal of which is a query.
+
+        :param maps: of all B frames of all clips, (B, C_l, H_l, W_l) for each level l
+        :param proposals: of each of the B frames (N_b, 4) float32, xyxy, pixels of the frame
+        :param rule: of the loss
+        :return: () float32, the mean over the clips
+        """
+        model, terms, start = self.model, [], 0
+        for clip in clips:
+            frames = slice(start, start + len(clip))
+            start += len(clip)
+            boxes = proposals[frames]
+            truth = [self.to_boxes(b) for b in clip.boxes]
+            ids = [torch.from_numpy(i).to(model.device) for i in clip.ids]
+            assignment = assign(boxes, truth, ids, rule.min_overlap)
+            own = [m[frames].float() for m in maps]
+            pooled = pool_boxes(own, model.detector.strides, boxes, model.pool_size)
+            features = model.head(pooled).float()
+            sides = [b.new_tensor(i.shape[1::-1]).repeat(2) for b, i in zip(boxes, clip.images)]
+            relative = torch.cat([b / side for b, side in zip(boxes, sides)])
+            counts = [len(b) for b in boxes]
+            # Dot products of features that no norm bounds: too large for lower precision.
+            with torch.autocast(features.device.type, enabled=False):
+                terms.append(
+                    clip_loss(model.association, features, counts, assignment, rule, relative)
+                )
+        return sum(terms) / len(terms)
+
+    def to_boxes(self, boxes: np.ndarray) -> Tensor:
+        """(N, 4) boxes of a clip -> float32, on the model's device."""
+        return torch.as_tensor(boxes, dtype=torch.float32, device=self.model.device)
 
 
 def mean_over_processes(count: Tensor | float) -> float:

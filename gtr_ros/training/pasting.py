@@ -13,6 +13,8 @@ import numpy as np
 from PIL import Image
 from PIL import ImageEnhance
 
+from gtr_ros.evaluation.synthetic.world import areas
+from gtr_ros.evaluation.synthetic.world import clip_boxes
 from gtr_ros.evaluation.synthetic.world import visibility
 from gtr_ros.training.clip import Clip
 
@@ -30,16 +32,16 @@ class Gait:
     :param amplitude: (2, levels), in widths of the object: shifts, widenings
     :param phase: (2, levels), radians
     :param pace: radians from one frame to the next
-    :param mirrored: frame from which on it is seen the other way round
+    :param mirrored: frame from which on it is seen the other way round; None: never
     """
 
     amplitude: np.ndarray
     phase: np.ndarray
     pace: float
-    mirrored: int
+    mirrored: int | None
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, strength: float, mirrored: int = 10**9) -> Gait:
+    def draw(cls, rng: np.random.Generator, strength: float, mirrored: int | None = None) -> Gait:
         """Draw one; strength: standard deviation of the shifts, in widths of the object."""
         amplitude = rng.normal(0, strength, (2, _LEVELS))
         phase = rng.uniform(0, 2 * math.pi, (2, _LEVELS))
@@ -47,7 +49,7 @@ class Gait:
 
     def bend(self, picture: Image.Image, t: int) -> Image.Image:
         """Return a picture of the object as its shape is in frame t."""
-        if t >= self.mirrored:
+        if self.mirrored is not None and t >= self.mirrored:
             picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         width, height = picture.size
         if not self.amplitude.any() or width < 8 or height < 8:
@@ -115,12 +117,10 @@ def paste(clip: Clip, walkers: Sequence[Walker]) -> Clip:
         everybody = np.concatenate([clip.boxes[t], own])
         # Whatever is pasted is in front of everything that was there.
         nearness = np.concatenate([np.full(len(clip.boxes[t]), -np.inf), own[:, 3]])
-        clipped = everybody.clip(0, [width, height, width, height])
-        areas = [(b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1]) for b in (clipped, everybody)]
-        inside = areas[0] / np.maximum(areas[1], 1e-6)
-        seen = visibility(everybody, nearness) * inside
-        before = len(clip.boxes[t])
-        seen[:before] = np.where(inside[:before] > 0, seen[:before] / inside[:before], 0)
+        clipped = clip_boxes(everybody, (height, width))
+        seen = visibility(everybody, nearness)
+        # How much of the others must be inside was decided when the clip was made.
+        seen[len(clip.boxes[t]) :] *= areas(clipped[len(clip.boxes[t]) :]) / areas(own)
         keep = (seen >= LEAST_VISIBLE) & (clipped[:, 2:] - clipped[:, :2] >= 4).all(axis=1)
         images.append(np.array(frame))
         boxes.append(clipped[keep].astype(np.float32))

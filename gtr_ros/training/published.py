@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torchvision.ops import box_iou
@@ -21,9 +20,7 @@ from gtr_ros.model.gtr import GTR
 from gtr_ros.model.lvis import image_counts
 from gtr_ros.model.resize import normalise
 from gtr_ros.model.roi import pool_boxes
-from gtr_ros.training.association_loss import assign
 from gtr_ros.training.association_loss import AssociationRule
-from gtr_ros.training.association_loss import clip_loss
 from gtr_ros.training.association_loss import PUBLISHED_TAO
 from gtr_ros.training.cascade_loss import sample_classes
 from gtr_ros.training.cascade_loss import stage_losses
@@ -113,7 +110,7 @@ class MOTObjective(Objective):
         """Return `boxes`, `positive`, `negative` and, unless its weight is 0, `association`."""
         device = self.model.device
         images = [image for clip in clips for image in clip.images]
-        truth = [self._tensor(boxes) for clip in clips for boxes in clip.boxes]
+        truth = [self.to_boxes(boxes) for clip in clips for boxes in clip.boxes]
         labels = [torch.from_numpy(x).to(device) for clip in clips for x in clip.labels]
         pixels, sizes = normalise(images, device, self.multiple)
         levels, logits, sides = self.model.detector(pixels)
@@ -138,7 +135,9 @@ class MOTObjective(Objective):
         ]
         losses |= self.more_losses(maps, learnt, truth, labels, sizes)
         if self.association_weight:
-            losses['association'] = self._associate(clips, maps, proposals, sizes)
+            likely = [p.boxes[p.scores > self.score_threshold] for p in proposals]
+            loss = self.associate(clips, maps, likely, self.association_rule)
+            losses['association'] = self.association_weight * loss
         return losses
 
     def _detector_losses(
@@ -190,46 +189,6 @@ class MOTObjective(Objective):
         :return: () float32 by name
         """
         return {}
-
-    def _associate(
-        self,
-        clips: Sequence[Clip],
-        maps: Sequence[Tensor],
-        proposals: Sequence[Proposals],
-        sizes: Sequence[tuple[int, int]],
-    ) -> Tensor:
-        """Return the mean association loss of the clips."""
-        terms, start = [], 0
-        for clip in clips:
-            frames = slice(start, start + len(clip))
-            start += len(clip)
-            boxes = [p.boxes[p.scores > self.score_threshold] for p in proposals[frames]]
-            truth = [self._tensor(b) for b in clip.boxes]
-            ids = [torch.from_numpy(i).to(self.model.device) for i in clip.ids]
-            assignment = assign(boxes, truth, ids, self.association_rule.min_overlap)
-            own = [m[frames] for m in maps]
-            pooled = pool_boxes(own, self.model.detector.strides, boxes, self.model.pool_size)
-            features = self.model.head(pooled).float()
-            relative = [
-                b / b.new_tensor([w, h, w, h])
-                for b, (h, w) in zip(boxes, sizes[frames], strict=True)
-            ]
-            # Dot products of features that no norm bounds: too large for lower precision.
-            with torch.autocast(features.device.type, enabled=False):
-                terms.append(
-                    clip_loss(
-                        self.model.association,
-                        features,
-                        [len(b) for b in boxes],
-                        assignment,
-                        self.association_rule,
-                        torch.cat(relative),
-                    )
-                )
-        return self.association_weight * sum(terms) / len(terms)
-
-    def _tensor(self, boxes: np.ndarray) -> Tensor:
-        return torch.as_tensor(boxes, dtype=torch.float32, device=self.model.device)
 
 
 class TAOObjective(MOTObjective):

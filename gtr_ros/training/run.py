@@ -103,7 +103,7 @@ def train(
             trainer.load(state)
         if first:
             _begin(config, folder)
-        with _log(folder if first else None, trainer.iteration) as log, _interrupts() as asked:
+        with _interrupts() as asked, _log(folder if first else None, trainer.iteration) as log:
             listener.started(trainer.iteration, config.schedule.iterations)
             for step in trainer.steps():
                 log(step.iteration, {**step.losses, 'rate': step.rate, 'gradient': step.gradient})
@@ -141,7 +141,8 @@ def _processes(device: torch.device) -> Iterator[bool]:
 def _interrupts() -> Iterator[Callable[[], bool]]:
     """Give what tells whether Ctrl-C was pressed; pressed twice, it ends the process at once."""
     asked = False
-    if threading.current_thread() is not threading.main_thread():
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # in a shell's background job
+    if ignored or threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
 
@@ -200,15 +201,8 @@ def _check_same(config: Config, folder: Path) -> None:
 def _environment() -> str:
     """Return what the run was made with."""
     commit = subprocess.run(
-        [
-            'git',
-            '-C',
-            str(Path(__file__).parent),
-            'describe',
-            '--always',
-            '--dirty',
-            '--abbrev=40',
-        ],
+        ['git', 'describe', '--always', '--dirty', '--abbrev=40'],
+        cwd=Path(__file__).parent,
         capture_output=True,
         text=True,
         check=False,

@@ -12,6 +12,7 @@ from gtr_ros.evaluation.detection import evaluate_coco
 from gtr_ros.evaluation.entrants import MODEL
 from gtr_ros.evaluation.entrants import parse_entrant
 from gtr_ros.evaluation.opening import open_sequences
+from gtr_ros.evaluation.opening import Opened
 from gtr_ros.evaluation.run import Course
 from gtr_ros.evaluation.run import run
 from gtr_ros.model.gtr import GTR
@@ -56,7 +57,7 @@ def validate(model: GTR, rule: str, wanted: Validation, data: Path) -> dict[str,
     return numbers
 
 
-def _course(opened, model: GTR) -> Course:
+def _course(opened: Opened, model: GTR) -> Course:
     """Return a sequence with its boxes, its own or those that the model finds, described."""
     sequence, boxes = opened.sequence, opened.boxes
     if boxes is None:

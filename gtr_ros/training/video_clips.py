@@ -36,7 +36,6 @@ class VideoClips:
     :param flip: probability that the clip is mirrored
     :param strides: one is drawn for each clip; frames are every so manyth
     :param clip_boxes: whether boxes end at the window's border
-    :param reverse: probability that the clip runs backwards, which the public code never does
     :raises ValueError: if there is no video or stride, or a video has no images, is shorter than 2
         frames, has no class of the model, or has an id twice for one class in a frame
     """
@@ -52,7 +51,6 @@ class VideoClips:
         flip: float = 0.5,
         strides: SequenceOf[int] = (1,),
         clip_boxes: bool = False,
-        reverse: float = 0.0,
     ) -> None:
         self.sequences = list(sequences)
         self.frames = frames
@@ -62,7 +60,6 @@ class VideoClips:
         self.flip = flip
         self.strides = tuple(strides)
         self.clip_boxes = clip_boxes
-        self.reverse = reverse
         if not self.sequences:
             raise ValueError('there is no video; expected at least one')
         if not self.strides or min(self.strides) < 1:
@@ -79,11 +76,8 @@ class VideoClips:
         view = draw_view(height, width, self.size, self.scale, rng.uniform)
         chosen = self._draw_frames(len(sequence), max(height, width) * view.scale, rng)
         mirrored = rng.random() < self.flip
-        shown = list(zip(chosen, read_images(sequence, chosen), strict=True))
-        if rng.random() < self.reverse:
-            shown.reverse()
         parts = []
-        for t, image in shown:
+        for t, image in zip(chosen, read_images(sequence, chosen), strict=True):
             frame = look(Image.fromarray(image), view, self.size)
             if mirrored:
                 frame = np.ascontiguousarray(frame[:, ::-1])
@@ -97,7 +91,7 @@ class VideoClips:
             crowds,
             # Of some classes not every object has a box, and which they are is not in a clip.
             complete=sequence.federated is None,
-            source=f'{sequence.name}, frames {", ".join(str(t + 1) for t, _ in shown)}',
+            source=f'{sequence.name}, frames {", ".join(str(t + 1) for t in chosen)}',
         )
 
     def _draw_frames(self, length: int, long_side: float, rng: np.random.Generator) -> list[int]:

@@ -13,9 +13,6 @@ from PIL import Image
 
 from gtr_ros.training.clip import Clip
 
-#: of a window, pixels: the side of a square, or (height, width)
-Size = int | tuple[int, int]
-
 # Images are averaged over whole pixels as long as this many times the view's remain; then resized.
 _GAP = 1.5
 
@@ -37,22 +34,22 @@ class View(NamedTuple):
 def draw_view(
     height: int,
     width: int,
-    size: Size,
+    size: int,
     scale: tuple[float, float],
     uniform: Callable[[float, float], float],
 ) -> View:
     """
-    Scale an image to fit a window, times a random factor, and put the window on it at random.
+    Scale an image to fit a square, times a random factor, and put the square on it at random.
 
     :param height: of the image, pixels
     :param width: likewise
-    :param size: of the window
+    :param size: side of the square, pixels
     :param scale: least and most of the factor
     :param uniform: draws a number between two; called for the factor, for y, and for x
     """
-    window, factor = window_sides(size), uniform(*scale)
-    ratio = min(most * factor / side for most, side in zip(window, (height, width)))
-    rest = [max(0, int(side * ratio) - most) for most, side in zip(window, (height, width))]
+    factor = size * uniform(*scale)
+    ratio = min(factor / height, factor / width)
+    rest = [max(0, int(side * ratio) - size) for side in (height, width)]
     y, x = (int(pixels * uniform(0.0, 1.0)) for pixels in rest)
     return View(ratio, y, x)
 
@@ -61,7 +58,7 @@ def draw_views(
     height: int,
     width: int,
     frames: int,
-    size: Size,
+    size: int,
     scale: tuple[float, float],
     uniform: Callable[[float, float], float],
     drawn_from_start: bool = False,
@@ -76,8 +73,7 @@ def draw_views(
     if frames == 1:
         return [first]
     if drawn_from_start:
-        sides = zip((height, width), window_sides(size))
-        height, width = (max(1, min(int(side * first.scale), most)) for side, most in sides)
+        height, width = (max(1, min(int(side * first.scale), size)) for side in (height, width))
     last = draw_view(height, width, size, scale, uniform)
     steps = frames - 1
     return [
@@ -88,11 +84,6 @@ def draw_views(
         )
         for t in range(frames)
     ]
-
-
-def window_sides(size: Size) -> tuple[int, int]:
-    """Return a window's (height, width), pixels."""
-    return (size, size) if isinstance(size, int) else size
 
 
 class Placed(NamedTuple):
@@ -140,27 +131,25 @@ class Placed(NamedTuple):
 @dataclass(frozen=True)
 class Views:
     """
-    Makes clips of images. A frame is as large as the window, or as the scaled image if smaller.
+    Makes clips of images. A frame is as large as the square, or as the scaled image if smaller.
 
     :param frames: T; 1: a single view, for detectors
-    :param size: of the window
-    :param scale: least and most factor by which an image is larger than what fits into the window
+    :param size: side of the square, pixels
+    :param scale: least and most factor by which an image is larger than what fits into the square
     :param flip: probability that the clip is mirrored
     :param drawn_from_start: see `draw_views`
     :param clip_boxes: whether boxes end at the frame's border
     :param least_visible: part of a box that must be in a frame; the public code keeps every box of
         which anything is, and amodal ones even where nothing is
-    :param pad: whether frames are filled up with black, to the right and below, to the window
     """
 
     frames: int = 8
-    size: Size = 896
+    size: int = 896
     scale: tuple[float, float] = (0.8, 1.2)
     flip: float = 0.0
     drawn_from_start: bool = False
     clip_boxes: bool = True
     least_visible: float = 0.25
-    pad: bool = False
 
     def __call__(
         self,
@@ -197,7 +186,7 @@ class Views:
             regions = Placed.of(crowds, view, frame.shape, mirrored)
             frames.append(
                 (
-                    pad_below(frame, self.size) if self.pad else frame,
+                    frame,
                     own[placed.seen].astype(np.float32),
                     labels[placed.seen],
                     everybody[placed.seen],
@@ -208,12 +197,11 @@ class Views:
         return Clip(images, owns, classes, ids, regions, source=source)
 
 
-def look(picture: Image.Image, view: View, size: Size) -> np.ndarray:
-    """Return what is in a view of a picture: (H, W, 3) uint8, at most as large as the window."""
-    rows, columns = window_sides(size)
+def look(picture: Image.Image, view: View, size: int) -> np.ndarray:
+    """Return what is in a view of a picture: (H, W, 3) uint8, H and W at most `size`."""
     scaled = [max(1, int(side * view.scale)) for side in picture.size]
     left, top = min(view.x, scaled[0] - 1), min(view.y, scaled[1] - 1)
-    width, height = min(columns, scaled[0] - left), min(rows, scaled[1] - top)
+    width, height = min(size, scaled[0] - left), min(size, scaled[1] - top)
     # Only what is in the window is resized: of pixels of the picture, with fractions.
     ratio = [whole / own for whole, own in zip(picture.size, scaled)]
     region = (
@@ -225,9 +213,3 @@ def look(picture: Image.Image, view: View, size: Size) -> np.ndarray:
     return np.array(
         picture.resize((width, height), Image.Resampling.BILINEAR, region, reducing_gap=_GAP)
     )
-
-
-def pad_below(frame: np.ndarray, size: Size) -> np.ndarray:
-    """Fill a frame up with zeros, to the right and below, to the window: (H, W, 3) uint8."""
-    rest = [most - side for most, side in zip(window_sides(size), frame.shape)]
-    return np.pad(frame, ((0, rest[0]), (0, rest[1]), (0, 0)))
