@@ -37,6 +37,9 @@ from gtr_ros.tracking.linking import box_iou
 #: likeness of the people, strength of the camera's pan, seed; other seeds than training's
 SCENES = ((0.3, 0.0, 1), (0.7, 0.0, 2), (0.6, 30.0, 4))
 STRIDES = (1, 4)
+#: part of the time in which a person is not found, or found twice, and how many frames at a time:
+#: of 161 people that the default detector found in images, 5 had a second box on some of them
+MISSED, DOUBLED, SPELL = 0.08, 0.03, 3
 RULES = (
     {},
     {'threshold': 0.25},
@@ -52,13 +55,13 @@ RULES = (
 
 
 def scene(similarity: float, camera: float, seed: int) -> tuple[Sequence, list[Detections]]:
-    """Make a scene whose people come and go."""
+    """Make a scene whose people come and go, seen by a detector with habits."""
     made = Scene(
         objects=20,
         duration=40.0,
         similarity=similarity,
         camera=camera,
-        missed=0.08,
+        missed=0.0,
         false=0.1,
         jitter=0.04,
         seed=seed,
@@ -67,16 +70,54 @@ def scene(similarity: float, camera: float, seed: int) -> tuple[Sequence, list[D
     stream = np.random.default_rng(seed + 100)
     begin = stream.uniform(-8, made.duration - 3, made.objects)
     end = begin + stream.uniform(6, 20, made.objects)
+    frames = len(whole.detections)
+    missed = spells(MISSED, frames, made.objects, stream)
+    doubled = spells(DOUBLED, frames, made.objects, stream)
     truths, detections = [], []
-    for truth, found in zip(whole.sequence.truth, whole.detections):
+    for t, (truth, found) in enumerate(zip(whole.sequence.truth, whole.detections)):
         time = found.stamp / NANOSECONDS
-        there = (begin[truth.ids - 1] <= time) & (time < end[truth.ids - 1])
+        person = truth.ids - 1
+        there = (begin[person] <= time) & (time < end[person])
         kept = np.ones(len(found), bool)
+        parts = []
         for i, j in zip(*match(box_iou(truth.boxes, found.boxes.astype(np.float64)))):
-            kept[j] = there[i]
+            kept[j] = there[i] and not missed[t, person[i]]
+            if there[i] and doubled[t, person[i]]:
+                parts.append(part(found.boxes[j], stream))
         truths.append(Truth.of(truth.ids[there], truth.boxes[there]))
-        detections.append(found.select(kept))
+        detections.append(with_boxes(found.select(kept), parts))
     return replace(whole.sequence, truth=tuple(truths)), detections
+
+
+def spells(share: float, frames: int, people: int, stream: np.random.Generator) -> np.ndarray:
+    """Draw when something happens to whom, (T, N) bool: for SPELL frames at a time, about."""
+    starts = stream.random((frames, people)) < share / SPELL
+    lengths = stream.geometric(1 / SPELL, (frames, people))
+    happens = np.zeros((frames, people), bool)
+    for t, i in zip(*np.nonzero(starts)):
+        happens[t : t + lengths[t, i], i] = True
+    return happens
+
+
+def part(box: np.ndarray, stream: np.random.Generator) -> np.ndarray:
+    """Return a box of some of a person, (4,): a second one that a detector finds."""
+    sides = np.tile(box[2:] - box[:2], 2)
+    inwards = stream.uniform(0.0, 0.45, 4) * (1, 1, -1, -1)
+    return box + sides * inwards
+
+
+def with_boxes(found: Detections, boxes: list[np.ndarray]) -> Detections:
+    """Append boxes of people to a frame's detections."""
+    if not boxes:
+        return found
+    count = len(found) + len(boxes)
+    return replace(
+        found,
+        boxes=np.concatenate([found.boxes, np.stack(boxes).astype(np.float32)]),
+        scores=np.append(found.scores, np.full(len(boxes), 0.5, np.float32)),
+        labels=np.zeros(count, np.int64),
+        features=torch.zeros((count, 1)),
+    )
 
 
 def compare(name: str, association: Association, rule: LinkingRule, courses: list[Course]) -> None:
