@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from contextlib import contextmanager
 from contextlib import suppress
 import threading
 from types import SimpleNamespace
@@ -20,10 +21,12 @@ from node_processes import Camera
 from node_processes import ros_environment
 import rclpy
 from rclpy.executors import ExternalShutdownException
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
 from gtr_ros.media import drawing
 from gtr_ros.node import pipeline
+from gtr_ros.node.parameters import ConfigurationError
 from gtr_ros.node.tracker_node import TrackerNode
 from gtr_ros.structures import Tracks
 
@@ -32,21 +35,41 @@ pytestmark = pytest.mark.ros
 PIXELS = np.zeros((6, 8, 3), np.uint8)
 DARK, BRIGHT = PIXELS, PIXELS + 200
 BOX = [1, 2, 5, 6]
+SUCCESS = TransitionCallbackReturn.SUCCESS
 
 
 class OneObject:
     """A pipeline that sees one object in every image, but fails on bright ones."""
 
-    def __init__(self, parameters) -> None:
-        self.score_threshold = parameters.score_threshold
-        self.device, self.association, self.class_names = 'cpu', 'none', ('thing',)
-        self.resets = 0
-        self.stamps = []
+    association, description, device_megabytes = 'none', 'one object', ''
+    device, class_names = 'cpu', ['thing']
 
-    def __call__(self, image, stamp):
-        self.stamps.append(stamp)
-        if image.mean() > 100:
+    def __init__(self, parameters, progress) -> None:
+        self.settings = parameters
+        self.stamps, self.reset_count, self.batches = [], 0, []
+
+    def update(self, parameters):
+        if 'hamster' in parameters.class_names:
+            raise ConfigurationError('no hamster')
+        self.settings = parameters
+
+    def reset(self):
+        self.reset_count += 1
+
+    def resets(self, camera=''):
+        return self.reset_count
+
+    def close(self):
+        self.settings = None
+
+    def detect(self, frames):
+        self.stamps += [frame.stamp for frame in frames]
+        self.batches.append(len(frames))
+        if any(frame.image.mean() > 100 for frame in frames):
             raise RuntimeError('too bright')
+        return frames
+
+    def follow(self, frame, camera=''):
         return Tracks(
             ids=np.array([1]),
             boxes=np.array([BOX], np.float32),
@@ -65,26 +88,33 @@ def running(monkeypatch) -> Iterator[SimpleNamespace]:
         drawing, 'annotate', lambda *arguments: drawn.append(arguments) or arguments[0] + 1
     )
 
-    def spin() -> None:
-        with suppress(ExternalShutdownException):
-            rclpy.spin(node)
-
-    with ros_environment():
-        rclpy.init(args=[])
-        node = TrackerNode()
-        node.configure()
-        node.activate()
-        thread = threading.Thread(target=spin)
-        thread.start()
+    with ros_environment(), spinning() as node:
         camera = Camera()
         camera.wait_for_tracker()
         yield SimpleNamespace(node=node, camera=camera, drawn=drawn)
         camera.close()
-        rclpy.try_shutdown()
-        thread.join(ANSWER_SECONDS)
-        node.deactivate()
-        node.cleanup()
-        node.destroy_node()
+
+
+@contextmanager
+def spinning(**parameters) -> Iterator[TrackerNode]:
+    """Run an active node on a thread of its own."""
+
+    def spin() -> None:
+        with suppress(ExternalShutdownException):
+            rclpy.spin(node)
+
+    rclpy.init(args=[])
+    node = TrackerNode(
+        parameter_overrides=[Parameter(name, value=value) for name, value in parameters.items()]
+    )
+    assert node.trigger_configure() == node.trigger_activate() == SUCCESS
+    thread = threading.Thread(target=spin)
+    thread.start()
+    yield node
+    rclpy.try_shutdown()
+    thread.join(ANSWER_SECONDS)
+    node.stop()
+    node.destroy_node()
 
 
 def on_executor(running: SimpleNamespace, function: Callable[[], None]) -> None:
@@ -113,7 +143,7 @@ def test_the_debug_image_is_drawn_only_while_somebody_subscribes(running):
     assert debug.header == message.header
     assert set(debug.data) == {1}
     camera.ignore_debug_image()
-    publisher = running.node._debug_image
+    publisher = running.node._outputs['']._debug_image
     assert camera.spin_until(lambda: publisher.get_subscription_count() == 0, ANSWER_SECONDS)
     camera.exchange(DARK)
     assert len(drawn) == 1
@@ -144,23 +174,57 @@ def test_an_image_without_a_stamp_is_tracked_without_one(running):
     assert running.node._pipeline.stamps[-1] is None
 
 
-def test_the_score_threshold_can_be_changed_while_running(running):
+def test_live_parameters_reach_the_pipeline_all_or_none(running):
     node = running.node
     [accepted] = node.set_parameters([Parameter('score_threshold', value=0.7)])
     assert accepted.successful
-    assert node._pipeline.score_threshold == 0.7
-    [refused] = node.set_parameters([Parameter('score_threshold', value=1.7)])
+    assert node._pipeline.settings.score_threshold == 0.7
+    for name, value, word in (
+        ('score_threshold', 1.7, '1.7'),
+        ('class_names', ['hamster'], 'no hamster'),
+    ):
+        [refused] = node.set_parameters([Parameter(name, value=value)])
+        assert not refused.successful
+        assert word in refused.reason
+    refused = node.set_parameters_atomically(
+        [Parameter('window', value=7), Parameter('min_hits', value=0)]
+    )
     assert not refused.successful
-    assert '1.7' in refused.reason
-    assert node._pipeline.score_threshold == 0.7
+    assert node._pipeline.settings == node.settings
+    assert (node.settings.score_threshold, node.settings.window) == (0.7, 32)
 
 
-def test_deactivate_leaves_no_thread_and_activate_works_again(running):
-    camera = running.camera
+def test_deactivate_leaves_no_thread_and_every_transition_can_be_repeated(running):
+    camera, node = running.camera, running.node
     camera.exchange(DARK)
     assert len(workers()) == 1
-    on_executor(running, running.node.deactivate)
-    assert not workers()
-    on_executor(running, running.node.activate)
-    camera.wait_for_tracker()
-    assert camera.exchange(DARK).detections
+    for _ in range(2):
+        on_executor(running, node.trigger_deactivate)
+        assert not workers()
+        on_executor(running, node.trigger_cleanup)
+        assert node._pipeline is None
+        on_executor(running, node.trigger_configure)
+        on_executor(running, node.trigger_activate)
+        camera.wait_for_tracker()
+        assert camera.exchange(DARK).detections
+
+
+def test_a_transition_that_raises_says_why_and_the_node_can_be_configured_again(
+    running, monkeypatch, capfd
+):
+    def fail(*_):
+        raise RuntimeError('a broken disk')
+
+    node = running.node
+    on_executor(running, node.trigger_deactivate)
+    on_executor(running, node.trigger_cleanup)
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, 'Pipeline', fail)
+        on_executor(running, node.trigger_configure)
+    logged = capfd.readouterr().err
+    assert 'cannot configure' in logged
+    assert 'RuntimeError: a broken disk' in logged
+    on_executor(running, node.trigger_configure)
+    on_executor(running, node.trigger_activate)
+    running.camera.wait_for_tracker()
+    assert running.camera.exchange(DARK).detections

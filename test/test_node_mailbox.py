@@ -14,28 +14,36 @@ def test_the_newest_item_wins_and_the_overwritten_are_counted():
     mailbox = Mailbox()
     for item in 'abc':
         mailbox.put(item)
-    assert mailbox.take(0) == 'c'
-    assert mailbox.overwritten == 2
-    assert mailbox.take(0) is None
+    assert mailbox.take(0) == {'': 'c'}
+    assert mailbox.overwritten() == 2
+    assert mailbox.take(0) == {}
+
+
+def test_each_sender_has_a_place_of_its_own_and_who_waits_longest_comes_first():
+    mailbox = Mailbox()
+    for item, sender in (('a', 'left'), ('b', 'front'), ('c', 'left')):
+        mailbox.put(item, sender)
+    assert list(mailbox.take(0).items()) == [('left', 'c'), ('front', 'b')]
+    assert (mailbox.overwritten('left'), mailbox.overwritten('front')) == (1, 0)
 
 
 def test_an_item_taken_in_time_is_not_counted_as_overwritten():
     mailbox = Mailbox()
     for item in 'ab':
         mailbox.put(item)
-        assert mailbox.take(0) == item
-    assert mailbox.overwritten == 0
+        assert mailbox.take(0) == {'': item}
+    assert mailbox.overwritten() == 0
 
 
 def test_a_falsy_item_is_an_item():
     mailbox = Mailbox()
     mailbox.put(0)
-    assert mailbox.take(0) == 0
+    assert mailbox.take(0) == {'': 0}
 
 
 def test_take_gives_up_after_its_timeout():
     start = monotonic()
-    assert Mailbox().take(0.05) is None
+    assert Mailbox().take(0.05) == {}
     assert 0.04 < monotonic() - start < DEADLINE
 
 
@@ -46,7 +54,7 @@ def test_a_waiting_reader_gets_what_is_put():
     reader.start()
     mailbox.put('late')
     reader.join(DEADLINE)
-    assert taken == ['late']
+    assert taken == [{'': 'late'}]
 
 
 def test_close_wakes_waiting_readers_and_drops_what_comes_later():
@@ -58,9 +66,9 @@ def test_close_wakes_waiting_readers_and_drops_what_comes_later():
     mailbox.close()
     for reader in readers:
         reader.join(DEADLINE)
-    assert taken == [None, None, None]
+    assert taken == [{}, {}, {}]
     mailbox.put('after')
-    assert mailbox.take(0) is None
+    assert mailbox.take(0) == {}
     assert mailbox.closed
 
 
@@ -68,7 +76,7 @@ def test_close_throws_away_what_waits():
     mailbox = Mailbox()
     mailbox.put('waiting')
     mailbox.close()
-    assert mailbox.take(0) is None
+    assert mailbox.take(0) == {}
 
 
 def test_every_item_is_either_taken_or_counted_and_order_holds():
@@ -77,9 +85,9 @@ def test_every_item_is_either_taken_or_counted_and_order_holds():
     taken = []
 
     def read() -> None:
-        while (item := mailbox.take()) is not None:
-            taken.append(item)
-            if item == count:
+        while items := mailbox.take():
+            taken.append(items[''])
+            if taken[-1] == count:
                 return
 
     reader = threading.Thread(target=read)
@@ -90,4 +98,4 @@ def test_every_item_is_either_taken_or_counted_and_order_holds():
     assert not reader.is_alive()
     assert taken == sorted(taken)
     assert taken[-1] == count
-    assert len(taken) + mailbox.overwritten == count
+    assert len(taken) + mailbox.overwritten() == count

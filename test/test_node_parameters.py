@@ -6,6 +6,7 @@ from dataclasses import asdict
 from dataclasses import fields
 from dataclasses import replace
 from pathlib import Path
+import sys
 
 import pytest
 
@@ -22,6 +23,7 @@ from gtr_ros.node.parameters import declare_all
 from gtr_ros.node.parameters import NodeParameters
 
 CONFIG = Path('config/mobile.yaml')
+LIVE = ('score_threshold', 'class_names', 'window', 'min_hits', 'max_rate', 'max_age')
 
 
 @pytest.fixture
@@ -86,17 +88,20 @@ def test_the_files_of_the_papers_models_have_the_published_settings(
 
 def test_the_yaml_file_names_every_parameter_and_its_default():
     given = yaml.safe_load(CONFIG.read_text())['/**']['ros__parameters']
-    expected = {**asdict(NodeParameters()), 'class_names': ['']}
+    expected = {**asdict(NodeParameters()), 'class_names': [''], 'cameras': ['']}
     assert given == expected
 
 
-def test_the_yaml_file_gives_each_range():
-    text = CONFIG.read_text()
-    for spec in fields(NodeParameters):
-        if spec.metadata['limits']:
-            low, high = spec.metadata['limits']
-            before, _, _ = text.partition(f'\n    {spec.name}:')
-            assert f'{low} to {high}.' in before.splitlines()[-1], spec.name
+def test_files_and_readme_are_what_the_dataclass_says():
+    sys.path.insert(0, 'tools')
+    import parameter_files
+
+    for name in parameter_files.FILES:
+        text = CONFIG.with_name(f'{name}.yaml').read_text()
+        assert text == parameter_files.yaml_file(name), f'run tools/parameter_files.py: {name}'
+    readme = Path('README.md').read_text()
+    assert readme == parameter_files.readme(readme), 'run tools/parameter_files.py'
+    assert parameter_files.readme_table() in readme
 
 
 @pytest.mark.parametrize('written', ['[]', "['']"])
@@ -120,7 +125,7 @@ def test_every_parameter_has_a_descriptor(node_with):
         descriptor = node.describe_parameter(spec.name)
         assert descriptor.description == spec.metadata['description']
         assert descriptor.type == types[type(spec.default)]
-        assert descriptor.read_only == (spec.name != 'score_threshold')
+        assert descriptor.read_only == (spec.name not in LIVE)
         ranges = [*descriptor.floating_point_range, *descriptor.integer_range]
         expected = [spec.metadata['limits']] if spec.metadata['limits'] else []
         assert [(limit.from_value, limit.to_value) for limit in ranges] == expected
@@ -139,6 +144,11 @@ def test_every_parameter_has_a_descriptor(node_with):
         ('threads', -1, ['threads', '-1']),
         ('model', 'yolo', ['model', "'yolo'", 'one of', 'mobile']),
         ('class_names', 'dog', ['class_names', 'STRING_ARRAY', "['person']"]),
+        ('cameras', ['front', '2nd'], ['cameras', "'2nd'", 'letter']),
+        ('cameras', ['a/b'], ['cameras', "'a/b'"]),
+        ('cameras', ['front', 'front'], ['cameras', 'twice']),
+        ('detections_width', 640, ['detections_width', '640', 'both']),
+        ('image_transport', 'h264', ['image_transport', 'raw', 'compressed']),
     ],
 )
 def test_a_wrong_value_is_refused_with_value_rule_and_way_out(node_with, name, value, words):
@@ -157,8 +167,8 @@ def test_the_dataclass_refuses_by_itself_what_is_out_of_range(value):
 def test_a_read_only_parameter_cannot_be_set_later(node_with):
     node = node_with()
     declare_all(node)
-    [window, threshold] = node.set_parameters(
-        [Parameter('window', value=8), Parameter('score_threshold', value=0.5)]
+    [model, threshold] = node.set_parameters(
+        [Parameter('model', value='mot'), Parameter('score_threshold', value=0.5)]
     )
-    assert not window.successful
+    assert not model.successful
     assert threshold.successful

@@ -34,7 +34,7 @@ ROOMS = {
     'weights': {'model'},
     'evaluation': {'structures', 'model', 'tracking', 'media'},
     'training': {'structures', 'model', 'tracking', 'evaluation'},
-    'node': {'structures', 'model', 'tracking', 'media', 'msg'},
+    'node': {'structures', 'model', 'tracking', 'media', 'msg', 'srv'},
     'cli': {'structures', 'model', 'tracking', 'media', 'weights', 'evaluation', 'training'},
 }
 ROS = ('rclpy', 'sensor_msgs', 'std_msgs', 'vision_msgs', 'diagnostic_msgs', 'rcl_interfaces')
@@ -91,10 +91,10 @@ def test_the_manifest_is_valid():
 
 def test_cmake_names_every_message_and_program():
     cmake = (REPOSITORY / 'CMakeLists.txt').read_text()
-    named = set(re.findall(r'\b(?:msg|scripts)/\w+(?:\.msg)?', cmake))
+    named = set(re.findall(r'\b(?:msg|srv|scripts)/\w+(?:\.msg|\.srv)?', cmake))
     there = {
         f'{folder}/{path.name}'
-        for folder in ('msg', 'scripts')
+        for folder in ('msg', 'srv', 'scripts')
         for path in (REPOSITORY / folder).iterdir()
         if path.is_file()
     }

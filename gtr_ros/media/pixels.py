@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 
 import numpy as np
+from PIL import Image
+from PIL import UnidentifiedImageError
 
 # Bytes a pixel, and where its red, green and blue lie.
 CHANNELS = {
@@ -20,6 +23,9 @@ CHANNELS = {
     '8UC4': (4, slice(2, None, -1)),
 }
 PLAIN_ENCODINGS = tuple(CHANNELS)
+
+# Of Pillow's: what loses nothing as RGB. 16-bit and float images would be cut off at white.
+_MODES = ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'CMYK', 'YCbCr')
 
 
 class ImageError(ValueError):
@@ -60,3 +66,25 @@ def view_pixels(message: Any) -> np.ndarray | None:
         return np.ndarray((height, width, 3), np.uint8, message.data, strides=(step, 1, 0))
     shape, strides = (height, width, pixel_bytes), (step, pixel_bytes, 1)
     return np.ndarray(shape, np.uint8, message.data, strides=strides)[:, :, order]
+
+
+def decompress(message: Any) -> np.ndarray:
+    """
+    Decode a compressed image message.
+
+    :param message: has the fields of sensor_msgs/CompressedImage; its data, a buffer of bytes, is
+        a JPEG, a PNG, or what else Pillow reads
+    :return: (height, width, 3) uint8, RGB, contiguous, the caller's own
+    :raises ImageError: if it is none of these, or cut off
+    """
+    try:
+        with Image.open(BytesIO(memoryview(message.data))) as image:
+            if image.mode not in _MODES:
+                raise ImageError(
+                    f'format {message.format!r} holds pixels of kind {image.mode}; expected 8 bits'
+                )
+            return np.array(image.convert('RGB'))
+    except (OSError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise ImageError(
+            f'format {message.format!r} cannot be decoded; expected a whole JPEG or PNG ({error})'
+        ) from None

@@ -1,67 +1,133 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the node says about itself: a diagnostics message, and why no image arrives."""
+"""What the node says about itself: a camera's diagnostics, and why no image arrives."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from collections.abc import Mapping
 import re
+from time import monotonic
+from typing import TYPE_CHECKING
 
-from builtin_interfaces.msg import Time
-from diagnostic_msgs.msg import DiagnosticArray
 from diagnostic_msgs.msg import DiagnosticStatus
 from diagnostic_msgs.msg import KeyValue
 from rclpy.qos import qos_check_compatible
 from rclpy.qos import QoSCompatibility
-from rclpy.qos import QoSProfile
-from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+if TYPE_CHECKING:
+    from rclpy.subscription import Subscription
+    from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+    from gtr_ros.node.parameters import NodeParameters
+    from gtr_ros.node.pipeline import Pipeline
+    from gtr_ros.node.steps import Camera
+    from gtr_ros.node.worker import Worker
+
+#: without anything to track, until it is said
+SILENCE_SECONDS = 5.0
 
 
-def diagnostics_message(
-    name: str,
-    stamp: Time,
-    level: bytes,
-    summary: str,
-    values: Mapping[str, object],
-) -> DiagnosticArray:
-    """Put one status, its values as text, into a message for /diagnostics."""
-    status = DiagnosticStatus(
-        level=level,
-        name=name,
-        message=summary,
-        values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
-    )
-    message = DiagnosticArray(status=[status])
-    message.header.stamp = stamp
-    return message
+class CameraReport:
+    """
+    Makes the diagnostics of one camera, from one time to the next.
+
+    :param name: of the camera; '' is the one without
+    """
+
+    def __init__(self, name: str, camera: Camera, worker: Worker, pipeline: Pipeline) -> None:
+        self._name = name
+        self._camera = camera
+        self._worker = worker
+        self._pipeline = pipeline
+        self._time = monotonic()
+        self._received = camera.inputs.arrivals.received
+        self._processed = self._failed = 0
+
+    def make(
+        self, node: str, settings: NodeParameters, enabled: bool
+    ) -> tuple[DiagnosticStatus, str]:
+        """
+        Say how it is going since the last time.
+
+        :param node: its full name
+        :return: the status, and what is to be warned of in the log, if anything
+        """
+        inputs, counts = self._camera.inputs, self._worker.counts[self._name]
+        arrivals, age, now = inputs.arrivals, self._camera.age, monotonic()
+        elapsed = max(now - self._time, 1e-6)
+        rate_in = (arrivals.received - self._received) / elapsed
+        processed, failed = counts.processed - self._processed, counts.failed - self._failed
+        rate = processed / elapsed
+        self._time, self._received = now, arrivals.received
+        self._processed, self._failed = counts.processed, counts.failed
+        level, summary, warning = DiagnosticStatus.OK, f'tracking at {rate:.1f} frames/s', ''
+        if not enabled:
+            summary = 'disabled by ~/enable'
+        elif now - arrivals.last >= SILENCE_SECONDS:
+            level, summary = DiagnosticStatus.WARN, inputs.explain_silence()
+            warning = summary
+        elif settings.max_age and processed and age > settings.max_age:
+            level = DiagnosticStatus.WARN
+            summary = (
+                f'detections on {inputs.topic} are {age:.2f} s old when they are published, more '
+                f'than max_age {settings.max_age:g} s. Are stamps and clocks right, is the model '
+                'too slow here?'
+            )
+            warning = summary
+        if failed:
+            level = DiagnosticStatus.ERROR
+            summary = f'{failed} images failed: {counts.last_error}'
+        values = {
+            'topic': inputs.topic,
+            'model': settings.model,
+            'device': self._pipeline.device,
+            'device_memory_mb': self._pipeline.device_megabytes,
+            'association': self._pipeline.association,
+            'rate_in_hz': f'{rate_in:.2f}',
+            'rate_hz': f'{rate:.2f}',
+            'received': arrivals.received,
+            'processed': counts.processed,
+            'dropped': self._worker.dropped(self._name),
+            'skipped': arrivals.skipped,
+            'unmatched': inputs.unmatched,
+            'failed': counts.failed,
+            'without_depth': self._camera.without_depth,
+            'resets': self._pipeline.resets(self._name),
+            'last_error': counts.last_error,
+            'processing_ms': f'{1e3 * counts.busy_seconds:.1f}',
+            'age_ms': f'{1e3 * age:.1f}',
+        }
+        status = DiagnosticStatus(
+            level=level,
+            name=f'{node}: {self._name or "tracker"}',
+            message=summary,
+            values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+        )
+        return status, warning
 
 
 def explain_silence(
-    topic: str,
-    expected_type: str,
-    qos: QoSProfile,
-    publishers: Iterable[TopicEndpointInfo],
+    what: str, subscription: Subscription, publishers: Iterable[TopicEndpointInfo]
 ) -> str:
     """
-    Say why no image may be arriving on a topic.
+    Say why nothing may be arriving on a topic.
 
-    :param topic: the topic's full name
-    :param expected_type: the type subscribed to, such as 'sensor_msgs/msg/Image'
-    :param qos: the subscription's QoS
+    :param what: is expected there, in a word
     :param publishers: what publishes on the topic now
     """
+    topic, qos = subscription.topic_name, subscription.qos_profile
+    expected = _type_name(subscription.msg_type)
     publishers = list(publishers)
     if not publishers:
         return (
-            f'no image on {topic}: nobody publishes there. Is the camera running, and is '
-            "'image' remapped to its topic (image_topic:=... of the launch file)?"
+            f'no {what} on {topic}: nobody publishes {expected} there. Is its driver running, and '
+            "is 'image' remapped to its topic (image_topic:=... of the launch file)?"
         )
     reasons = []
     for publisher in publishers:
         who = f'{publisher.node_namespace.rstrip("/")}/{publisher.node_name}'
-        if publisher.topic_type != expected_type:
-            reasons.append(f'{who} publishes {publisher.topic_type} there, not {expected_type}')
+        if publisher.topic_type != expected:
+            reasons.append(f'{who} publishes {publisher.topic_type} there, not {expected}')
             continue
         compatibility, reason = qos_check_compatible(publisher.qos_profile, qos)
         # A warning only says that one side leaves a policy open.
@@ -73,7 +139,13 @@ def explain_silence(
             )
     if not reasons:
         reasons.append('their type and QoS fit, but they send nothing, or it is lost on the way')
-    return f'no image on {topic}, publishers there: {len(publishers)}; {"; ".join(reasons)}'
+    return f'no {what} on {topic}, publishers there: {len(publishers)}; {"; ".join(reasons)}'
+
+
+def _type_name(kind: type) -> str:
+    """Return a message type's name, such as 'sensor_msgs/msg/Image'."""
+    package, folder, *_ = kind.__module__.split('.')
+    return f'{package}/{folder}/{kind.__name__}'
 
 
 class Throttle:

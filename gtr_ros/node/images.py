@@ -5,30 +5,35 @@
 from __future__ import annotations
 
 from array import array
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gtr_ros.media.pixels import CHANNELS
+from gtr_ros.media.pixels import decompress
 from gtr_ros.media.pixels import ImageError
 from gtr_ros.media.pixels import PLAIN_ENCODINGS
 from gtr_ros.media.pixels import view_pixels
 
 if TYPE_CHECKING:
+    from sensor_msgs.msg import CompressedImage
     from sensor_msgs.msg import Image
     from std_msgs.msg import Header
 
 
-def image_to_array(message: Image) -> np.ndarray:
+def image_to_array(message: Image | CompressedImage) -> np.ndarray:
     """
     Show the pixels of an image message as RGB.
 
     :param message: a plain 8-bit encoding, its rows padded or not; any other encoding goes
-        through cv_bridge, where that is installed
+        through cv_bridge, where that is installed; a compressed image is decoded
     :return: (height, width, 3) uint8, RGB: for the plain encodings a view of the message's data
         with whatever strides that takes (negative for bgr8, zero for mono8), not to be written to
     :raises ImageError: if the message does not hold an image of a readable encoding
     """
+    if not hasattr(message, 'encoding'):
+        return decompress(message)
     pixels = view_pixels(message)
     return _by_cv_bridge(message) if pixels is None else pixels
 
@@ -67,6 +72,24 @@ def array_to_image(pixels: np.ndarray, header: Header, encoding: str = 'rgb8') -
         step=shape[1] * channels,
         data=data,
     )
+
+
+def compress(pixels: np.ndarray, header: Header, quality: int = 80) -> CompressedImage:
+    """
+    Put an array into a compressed image message, as a JPEG.
+
+    :param pixels: (height, width, 3) uint8, RGB
+    :param quality: of the JPEG, 1 to 95
+    """
+    from PIL import Image as Picture
+    from sensor_msgs.msg import CompressedImage
+
+    buffer = BytesIO()
+    Picture.fromarray(pixels).save(buffer, 'JPEG', quality=quality)
+    data = array('B')
+    data.frombytes(buffer.getbuffer())
+    # As image_transport names it: of what it was made, and what a decoder makes of it.
+    return CompressedImage(header=header, format='rgb8; jpeg compressed bgr8', data=data)
 
 
 def _by_cv_bridge(message: Image) -> np.ndarray:

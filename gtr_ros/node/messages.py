@@ -8,12 +8,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Point
+from std_msgs.msg import ColorRGBA
 from std_msgs.msg import Header
 from vision_msgs.msg import BoundingBox2D
 from vision_msgs.msg import Detection2D
 from vision_msgs.msg import Detection2DArray
+from vision_msgs.msg import LabelInfo
 from vision_msgs.msg import ObjectHypothesisWithPose
+from vision_msgs.msg import VisionClass
+from visualization_msgs.msg import ImageMarker
 
+from gtr_ros.media.drawing import colour_of
 from gtr_ros.msg import Trajectory as TrajectoryMessage
 from gtr_ros.msg import TrajectoryArray
 from gtr_ros.msg import TrajectoryBox
@@ -72,6 +78,33 @@ def trajectories_message(tracks: Tracks, header: Header) -> TrajectoryArray:
         header=header,
         trajectories=[_trajectory(trajectory) for trajectory in tracks.trajectories],
     )
+
+
+def image_marker_message(tracks: Tracks, header: Header) -> ImageMarker:
+    """
+    Outline the confirmed objects for viewers that draw upon images, each in its id's colour.
+
+    :param header: of the image
+    """
+    message = ImageMarker(
+        header=header, ns='tracks', type=ImageMarker.LINE_LIST, action=ImageMarker.ADD, scale=2.0
+    )
+    for identity, box, confirmed in zip(tracks.ids, tracks.boxes, tracks.confirmed):
+        if not confirmed:
+            continue
+        x1, y1, x2, y2 = (float(edge) for edge in box)
+        corners = [(x1, y1), (x2, y1), (x2, y2), (x1, y2)]
+        red, green, blue = (channel / 255 for channel in colour_of(int(identity)))
+        for start, end in zip(corners, corners[1:] + corners[:1]):
+            message.points += [Point(x=x, y=y, z=0.0) for x, y in (start, end)]
+            message.outline_colors.append(ColorRGBA(r=red, g=green, b=blue, a=1.0))
+    return message
+
+
+def label_info_message(header: Header, class_names: Sequence[str], threshold: float) -> LabelInfo:
+    """Say what each label means; threshold: score from which on objects are published."""
+    classes = [VisionClass(class_id=i, class_name=name) for i, name in enumerate(class_names)]
+    return LabelInfo(header=header, class_map=classes, threshold=float(threshold))
 
 
 def _trajectory(trajectory: Trajectory) -> TrajectoryMessage:

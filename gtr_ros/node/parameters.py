@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dataclasses import Field
 from dataclasses import field
 from dataclasses import fields
+import re
 from typing import Any
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,10 @@ from rclpy.exceptions import InvalidParameterValueException
 
 if TYPE_CHECKING:
     from rclpy.node import Node
+
+
+# Of what ROS allows in a topic: nothing that ends a namespace.
+_NAME = re.compile('[A-Za-z][A-Za-z0-9_]*')
 
 
 class ConfigurationError(ValueError):
@@ -46,8 +51,19 @@ def _parameter(
 
 @dataclass(frozen=True)
 class NodeParameters:
-    """What can be set on the node; those that are read-only are read once, at start."""
+    """What can be set on the node; those that are read-only are read when it is configured."""
 
+    cameras: tuple[str, ...] = _parameter(
+        (),
+        "Names of the cameras, such as ['front', 'left']: each has its topics under its name, "
+        'front/image and ~/front/detections; all share one model. Empty: one without a name.',
+    )
+    image_transport: str = _parameter(
+        'raw',
+        'How images arrive: sensor_msgs/Image on the topic image, or sensor_msgs/CompressedImage '
+        '(JPEG, PNG) on image/compressed.',
+        choices=('raw', 'compressed'),
+    )
     model: str = _parameter('mobile', 'Model to run.', choices=('mobile', 'mot', 'tao'))
     rule: str = _parameter(
         '',
@@ -57,35 +73,89 @@ class NodeParameters:
     )
     checkpoint: str = _parameter(
         '',
-        "Path of the model's weights (safetensors). Empty: those that come along (mobile), or "
-        "those in the user's cache. 'random': untrained weights, for tests of everything else.",
+        "Path of the model's weights (safetensors, or the authors' .pth). Empty: those that come "
+        "along (mobile), or those in the user's cache. 'random': untrained weights, for tests of "
+        'everything else.',
     )
     device: str = _parameter(
         'auto',
         "Device of the model: 'auto' (CUDA where there is one), 'cpu', 'cuda' or 'cuda:N'.",
     )
+    threads: int = _parameter(
+        0, "CPU threads of the model; 0: torch's own choice.", limits=(0, 256)
+    )
+    autostart: bool = _parameter(
+        True,
+        'Whether the node configures and activates itself at start; false: a lifecycle manager '
+        'does.',
+    )
     score_threshold: float = _parameter(
-        0.4,
-        'Detections of a lower score are not tracked. Can be changed while the node runs.',
-        limits=(0.0, 1.0),
-        read_only=False,
+        0.4, 'Detections of a lower score are not tracked.', limits=(0.0, 1.0), read_only=False
     )
     class_names: tuple[str, ...] = _parameter(
-        (), 'Names of the classes to track; empty: all that the model knows.'
+        (),
+        'Names of the classes to track; empty: all that the model knows.',
+        read_only=False,
     )
     window: int = _parameter(
         32,
         'Frames that are looked at together. With the rule mobile they cover 4 seconds, whatever '
         "the camera's rate; with the others they are the last ones.",
         limits=(2, 256),
+        read_only=False,
     )
     min_hits: int = _parameter(
         3,
         'Frames an object must be seen in before it is published as a detection.',
         limits=(1, 64),
+        read_only=False,
     )
-    threads: int = _parameter(
-        0, "CPU threads of the model; 0: torch's own choice.", limits=(0, 256)
+    max_rate: float = _parameter(
+        0.0,
+        'Images a second that are tracked of each camera at most, to leave the machine to others; '
+        '0: as many as it can.',
+        limits=(0.0, 1000.0),
+        read_only=False,
+    )
+    max_age: float = _parameter(
+        1.0,
+        'Seconds from the stamp of an image to its detections from which on the node warns; '
+        '0: never.',
+        limits=(0.0, 3600.0),
+        read_only=False,
+    )
+    detections_topic: str = _parameter(
+        '',
+        "Topic of another detector's vision_msgs/Detection2DArray, relative to the camera's: its "
+        "boxes are tracked instead of our detector's. Empty: our detector.",
+    )
+    detections_slop: float = _parameter(
+        0.0,
+        "Seconds that the stamps of another detector's boxes and of their image may differ by; "
+        '0: they are equal.',
+        limits=(0.0, 10.0),
+    )
+    detections_width: int = _parameter(
+        0,
+        "Width, in pixels, of the image that another detector's boxes are in, where that is not "
+        "the camera's but a resized one; 0: the camera's.",
+        limits=(0, 65536),
+    )
+    detections_height: int = _parameter(0, 'Height, likewise.', limits=(0, 65536))
+    class_id_format: str = _parameter(
+        'name',
+        'What class_id says in ~/detections: the name of the class, or its index in ~/label_info.',
+        choices=('name', 'index'),
+    )
+    depth: bool = _parameter(
+        False,
+        'Whether objects are published in 3D, too: from an aligned depth image on the topic depth '
+        'and its camera_info.',
+    )
+    depth_slop: float = _parameter(
+        0.05,
+        'Seconds that the stamps of an image and its depth image may differ by.',
+        limits=(0.0, 10.0),
     )
 
     def __post_init__(self) -> None:
@@ -100,6 +170,24 @@ class NodeParameters:
                 raise ConfigurationError(
                     f'{spec.name} is {value!r}; expected one of {", ".join(choices)}'
                 )
+        for name in self.cameras:
+            if not _NAME.fullmatch(name):
+                raise ConfigurationError(
+                    f'cameras has {name!r}; expected a name for topics: letters, digits and _, '
+                    'beginning with a letter'
+                )
+        if len(set(self.cameras)) != len(self.cameras):
+            raise ConfigurationError(f'cameras has a name twice: {", ".join(self.cameras)}')
+        if bool(self.detections_width) != bool(self.detections_height):
+            raise ConfigurationError(
+                f'detections_width is {self.detections_width}, detections_height '
+                f'{self.detections_height}; set both, or neither'
+            )
+
+    @property
+    def camera_names(self) -> tuple[str, ...]:
+        """The names of the cameras; '' is the one without a name."""
+        return self.cameras or ('',)
 
 
 def declare_all(node: Node) -> NodeParameters:
@@ -109,6 +197,12 @@ def declare_all(node: Node) -> NodeParameters:
     :raises ConfigurationError: if one of those values has a wrong type or lies out of its range
     """
     return NodeParameters(**{spec.name: _declare(node, spec) for spec in fields(NodeParameters)})
+
+
+def from_message(name: str, value: Any) -> Any:
+    """Return a parameter's value as the dataclass holds it."""
+    is_list = isinstance(NodeParameters.__dataclass_fields__[name].default, tuple)
+    return tuple(part for part in value or () if part) if is_list else value
 
 
 def _declare(node: Node, spec: Field) -> Any:
@@ -125,7 +219,7 @@ def _declare(node: Node, spec: Field) -> Any:
         raise ConfigurationError(
             f'parameter {spec.name} was refused: {error}. Write it like {example!r}'
         ) from None
-    return tuple(name for name in value if name) if is_list else value
+    return from_message(spec.name, value)
 
 
 def _is_given_as_empty_list(node: Node, name: str) -> bool:

@@ -4,95 +4,144 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-import math
 import sys
 from time import monotonic
 import traceback
 from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray
-from diagnostic_msgs.msg import DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
 import rclpy
 from rclpy.clock import Clock
 from rclpy.clock import ClockType
+from rclpy.clock import JumpThreshold
+from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode
+from rclpy.lifecycle import LifecycleState
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.logging import get_logger
-from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
-from rclpy.qos import QoSReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import Image
-from vision_msgs.msg import Detection2DArray
+from std_msgs.msg import Header
+from std_srvs.srv import SetBool
+from std_srvs.srv import Trigger
 
-from gtr_ros.msg import TrajectoryArray
-from gtr_ros.node.diagnostics import diagnostics_message
-from gtr_ros.node.diagnostics import explain_silence
+from gtr_ros.media.pixels import ImageError
+from gtr_ros.node.diagnostics import CameraReport
 from gtr_ros.node.diagnostics import Throttle
-from gtr_ros.node.images import array_to_image
-from gtr_ros.node.images import ImageError
+from gtr_ros.node.inputs import Inputs
+from gtr_ros.node.inputs import Request
 from gtr_ros.node.interrupts import interrupt_once
-from gtr_ros.node.messages import detections_message
-from gtr_ros.node.messages import stamp_to_nanoseconds
-from gtr_ros.node.messages import trajectories_message
+from gtr_ros.node.outputs import Outputs
 from gtr_ros.node.parameters import ConfigurationError
 from gtr_ros.node.parameters import declare_all
+from gtr_ros.node.parameters import from_message
 from gtr_ros.node.worker import Worker
+from gtr_ros.srv import SetClasses
 
 if TYPE_CHECKING:
-    import numpy as np
     from rclpy.publisher import Publisher
-    from rclpy.subscription import Subscription
     from rclpy.timer import Timer
 
+    from gtr_ros.node.parameters import NodeParameters
     from gtr_ros.node.pipeline import Pipeline
-    from gtr_ros.structures import Tracks
+    from gtr_ros.node.steps import Camera
 
 _NAME = 'tracker'
-_IMAGE_TYPE = 'sensor_msgs/msg/Image'
-_SENSOR_QOS = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
-_RESULT_QOS = QoSProfile(depth=10)
-_SILENCE_SECONDS = 5.0
 _ERROR_SECONDS = 5.0
 _STOP_SECONDS = 30.0
 
 
-class TrackerNode(Node):
+class TrackerNode(LifecycleNode):
     """
-    Follows the objects of one camera.
+    Follows the objects of one camera, or of several with one model.
 
-    Four steps, as of a lifecycle: `configure` loads, `activate` listens, `deactivate` and
-    `cleanup` undo them. The executor's thread only receives; a worker's thread does the rest.
+    A lifecycle node: configuring loads the model, activating listens, and what undoes them leaves
+    nothing behind. The executor's thread only receives; a worker's thread does the rest.
     """
 
-    def __init__(self) -> None:
-        super().__init__(_NAME)
-        self._settings = declare_all(self)
+    def __init__(self, **options: object) -> None:
+        super().__init__(_NAME, **options)
+        self.settings: NodeParameters = declare_all(self)
         self.add_on_set_parameters_callback(self._on_set_parameters)
+        #: why the newest transition was refused
+        self.refusal = ''
         self._pipeline: Pipeline | None = None
-        self._detections: Publisher | None = None
-        self._trajectories: Publisher | None = None
-        self._debug_image: Publisher | None = None
-        self._diagnostics: Publisher | None = None
+        self._outputs: dict[str, Outputs] = {}
+        self._cameras: dict[str, Camera] = {}
+        self._reports: list[CameraReport] = []
         self._worker: Worker | None = None
-        self._subscription: Subscription | None = None
+        self._diagnostics: Publisher | None = None
         self._timer: Timer | None = None
+        self._enabled = True
         self._throttle = Throttle(_ERROR_SECONDS)
-        self._received = 0
-        self._resets = 0
-        self._age_ms = math.nan
-        self._last_arrival = self._last_warning = self._last_report = monotonic()
-        self._reported_processed = self._reported_failed = 0
+        self.create_service(Trigger, '~/reset', self._on_reset)
+        self.create_service(SetBool, '~/enable', self._on_enable)
+        self.create_service(SetClasses, '~/set_classes', self._on_set_classes)
+        self._jumps = self.get_clock().create_jump_callback(
+            JumpThreshold(
+                min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False
+            ),
+            post_callback=lambda _: self._begin_again(),
+        )
 
-    def configure(self) -> None:
-        """
-        Load the model onto its device and create what is published.
+    # --- lifecycle ---
 
-        :raises ConfigurationError: with the reason, if the parameters cannot be met here
-        """
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the model onto its device, and create what is published."""
+        return self._transition('configure', self._configure, self._cleanup)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Start the worker, and listen."""
+        super().on_activate(state)
+        return self._transition('activate', self._activate, self._deactivate)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop listening, and end the worker."""
+        super().on_deactivate(state)
+        return self._transition('deactivate', self._deactivate)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop publishing, and let the model and its memory go."""
+        return self._transition('cleanup', self._cleanup)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let everything go, whatever there is."""
+        return self._transition('shutdown', self.stop)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let everything go after an exception: the node can be configured again."""
+        return self._transition('clean up after an error', self.stop)
+
+    def stop(self) -> None:
+        """Undo everything, from whatever state."""
+        self._deactivate()
+        self._cleanup()
+
+    def _transition(
+        self, name: str, do: Callable[[], None], undo: Callable[[], None] = lambda: None
+    ) -> TransitionCallbackReturn:
+        # rclpy says nothing of what a transition raises.
+        self.refusal = ''
+        try:
+            do()
+        except ConfigurationError as error:
+            self.refusal = str(error)
+            self.get_logger().error(f'cannot {name}: {error}')
+            undo()
+            return TransitionCallbackReturn.FAILURE
+        except Exception as error:
+            self.refusal = f'{type(error).__name__}: {error}'
+            if self.context.ok():  # a signal takes it away under whatever is being made
+                self.get_logger().error(f'cannot {name}:\n{traceback.format_exc()}')
+            return TransitionCallbackReturn.ERROR
+        return TransitionCallbackReturn.SUCCESS
+
+    def _configure(self) -> None:
         try:
             from gtr_ros.model.build import RANDOM
             from gtr_ros.node.pipeline import Pipeline
@@ -101,166 +150,156 @@ class TrackerNode(Node):
                 f'{sys.executable} cannot import what the model needs: {error}. Install torch and '
                 'torchvision for this Python, or start the node from the environment that has them'
             ) from error
-        self._pipeline = Pipeline(self._settings)
-        if self._settings.checkpoint == RANDOM:
+        settings = self.settings
+        self._pipeline = Pipeline(settings, self.get_logger().info)
+        if settings.checkpoint == RANDOM:
             self.get_logger().warning(
                 f"checkpoint is '{RANDOM}': these untrained weights find nothing sensible; "
                 'leave checkpoint empty for trained ones'
             )
-        self._detections = self.create_publisher(Detection2DArray, '~/detections', _RESULT_QOS)
-        self._trajectories = self.create_publisher(TrajectoryArray, '~/trajectories', _RESULT_QOS)
-        self._debug_image = self.create_publisher(Image, '~/debug_image', 1)
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', _RESULT_QOS)
-
-    def activate(self) -> None:
-        """Start the worker and listen."""
-        self._worker = Worker(self._track, self._deliver, self._complain)
-        self._worker.start()
-        self._subscription = self.create_subscription(
-            Image,
-            'image',
-            self._on_image,
-            _SENSOR_QOS,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        with_index = settings.class_id_format == 'index'
+        self._outputs = {
+            camera: Outputs(self, camera, with_index, settings.depth)
+            for camera in settings.camera_names
+        }
+        self._diagnostics = self.create_publisher(
+            DiagnosticArray, '/diagnostics', QoSProfile(depth=10)
         )
+
+    def _activate(self) -> None:
+        from gtr_ros.node.steps import Camera
+        from gtr_ros.node.steps import TrackingSteps
+
+        pipeline, settings = self._pipeline, self.settings
+        cameras = self._cameras = {}
+        steps = TrackingSteps(
+            pipeline, cameras, settings, self.get_clock(), self.get_logger().warning
+        )
+        self._worker = Worker(settings.camera_names, steps, self._complain)
+        self._worker.start()
+        header = Header(stamp=self.get_clock().now().to_msg())
+        for name, outputs in self._outputs.items():
+            outputs.describe(header, pipeline.class_names, pipeline.description)
+            cameras[name] = Camera(
+                Inputs(self, name, lambda: self.settings, self._submit), outputs
+            )
+        self._reports = [
+            CameraReport(name, camera, self._worker, pipeline) for name, camera in cameras.items()
+        ]
         # Steady: with use_sim_time and no /clock, this timer is what tells the user.
         self._timer = self.create_timer(
             1.0, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
-        self._last_arrival = self._last_report = monotonic()
+        topics = ', '.join(camera.inputs.topic for camera in cameras.values())
         self.get_logger().info(
-            f'tracking on {self._subscription.topic_name}: model {self._settings.model} on '
-            f'{self._pipeline.device}, association: {self._pipeline.association}'
+            f'tracking on {topics}: model {settings.model} on {pipeline.device}, association: '
+            f'{pipeline.association}'
         )
 
-    def deactivate(self) -> None:
-        """Stop listening and end the worker."""
+    def _deactivate(self) -> None:
         if self._timer is not None:
             self.destroy_timer(self._timer)
             self._timer = None
-        if self._subscription is not None:
-            self.destroy_subscription(self._subscription)
-            self._subscription = None
+        for camera in self._cameras.values():
+            camera.inputs.close()
         if self._worker is not None:
             if not self._worker.stop(_STOP_SECONDS):
                 self.get_logger().error(
                     f'the worker is still busy after {_STOP_SECONDS:g} s; leaving it behind'
                 )
             self._worker = None
+        self._cameras, self._reports = {}, []
 
-    def cleanup(self) -> None:
-        """Stop publishing and let the model go."""
-        for name in ('_detections', '_trajectories', '_debug_image', '_diagnostics'):
-            publisher = getattr(self, name)
-            if publisher is not None:
-                self.destroy_publisher(publisher)
-                setattr(self, name, None)
-        self._pipeline = None
+    def _cleanup(self) -> None:
+        for outputs in self._outputs.values():
+            outputs.close()
+        self._outputs = {}
+        if self._diagnostics is not None:
+            self.destroy_publisher(self._diagnostics)
+            self._diagnostics = None
+        if self._pipeline is not None:
+            self._pipeline.close()
+            self._pipeline = None
+
+    # --- what users change while it runs ---
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
-        # Only score_threshold gets here among our own: rclpy refuses to set read-only ones.
+        # Only live ones get here among our own: rclpy refuses to set those that are read-only.
         values = {
-            change.name: change.value for change in changes if hasattr(self._settings, change.name)
+            change.name: from_message(change.name, change.value)
+            for change in changes
+            if hasattr(self.settings, change.name)
         }
         try:
-            self._settings = replace(self._settings, **values)
+            settings = replace(self.settings, **values)
+            if self._pipeline is not None:
+                self._pipeline.update(settings)
         except ConfigurationError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        if self._pipeline is not None:
-            self._pipeline.score_threshold = self._settings.score_threshold
+        self.settings = settings
         return SetParametersResult(successful=True)
 
-    def _on_image(self, message: Image) -> None:
-        self._received += 1
-        self._last_arrival = monotonic()
-        self._worker.submit(message)
+    def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        if self._pipeline is None:
+            response.message = 'nothing to reset: the node is not configured'
+            return response
+        self._begin_again()
+        response.success, response.message = True, 'every track is forgotten; ids go on counting'
+        return response
 
-    def _track(self, image: np.ndarray, message: Image) -> Tracks:
-        stamp = stamp_to_nanoseconds(message.header.stamp)
-        if stamp == 0:
-            self.get_logger().warning(
-                'the images carry no stamp: they are taken to be 0.1 s apart, and the age of what '
-                'is published is unknown. Let the driver stamp them',
-                once=True,
-            )
-        tracks = self._pipeline(image, stamp or None)
-        if self._pipeline.resets != self._resets:
-            self._resets = self._pipeline.resets
-            self.get_logger().warning(
-                f'the stamp of an image, {stamp / 1e9:.3f} s, is not after the one before: time '
-                'began again, so every track did; ids go on counting'
-            )
-        return tracks
+    def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        self._enabled = request.data
+        response.success = True
+        response.message = 'tracking' if request.data else 'images are not looked at'
+        self.get_logger().info(f'{"enabled" if request.data else "disabled"}: {response.message}')
+        return response
 
-    def _deliver(self, message: Image, image: np.ndarray, tracks: Tracks) -> None:
-        names = self._pipeline.class_names
-        self._detections.publish(detections_message(tracks, message.header, names))
-        stamp = stamp_to_nanoseconds(message.header.stamp)
-        self._age_ms = (self.get_clock().now().nanoseconds - stamp) / 1e6 if stamp else math.nan
-        self._trajectories.publish(trajectories_message(tracks, message.header))
-        if self._debug_image.get_subscription_count():
-            from gtr_ros.media.drawing import annotate
+    def _on_set_classes(
+        self, request: SetClasses.Request, response: SetClasses.Response
+    ) -> SetClasses.Response:
+        names = [str(name) for name in request.class_names] or ['']
+        [result] = self.set_parameters([Parameter('class_names', value=names)])
+        response.success, response.message = result.successful, result.reason
+        return response
 
-            drawn = annotate(image, tracks, names)
-            self._debug_image.publish(array_to_image(drawn, message.header, 'rgb8'))
+    def _begin_again(self) -> None:
+        if self._pipeline is None:
+            return
+        for camera in self._cameras.values():
+            camera.inputs.forget()
+        self._pipeline.reset()
+        self.get_logger().warning('every track was forgotten: a reset, or the clock began again')
 
-    def _complain(self, error: Exception) -> None:
+    # --- while it runs ---
+
+    def _submit(self, camera: str, request: Request) -> None:
+        if self._enabled:
+            self._worker.submit(camera, request)
+        else:
+            self._cameras[camera].inputs.arrivals.skipped += 1
+
+    def _complain(self, camera: str, error: Exception) -> None:
         # Once the context is shut down nothing can be published, and that is no error.
         if not self.context.ok():
             return
         text = str(error)
-        if not self._throttle.admits(f'{type(error).__name__}: {text}', monotonic()):
+        if not self._throttle.admits(f'{camera} {type(error).__name__}: {text}', monotonic()):
             return
         if not isinstance(error, ImageError):
             text = ''.join(traceback.format_exception(type(error), error, error.__traceback__))
-        self.get_logger().error(f'skipped an image of {self._subscription.topic_name}: {text}')
+        topic = self._cameras[camera].inputs.topic
+        self.get_logger().error(f'skipped an image of {topic}: {text}')
 
     def _on_timer(self) -> None:
-        now = monotonic()
-        worker, topic = self._worker, self._subscription.topic_name
-        failed = worker.failed - self._reported_failed
-        rate = (worker.processed - self._reported_processed) / (now - self._last_report)
-        self._reported_failed, self._reported_processed = worker.failed, worker.processed
-        self._last_report = now
-        level, summary = DiagnosticStatus.OK, f'tracking at {rate:.1f} frames/s'
-        if now - self._last_arrival >= _SILENCE_SECONDS:
-            level, summary = (
-                DiagnosticStatus.WARN,
-                explain_silence(
-                    topic,
-                    _IMAGE_TYPE,
-                    self._subscription.qos_profile,
-                    self.get_publishers_info_by_topic(topic),
-                ),
-            )
-            if now - self._last_warning >= _SILENCE_SECONDS:
-                self._last_warning = now
-                self.get_logger().warning(summary)
-        if failed:
-            level, summary = DiagnosticStatus.ERROR, f'{failed} images failed: {worker.last_error}'
-        self._diagnostics.publish(
-            diagnostics_message(
-                f'{self.get_fully_qualified_name().lstrip("/")}: tracker',
-                self.get_clock().now().to_msg(),
-                level,
-                summary,
-                {
-                    'topic': topic,
-                    'model': self._settings.model,
-                    'device': self._pipeline.device,
-                    'association': self._pipeline.association,
-                    'rate_hz': f'{rate:.2f}',
-                    'received': self._received,
-                    'processed': worker.processed,
-                    'dropped': worker.dropped,
-                    'failed': worker.failed,
-                    'resets': self._resets,
-                    'last_error': worker.last_error,
-                    'processing_ms': f'{1e3 * worker.busy_seconds:.1f}',
-                    'age_ms': f'{self._age_ms:.1f}',
-                },
-            )
-        )
+        name = self.get_fully_qualified_name().lstrip('/')
+        message = DiagnosticArray()
+        message.header.stamp = self.get_clock().now().to_msg()
+        for report in self._reports:
+            status, warning = report.make(name, self.settings, self._enabled)
+            message.status.append(status)
+            if warning and self._throttle.admits(warning, monotonic()):
+                self.get_logger().warning(warning)
+        self._diagnostics.publish(message)
 
 
 def main(args: list[str] | None = None) -> int:
@@ -280,8 +319,8 @@ def main(args: list[str] | None = None) -> int:
         # Before the node, for an interrupt while it loads: rclpy's executor cannot be made then.
         executor = SingleThreadedExecutor()
         node = TrackerNode()
-        node.configure()
-        node.activate()
+        if node.settings.autostart and not _start(node):
+            return 1 if rclpy.ok() else 0
         executor.add_node(node)
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
@@ -295,11 +334,18 @@ def main(args: list[str] | None = None) -> int:
             raise
     finally:
         if node is not None:
-            node.deactivate()
-            node.cleanup()
+            node.stop()
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _start(node: TrackerNode) -> bool:
+    """Configure and activate a node; return whether it is active now."""
+    for trigger in (node.trigger_configure, node.trigger_activate):
+        if trigger() != TransitionCallbackReturn.SUCCESS:
+            return False
+    return True
 
 
 if __name__ == '__main__':

@@ -45,21 +45,26 @@ class Tracker:
         window: int = 32,
         min_hits: int = 3,
     ) -> None:
-        if window < 2:
-            raise ValueError(
-                f'window is {window} frames; expected at least 2, this one and one past'
-            )
         if min_hits < 1:
             raise ValueError(f'min_hits is {min_hits}; expected at least 1')
         self.association = association
         self.rule = rule
         self.min_hits = min_hits
         self.resets = 0
-        self._window = Window(window - 1, rule.memory)
+        self._window = Window(_past_frames(window), rule.memory)
         self._hits: Counter[int] = Counter()
         self._last_id = 0
         self._previous: int | None = None  # stamp of the frame before, nanoseconds
         self._began = False
+
+    @property
+    def window(self) -> int:
+        """T, frames, that can be changed between two of them; the newest are kept."""
+        return self._window.frames + 1
+
+    @window.setter
+    def window(self, frames: int) -> None:
+        self._window.frames = _past_frames(frames)
 
     def reset(self) -> None:
         """Forget every track. Identities given so far are not given again."""
@@ -149,3 +154,10 @@ class Tracker:
                 )
             )
         return trajectories
+
+
+def _past_frames(window: int) -> int:
+    """Return how many of T frames are past."""
+    if window < 2:
+        raise ValueError(f'window is {window} frames; expected at least 2, this one and one past')
+    return window - 1

@@ -95,6 +95,16 @@ class Window:
     def __len__(self) -> int:
         return len(self._frames)
 
+    @property
+    def frames(self) -> int:
+        """Frames kept at most; with less of them than before the oldest leave."""
+        return self._frames.maxlen
+
+    @frames.setter
+    def frames(self, count: int) -> None:
+        if count != self._frames.maxlen:
+            self._frames = deque(self._frames, maxlen=count)
+
     def add(self, detections: Detections, ids: np.ndarray) -> None:
         """Append a frame; what is too old, or one too many, leaves."""
         if self._memory is not None and len(self._frames) > 1:

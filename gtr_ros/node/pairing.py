@@ -1,0 +1,103 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Messages of two topics that belong to one moment, matched by their stamps."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from gtr_ros.node.messages import stamp_to_nanoseconds
+
+# As many as a camera sends while a slow detector looks at one.
+_DEPTH = 30
+
+
+class Recent:
+    """
+    The newest messages of a topic, to be found by their stamps.
+
+    :param depth: how many are kept
+    """
+
+    def __init__(self, depth: int = _DEPTH) -> None:
+        self._messages: deque[tuple[int, Any]] = deque(maxlen=depth)
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def add(self, message: Any) -> bool:
+        """Keep a message; return whether the oldest had to go for it."""
+        full = len(self._messages) == self._messages.maxlen
+        self._messages.append((stamp_of(message), message))
+        return full
+
+    def nearest(self, stamp: int, slop: int) -> Any | None:
+        """
+        Find the message whose stamp is nearest.
+
+        :param stamp: nanoseconds
+        :param slop: nanoseconds that it may differ by; 0: it is equal
+        """
+        # A copy: depth images come on another thread than the one that looks for them.
+        best = min(tuple(self._messages), key=lambda kept: abs(kept[0] - stamp), default=None)
+        return best[1] if best is not None and abs(best[0] - stamp) <= slop else None
+
+    def forget_until(self, stamp: int) -> int:
+        """Drop the messages that are not after a time in nanoseconds; return how many."""
+        kept = [pair for pair in self._messages if pair[0] > stamp]
+        gone = len(self._messages) - len(kept)
+        self._messages = deque(kept, maxlen=self._messages.maxlen)
+        return gone
+
+    def clear(self) -> None:
+        """Forget every message."""
+        self._messages.clear()
+
+
+class Pairing:
+    """
+    Images and the boxes that another detector found in them, in whatever order they come.
+
+    :param slop: nanoseconds that their stamps may differ by
+    """
+
+    def __init__(self, slop: int) -> None:
+        self._slop = slop
+        self._images, self._boxes = Recent(), Recent()
+        #: images that went without ever getting boxes
+        self.unmatched = 0
+
+    def add_image(self, image: Any) -> tuple[Any, Any] | None:
+        """Take an image; return it with its boxes, if they are there."""
+        boxes = self._boxes.nearest(stamp_of(image), self._slop)
+        if boxes is None:
+            self.unmatched += self._images.add(image)
+            return None
+        self._settle(image, boxes)
+        return image, boxes
+
+    def add_boxes(self, boxes: Any) -> tuple[Any, Any] | None:
+        """Take boxes; return their image with them, if it is there."""
+        image = self._images.nearest(stamp_of(boxes), self._slop)
+        if image is None:
+            self._boxes.add(boxes)
+            return None
+        self.unmatched -= 1  # the image itself is among those that are forgotten now
+        self._settle(image, boxes)
+        return image, boxes
+
+    def clear(self) -> None:
+        """Forget every message: the clock began again."""
+        self._images.clear()
+        self._boxes.clear()
+
+    def _settle(self, image: Any, boxes: Any) -> None:
+        # A detector answers in order: what came before this pair will get no answer any more.
+        self.unmatched += self._images.forget_until(stamp_of(image))
+        self._boxes.forget_until(stamp_of(boxes))
+
+
+def stamp_of(message: Any) -> int:
+    """Return the stamp of a message's header, nanoseconds."""
+    return stamp_to_nanoseconds(message.header.stamp)

@@ -1,0 +1,115 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The steps from a camera's message to what is published of it, on the worker's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+import math
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from gtr_ros.node.images import image_to_array
+from gtr_ros.node.messages import stamp_to_nanoseconds
+from gtr_ros.node.pipeline import Frame
+from gtr_ros.node.received import read_detections
+
+if TYPE_CHECKING:
+    from rclpy.clock import Clock
+
+    from gtr_ros.node.inputs import Inputs
+    from gtr_ros.node.inputs import Request
+    from gtr_ros.node.outputs import Outputs
+    from gtr_ros.node.parameters import NodeParameters
+    from gtr_ros.node.pipeline import Pipeline
+    from gtr_ros.structures import Detections
+
+
+@dataclass
+class Camera:
+    """
+    One camera of an active node.
+
+    :param age: seconds from the stamp of the newest image to its detections; nan: it has none
+    :param without_depth: objects that were not published in 3D, for want of depth
+    """
+
+    inputs: Inputs
+    outputs: Outputs
+    age: float = math.nan
+    without_depth: int = 0
+
+
+class TrackingSteps:
+    """
+    See a camera's images through; see `gtr_ros.node.worker.Steps`.
+
+    :param cameras: by name
+    :param parameters: the node's, of which these steps need what cannot change
+    :param clock: the node's
+    :param warn: logs a line
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        cameras: Mapping[str, Camera],
+        parameters: NodeParameters,
+        clock: Clock,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._pipeline = pipeline
+        self._cameras = cameras
+        self._clock = clock
+        self._warn = warn
+        self._without_stamp: set[str] = set()
+        self._in_3d = parameters.depth
+        self._found_in = None
+        if parameters.detections_width:
+            self._found_in = parameters.detections_height, parameters.detections_width
+        self._began: dict[str, float] = {}
+
+    def read(self, camera: str, request: Request) -> Frame:
+        """Show an image's pixels, and read the boxes that came with it."""
+        self._began[camera] = perf_counter()
+        image = image_to_array(request.image)
+        detections = None
+        if request.boxes is not None:
+            label_of = self._pipeline.label_of
+            detections = read_detections(request.boxes, image.shape[:2], label_of, self._found_in)
+        stamp = stamp_to_nanoseconds(request.image.header.stamp) or None
+        if stamp is None and camera not in self._without_stamp:
+            self._without_stamp.add(camera)
+            self._warn(
+                f'the images of {self._cameras[camera].inputs.topic} carry no stamp: they are '
+                'taken to be 0.1 s apart, and the age of what is published is unknown. Let the '
+                'driver stamp them'
+            )
+        return Frame(image, stamp, detections)
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """Find the objects of one frame of each camera, in one pass."""
+        return self._pipeline.detect(frames)
+
+    def follow(self, camera: str, request: Request, frame: Frame, detections: Detections) -> None:
+        """Say who they are, and publish it."""
+        own, header = self._cameras[camera], request.image.header
+        names = self._pipeline.class_names
+        resets = self._pipeline.resets(camera)
+        tracks = self._pipeline.follow(detections, camera)
+        if self._pipeline.resets(camera) != resets and frame.stamp is not None:
+            self._warn(
+                f'the stamp of an image of {own.inputs.topic}, {frame.stamp / 1e9:.3f} s, is not '
+                'after the one before: time began again, so every track did; ids go on counting'
+            )
+        if len(names) > own.outputs.described:
+            own.outputs.describe(header, names, self._pipeline.description)
+        own.outputs.publish(tracks, frame.image, header, names)
+        now = self._clock.now().nanoseconds
+        own.age = math.nan if frame.stamp is None else (now - frame.stamp) / 1e9
+        own.outputs.publish_times(perf_counter() - self._began[camera], own.age)
+        if self._in_3d:
+            self._place(own, request, frame, tracks, names)
