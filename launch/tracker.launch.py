@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Launch the tracker on one camera."""
+"""Launch the tracker, on one camera or on several."""
 
 from pathlib import Path
 
@@ -12,6 +12,14 @@ from launch_ros.actions import Node
 
 from launch import LaunchContext
 from launch import LaunchDescription
+
+# Topics of one camera, by the names that the node has for them. Several cameras (parameter
+# cameras) have theirs under their names: remap those in a launch file that includes this one.
+TOPICS = {
+    'image': 'Topic of the images to track in.',
+    'depth': 'Topic of the aligned depth images (parameter depth).',
+    'camera_info': "Topic of the camera's calibration (parameter depth).",
+}
 
 # Arguments that override a parameter of the params_file when they are not empty.
 PARAMETERS = {
@@ -25,10 +33,9 @@ def generate_launch_description() -> LaunchDescription:
     """Declare the arguments; the node follows from them."""
     return LaunchDescription(
         [
-            DeclareLaunchArgument(
-                'image_topic',
-                default_value='image',
-                description='Topic of the images (sensor_msgs/Image) to track in.',
+            *(
+                DeclareLaunchArgument(f'{name}_topic', default_value=name, description=text)
+                for name, text in TOPICS.items()
             ),
             *(
                 DeclareLaunchArgument(
@@ -53,6 +60,24 @@ def generate_launch_description() -> LaunchDescription:
                 description='Whether time comes from /clock, as in simulation.',
             ),
             DeclareLaunchArgument(
+                'autostart',
+                default_value='true',
+                choices=['true', 'false'],
+                description='Whether the node activates itself; false: a lifecycle manager does.',
+            ),
+            DeclareLaunchArgument(
+                'respawn',
+                default_value='false',
+                choices=['true', 'false'],
+                description='Whether the node is started again when it has ended.',
+            ),
+            DeclareLaunchArgument(
+                'rviz',
+                default_value='false',
+                choices=['true', 'false'],
+                description='Whether to start rviz2, too, with the debug image and 3D markers.',
+            ),
+            DeclareLaunchArgument(
                 'log_level',
                 default_value='info',
                 choices=['debug', 'info', 'warn', 'error', 'fatal'],
@@ -72,16 +97,32 @@ def _tracker(context: LaunchContext) -> list[Node]:
     config = Path(get_package_share_directory('gtr_ros'), 'config')
     params_file = value('params_file') or str(config / f'{value("model") or "mobile"}.yaml')
     overrides = {name: value(name) for name in PARAMETERS if value(name)}
-    overrides['use_sim_time'] = value('use_sim_time') == 'true'
-    return [
+    overrides |= {name: value(name) == 'true' for name in ('use_sim_time', 'autostart')}
+    namespace = value('namespace')
+    actions = [
         Node(
             package='gtr_ros',
             executable='tracker_node',
             name='tracker',
-            namespace=value('namespace'),
+            namespace=namespace,
             parameters=[params_file, overrides],
-            remappings=[('image', value('image_topic'))],
+            remappings=[(name, value(f'{name}_topic')) for name in TOPICS],
             ros_arguments=['--log-level', value('log_level')],
+            respawn=value('respawn') == 'true',
+            respawn_delay=2.0,
             output='screen',
         )
     ]
+    if value('rviz') == 'true':
+        actions.append(
+            Node(
+                package='rviz2',
+                executable='rviz2',
+                # Its topics are relative: in the namespace they are this tracker's.
+                namespace=namespace,
+                arguments=['-d', str(config / 'tracker.rviz')],
+                parameters=[{'use_sim_time': overrides['use_sim_time']}],
+                output='screen',
+            )
+        )
+    return actions

@@ -231,6 +231,11 @@ class Camera:
         self._images.publish(image)
         return self._stamp
 
+    def send_now(self, image: np.ndarray) -> int:
+        """Publish an RGB image whose stamp is this moment, and return that."""
+        self.jump_to(self.node.get_clock().now().nanoseconds)
+        return self.send(image)
+
     def exchange(
         self,
         image: np.ndarray | Image,

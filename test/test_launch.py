@@ -67,6 +67,33 @@ def test_the_node_tracks_on_the_topic_in_the_namespace_and_ends_on_interrupt(tmp
         assert 'Traceback' not in launched.output
 
 
+def test_two_robots_in_two_namespaces_do_not_collide(tmp_path):
+    parameters = tmp_path / 'parameters.yaml'
+    parameters.write_text('/**: {ros__parameters: {threads: 1, min_hits: 1}}')
+    common = ('checkpoint:=random', f'params_file:={parameters}')
+    with (
+        launch('namespace:=one', *common) as first,
+        launch('namespace:=two', *common) as second,
+    ):
+        first.wait_for_output('tracking on /one/image', START_SECONDS)
+        second.wait_for_output('tracking on /two/image', START_SECONDS)
+        for name in ('one', 'two'):
+            camera = Camera(f'/{name}/tracker', f'/{name}/image')
+            camera.wait_for_tracker()
+            stamps = {camera.exchange(np.zeros((20, 30, 3), np.uint8)).header.stamp.nanosec}
+            stamps |= {s % 1_000_000_000 for s in camera.detections}
+            assert len(stamps) == 1  # nothing of the other robot's
+            camera.close()
+
+
+def test_without_autostart_the_node_waits_for_a_manager(tmp_path):
+    parameters = tmp_path / 'parameters.yaml'
+    parameters.write_text('/**: {ros__parameters: {device: nonsense}}')
+    with launch(f'params_file:={parameters}', 'autostart:=false') as launched:
+        launched.wait_for_output('waiting to be configured', START_SECONDS)
+        assert "device is 'nonsense'" not in launched.output
+
+
 def test_arguments_left_out_leave_the_parameters_file_in_force(tmp_path):
     parameters = tmp_path / 'parameters.yaml'
     parameters.write_text('/**: {ros__parameters: {device: nonsense, checkpoint: random}}')

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextlib import suppress
 import threading
+from time import monotonic
+from time import sleep
 from types import SimpleNamespace
 
 import numpy as np
@@ -35,6 +37,7 @@ pytestmark = pytest.mark.ros
 PIXELS = np.zeros((6, 8, 3), np.uint8)
 DARK, BRIGHT = PIXELS, PIXELS + 200
 BOX = [1, 2, 5, 6]
+INFERENCE = 0.1  # s
 SUCCESS = TransitionCallbackReturn.SUCCESS
 
 
@@ -228,3 +231,34 @@ def test_a_transition_that_raises_says_why_and_the_node_can_be_configured_again(
     on_executor(running, node.trigger_activate)
     running.camera.wait_for_tracker()
     assert running.camera.exchange(DARK).detections
+
+
+@pytest.mark.parametrize('seconds', [6, pytest.param(60, marks=pytest.mark.slow)])
+def test_a_slow_model_lowers_the_rate_and_never_raises_the_age(monkeypatch, seconds):
+    class Slow(OneObject):
+        def detect(self, frames):
+            sleep(INFERENCE)
+            return super().detect(frames)
+
+    monkeypatch.setattr(pipeline, 'Pipeline', Slow)
+    with ros_environment(), spinning() as node:
+        camera = Camera()
+        camera.wait_for_tracker()
+        camera.exchange(DARK)
+        ages = []
+        follow = node._cameras['']
+        sent, end = 0, monotonic() + seconds
+        while monotonic() < end:
+            stamp = camera.send_now(DARK)
+            sent += 1
+            camera.spin_until(lambda: False, 1 / 30)
+            ages.append(follow.age)
+            assert stamp
+        processed = node._worker.counts[''].processed
+        dropped = node._worker.dropped('')
+        camera.close()
+    # It is twice the inference at most by design; the rest is for a machine that is shared.
+    assert np.median(ages) < 2 * INFERENCE
+    assert np.median(ages[-30:]) < 1.5 * np.median(ages[:30]) + INFERENCE / 2
+    assert dropped > sent / 4
+    assert processed > 0.4 * seconds / INFERENCE

@@ -34,6 +34,8 @@ _NEWEST_QOS = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 # Where messages wait for others all of them are wanted, and a detector's may be few.
 _ALL_QOS = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 _NANOSECONDS = 1_000_000_000
+# How long after an image its depth image may come: depth is computed, and often last.
+_DEPTH_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -121,11 +123,11 @@ class Inputs:
 
     def depth_at(self, stamp: int) -> Image | None:
         """
-        Return the depth image of a moment, if there is one.
+        Return the depth image of a moment, if there is one; one that is due is waited for.
 
         :param stamp: nanoseconds
         """
-        return self._depths.nearest(stamp, self._depth_slop)
+        return self._depths.wait_for(stamp, self._depth_slop, _DEPTH_SECONDS)
 
     def explain_silence(self) -> str:
         """Say why there may be nothing to track."""

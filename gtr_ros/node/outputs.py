@@ -21,6 +21,7 @@ from visualization_msgs.msg import ImageMarker
 from visualization_msgs.msg import MarkerArray
 
 from gtr_ros.msg import TrajectoryArray
+from gtr_ros.node.depth import markers_message
 from gtr_ros.node.images import array_to_image
 from gtr_ros.node.images import compress
 from gtr_ros.node.messages import detections_message
@@ -105,8 +106,8 @@ class Outputs:
         :param image: (H, W, 3) uint8, RGB; drawn upon, a copy, only while somebody subscribes
         :param header: of the image
         """
-        names = [str(i) for i in range(len(class_names))] if self._with_index else class_names
-        self._detections.publish(detections_message(tracks, header, names))
+        ids = self.class_ids(class_names)
+        self._detections.publish(detections_message(tracks, header, ids))
         self._trajectories.publish(trajectories_message(tracks, header))
         if self._image_marker.get_subscription_count():
             self._image_marker.publish(image_marker_message(tracks, header))
@@ -121,12 +122,14 @@ class Outputs:
             if compressed:
                 self._compressed.publish(compress(drawn, header))
 
+    def class_ids(self, class_names: Sequence[str]) -> Sequence[str]:
+        """Return what each label is called in a message."""
+        return [str(i) for i in range(len(class_names))] if self._with_index else class_names
+
     def publish_in_3d(self, detections: Detection3DArray) -> None:
         """Say where the objects are, and draw them for rviz while somebody subscribes."""
         self._detections_3d.publish(detections)
         if self._markers.get_subscription_count():
-            from gtr_ros.node.depth import markers_message
-
             self._markers.publish(markers_message(detections))
 
     def publish_times(self, processing: float, latency: float) -> None:

@@ -5,12 +5,16 @@
 from __future__ import annotations
 
 from collections import deque
+import threading
 from typing import Any
 
 from gtr_ros.node.messages import stamp_to_nanoseconds
 
 # As many as a camera sends while a slow detector looks at one.
 _DEPTH = 30
+
+# Nanoseconds after which a topic that said nothing is not waited for.
+_ALIVE = 1_000_000_000
 
 
 class Recent:
@@ -22,14 +26,17 @@ class Recent:
 
     def __init__(self, depth: int = _DEPTH) -> None:
         self._messages: deque[tuple[int, Any]] = deque(maxlen=depth)
+        self._changed = threading.Condition()
 
     def __len__(self) -> int:
         return len(self._messages)
 
     def add(self, message: Any) -> bool:
         """Keep a message; return whether the oldest had to go for it."""
-        full = len(self._messages) == self._messages.maxlen
-        self._messages.append((stamp_of(message), message))
+        with self._changed:
+            full = len(self._messages) == self._messages.maxlen
+            self._messages.append((stamp_of(message), message))
+            self._changed.notify_all()
         return full
 
     def nearest(self, stamp: int, slop: int) -> Any | None:
@@ -39,20 +46,40 @@ class Recent:
         :param stamp: nanoseconds
         :param slop: nanoseconds that it may differ by; 0: it is equal
         """
-        # A copy: depth images come on another thread than the one that looks for them.
-        best = min(tuple(self._messages), key=lambda kept: abs(kept[0] - stamp), default=None)
+        with self._changed:
+            best = min(self._messages, key=lambda kept: abs(kept[0] - stamp), default=None)
         return best[1] if best is not None and abs(best[0] - stamp) <= slop else None
+
+    def wait_for(self, stamp: int, slop: int, timeout: float) -> Any | None:
+        """
+        Find the message whose stamp is nearest, or wait for it where it is due.
+
+        On another thread than the one that adds. A topic that said nothing for a second before
+        that time is not waited for.
+
+        :param timeout: seconds at most
+        """
+
+        def came_or_will_not() -> bool:
+            newest = self._messages[-1][0] if self._messages else stamp - _ALIVE
+            return newest >= stamp or newest <= stamp - _ALIVE
+
+        with self._changed:
+            self._changed.wait_for(came_or_will_not, timeout)
+        return self.nearest(stamp, slop)
 
     def forget_until(self, stamp: int) -> int:
         """Drop the messages that are not after a time in nanoseconds; return how many."""
-        kept = [pair for pair in self._messages if pair[0] > stamp]
-        gone = len(self._messages) - len(kept)
-        self._messages = deque(kept, maxlen=self._messages.maxlen)
+        with self._changed:
+            kept = [pair for pair in self._messages if pair[0] > stamp]
+            gone = len(self._messages) - len(kept)
+            self._messages = deque(kept, maxlen=self._messages.maxlen)
         return gone
 
     def clear(self) -> None:
         """Forget every message."""
-        self._messages.clear()
+        with self._changed:
+            self._messages.clear()
 
 
 class Pairing:

@@ -12,6 +12,8 @@ import math
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from gtr_ros.node.depth import depth_to_metres
+from gtr_ros.node.depth import detections_3d_message
 from gtr_ros.node.images import image_to_array
 from gtr_ros.node.messages import stamp_to_nanoseconds
 from gtr_ros.node.pipeline import Frame
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from gtr_ros.node.parameters import NodeParameters
     from gtr_ros.node.pipeline import Pipeline
     from gtr_ros.structures import Detections
+    from gtr_ros.structures import Tracks
 
 
 @dataclass
@@ -112,4 +115,18 @@ class TrackingSteps:
         own.age = math.nan if frame.stamp is None else (now - frame.stamp) / 1e9
         own.outputs.publish_times(perf_counter() - self._began[camera], own.age)
         if self._in_3d:
-            self._place(own, request, frame, tracks, names)
+            self._place(own, request, frame, tracks)
+
+    def _place(self, own: Camera, request: Request, frame: Frame, tracks: Tracks) -> None:
+        """Publish in 3D, where there is depth of that moment."""
+        header, camera_info = request.image.header, own.inputs.camera_info
+        depth = own.inputs.depth_at(stamp_to_nanoseconds(header.stamp))
+        if depth is None or camera_info is None:
+            own.without_depth += int(tracks.confirmed.sum())
+            return
+        class_ids = own.outputs.class_ids(self._pipeline.class_names)
+        message, left_out = detections_3d_message(
+            tracks, header, class_ids, frame.image.shape[:2], depth_to_metres(depth), camera_info
+        )
+        own.without_depth += left_out
+        own.outputs.publish_in_3d(message)

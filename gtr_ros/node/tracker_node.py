@@ -321,6 +321,8 @@ def main(args: list[str] | None = None) -> int:
         node = TrackerNode()
         if node.settings.autostart and not _start(node):
             return 1 if rclpy.ok() else 0
+        if not node.settings.autostart:
+            node.get_logger().info('waiting to be configured and activated (autostart is false)')
         executor.add_node(node)
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
