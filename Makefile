@@ -3,12 +3,13 @@
 
 PYTHON_VENV := .venv/bin/python
 
-.PHONY: help env demo test test-slow default-checkpoint imported lint clean
+.PHONY: help env demo test test-slow soak default-checkpoint imported lint clean
 
 help:
 	@echo 'make demo       track people in a real video with a ROS 2 node (sets everything up first)'
 	@echo 'make test       run the linters and the tests (sets everything up first)'
 	@echo 'make test-slow  run the tests that take minutes'
+	@echo 'make soak       run the node for ten minutes and see that its memory does not grow'
 	@echo 'make default-checkpoint  train the weights that come along again: DATA=folder of coco_mini'
 	@echo 'make env        only set up: .venv with ROS 2 Jazzy, torch and this package (6 GB)'
 	@echo 'make lint       run the linters'
@@ -29,6 +30,9 @@ test: imported lint
 
 test-slow: imported
 	$(PYTHON_VENV) -m pytest -m slow
+
+soak: env
+	@$(PYTHON_VENV) tools/soak.py $(SOAK_ARGUMENTS)
 
 # The detector that training begins with, and that tests and evaluations compare with: 144 MB.
 imported: env

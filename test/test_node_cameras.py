@@ -30,6 +30,7 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSDurabilityPolicy
 from rclpy.qos import QoSProfile
+from rclpy.qos import QoSReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo
 from sensor_msgs.msg import CompressedImage
@@ -478,3 +479,21 @@ def test_objects_are_placed_in_space_by_an_aligned_depth_image():
             assert size.y == pytest.approx((y2 - y1) * tolerance, rel=0.01)
         assert markers[-1].markers[0].action == Marker.DELETEALL
         assert len(markers[-1].markers) == 1 + 2 * len(BOXES)
+
+
+def test_a_camera_whose_qos_does_not_fit_is_named_with_its_qos():
+    with (
+        tracker_node(
+            '__ns:=/strict',
+            checkpoint='random',
+            threads=1,
+            **{'qos_overrides./strict/image.subscription.reliability': 'reliable'},
+        ) as node,
+        robot() as user,
+    ):
+        node.wait_for_output('tracking on /strict/image')
+        qos = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+        user.node.create_publisher(Image, '/strict/image', qos)
+        said = "/robot's QoS (BEST_EFFORT, VOLATILE) does not fit this subscription (RELIABLE"
+        # At first the graph may not know yet who it is.
+        assert user.spin_until(lambda: said in node.output), node.output

@@ -296,10 +296,23 @@ def test_where_no_surface_is_large_the_largest_counts():
     assert find_surface(depth, np.array([-32, -32, 96, 96], float))[0] == 2
 
 
-def test_depths_spread_beyond_all_measure_still_give_a_number():
-    depth = np.geomspace(1e-30, 1e30, 4096, dtype=np.float32).reshape(64, 64)
-    median, extent = find_surface(depth, np.array([0, 0, 64, 64], float))
-    assert np.isfinite([median, extent]).all()
+def test_depths_that_are_scattered_do_not_hide_a_surface_nor_make_one(scene):
+    random = np.random.default_rng(8)
+    scattered = np.geomspace(0.1, 100, scene.size, dtype=np.float32).reshape(scene.shape)
+    random.shuffle(scattered.ravel())
+    assert find_surface(scattered, WHOLE) is None
+    scene[:, 30:] = scattered[:, 30:]
+    median, extent = find_surface(scene, WHOLE)
+    assert median == pytest.approx(2, abs=0.01)
+    assert extent < 0.3
+
+
+@pytest.mark.parametrize('shift', [-0.4, 0, 0.4])
+@pytest.mark.parametrize('around', [NAN, 1])
+def test_the_middle_half_is_of_the_pixels_whose_own_middle_is_in_it(shift, around):
+    depth = np.full((4, 4), around, np.float32)
+    depth[1:3, 1:3] = 2  # a pixel less is too few; with one more the nearer surface is large
+    assert find_surface(depth, np.array([0, 0, 4, 4]) + shift) == (2, pytest.approx(0.05))
 
 
 def test_an_eighth_of_the_depths_is_enough(scene):

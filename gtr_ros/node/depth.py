@@ -174,7 +174,8 @@ def find_surface(depth: np.ndarray, box: np.ndarray) -> tuple[float, float] | No
     :param box: (4,) float64, xyxy, pixels of the depth image, from the edge of its first pixel
     :return: the median of the surface's depths, and its extent: the range of the middle 90 % of
         its depths, but at least 5 cm and 2 % of the distance, which depth cameras do not resolve;
-        metres. None: fewer than 4 pixels, or fewer than a tenth, have a depth
+        metres. None: fewer than 4 pixels, or fewer than a tenth, have a depth, or there is no
+        surface
     """
     corners = box.reshape(2, 2)
     inwards = (corners[1] - corners[0]) * (1 - _MIDDLE) / 2
@@ -189,11 +190,12 @@ def find_surface(depth: np.ndarray, box: np.ndarray) -> tuple[float, float] | No
     bins = np.floor(np.log(depths) / _BIN).astype(int)
     bins -= bins.min()
     counts = np.bincount(bins)
-    surfaces, _ = ndimage.label(counts >= min(_STRAY * len(depths), counts.max()))
-    sizes = np.bincount(surfaces, counts)
-    sizes[0] = 0  # what belongs to none
+    surfaces, _ = ndimage.label(counts >= _STRAY * len(depths))  # from 1; 0: in none
+    sizes = np.bincount(surfaces, counts)[1:]
+    if not len(sizes):
+        return None
     large = np.flatnonzero(sizes >= _SURFACE * len(depths))
-    chosen = large[0] if len(large) else sizes.argmax()
+    chosen = 1 + (large[0] if len(large) else sizes.argmax())
     near, median, far = np.percentile(depths[surfaces[bins] == chosen], (5, 50, 95))
     extent = max(far - near, _LEAST_EXTENT, _LEAST_RELATIVE_EXTENT * median)
     return float(median), float(extent)
