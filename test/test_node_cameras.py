@@ -477,6 +477,13 @@ def test_objects_are_placed_in_space_by_an_aligned_depth_image():
             assert centre.y == pytest.approx(((y1 + y2 - HEIGHT) / 2) * tolerance, abs=tolerance)
             assert size.x == pytest.approx((x2 - x1) * tolerance, rel=0.01)
             assert size.y == pytest.approx((y2 - y1) * tolerance, rel=0.01)
+        before = len(flat)
+        said = info.k[0]
+        info.k[0] = 0.0  # not calibrated: said, and the 2D goes on
+        user.exchange(messages, flat)
+        info.k[0] = said
+        assert len(flat) > before
+        node.wait_for_output('no objects of /space/image in 3D: camera_info has', ANSWER_SECONDS)
         assert markers[-1].markers[0].action == Marker.DELETEALL
         assert len(markers[-1].markers) == 1 + 2 * len(BOXES)
 

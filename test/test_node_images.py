@@ -3,6 +3,7 @@
 """Image messages and arrays: every plain encoding shows the same pixels, nothing is copied."""
 
 from array import array
+from io import BytesIO
 import sys
 from types import ModuleType
 
@@ -11,10 +12,13 @@ import pytest
 
 pytest.importorskip('sensor_msgs.msg', reason='needs the ROS 2 messages')
 
+from PIL import Image as Picture
+from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from gtr_ros.node.images import array_to_image
+from gtr_ros.node.images import compress
 from gtr_ros.node.images import image_to_array
 from gtr_ros.node.images import ImageError
 from gtr_ros.node.images import PLAIN_ENCODINGS
@@ -168,3 +172,30 @@ def test_an_array_that_is_no_image_of_the_encoding_is_refused(shape, dtype, enco
 def test_an_encoding_that_cannot_be_written_is_refused():
     with pytest.raises(ImageError, match="cannot write encoding 'yuv422'; expected one of rgb8"):
         array_to_image(np.zeros((4, 4, 2), np.uint8), Header(), 'yuv422')
+
+
+def test_a_compressed_image_is_read_as_rgb():
+    pixels = np.zeros((20, 30, 3), np.uint8)
+    pixels[:, :15], pixels[:, 15:] = (250, 10, 10), (10, 10, 250)
+    message = compress(pixels, Header(frame_id='optical'), quality=95)
+    assert message.header.frame_id == 'optical'
+    read = image_to_array(message)
+    assert read.shape == pixels.shape
+    assert np.abs(read[:, 2:13].astype(int) - pixels[:, 2:13]).max() < 12
+    assert np.abs(read[:, 18:28].astype(int) - pixels[:, 18:28]).max() < 12
+
+
+@pytest.mark.parametrize('keep', [0, 10, 200])
+def test_a_compressed_image_that_is_cut_off_is_refused_by_its_format(keep):
+    message = compress(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8), Header())
+    message.data = message.data[:keep]
+    with pytest.raises(ImageError, match=r'rgb8; jpeg compressed bgr8.*whole JPEG or PNG'):
+        image_to_array(message)
+
+
+def test_a_compressed_depth_image_is_not_taken_for_a_picture():
+    buffer = BytesIO()
+    Picture.fromarray(np.full((8, 8), 3000, np.uint16)).save(buffer, 'PNG')
+    message = CompressedImage(format='16UC1; png compressed', data=buffer.getvalue())
+    with pytest.raises(ImageError, match='expected 8 bits'):
+        image_to_array(message)

@@ -262,3 +262,21 @@ def test_a_slow_model_lowers_the_rate_and_never_raises_the_age(monkeypatch, seco
     assert np.median(ages[-30:]) < 1.5 * np.median(ages[:30]) + INFERENCE / 2
     assert dropped > sent / 4
     assert processed > 0.4 * seconds / INFERENCE
+
+
+def test_no_more_images_are_tracked_than_max_rate_and_the_others_are_counted(monkeypatch):
+    monkeypatch.setattr(pipeline, 'Pipeline', OneObject)
+    with ros_environment(), spinning(max_rate=5.0) as node:
+        camera = Camera()
+        camera.wait_for_tracker()
+        camera.exchange(DARK)
+        before, start = node._worker.counts[''].processed, monotonic()
+        while monotonic() - start < 3:
+            camera.send_now(DARK)
+            camera.spin_until(lambda: False, 0.02)
+        elapsed = monotonic() - start
+        processed = node._worker.counts[''].processed - before
+        arrivals = node._cameras[''].inputs.arrivals
+        camera.close()
+    assert 3 <= processed <= 5 * elapsed + 2
+    assert arrivals.skipped > 0.5 * arrivals.received

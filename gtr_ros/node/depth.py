@@ -118,7 +118,7 @@ def detections_3d_message(
     :param camera_info: of the image, or of the same view in another resolution. The image is
         taken to be rectified: P holds, and K where P is zero. P's shift to a stereo camera's
         other eye is left aside, the frame being this camera's own
-    :return: the message, metres, orientations zero; how many objects were left out of it
+    :return: the message, metres, nothing turned; how many objects were left out of it
     :raises ImageError: if the camera is not calibrated, or the views are not the same
     """
     focal, middle = _pinhole(camera_info, image_size)

@@ -12,6 +12,7 @@ import math
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from gtr_ros.media.pixels import ImageError
 from gtr_ros.node.depth import depth_to_metres
 from gtr_ros.node.depth import detections_3d_message
 from gtr_ros.node.images import image_to_array
@@ -53,7 +54,7 @@ class TrackingSteps:
     :param cameras: by name
     :param parameters: the node's, of which these steps need what cannot change
     :param clock: the node's
-    :param warn: logs a line
+    :param warn: logs a line, once in a while
     """
 
     def __init__(
@@ -124,9 +125,22 @@ class TrackingSteps:
         if depth is None or camera_info is None:
             own.without_depth += int(tracks.confirmed.sum())
             return
+        if depth.header.frame_id != header.frame_id:
+            self._warn(
+                f'depth is in the frame {depth.header.frame_id!r}, the image of '
+                f'{own.inputs.topic} in {header.frame_id!r}: places are right only if depth is '
+                'registered to this camera'
+            )
         class_ids = own.outputs.class_ids(self._pipeline.class_names)
-        message, left_out = detections_3d_message(
-            tracks, header, class_ids, frame.image.shape[:2], depth_to_metres(depth), camera_info
-        )
+        size = frame.image.shape[:2]
+        try:
+            metres = depth_to_metres(depth)
+            message, left_out = detections_3d_message(
+                tracks, header, class_ids, size, metres, camera_info
+            )
+        except ImageError as error:  # what is in the image is published all the same
+            own.without_depth += int(tracks.confirmed.sum())
+            self._warn(f'no objects of {own.inputs.topic} in 3D: {error}')
+            return
         own.without_depth += left_out
         own.outputs.publish_in_3d(message)

@@ -172,9 +172,7 @@ class TrackerNode(LifecycleNode):
 
         pipeline, settings = self._pipeline, self.settings
         cameras = self._cameras = {}
-        steps = TrackingSteps(
-            pipeline, cameras, settings, self.get_clock(), self.get_logger().warning
-        )
+        steps = TrackingSteps(pipeline, cameras, settings, self.get_clock(), self._warn)
         self._worker = Worker(settings.camera_names, steps, self._complain)
         self._worker.start()
         header = Header(stamp=self.get_clock().now().to_msg())
@@ -290,6 +288,10 @@ class TrackerNode(LifecycleNode):
         topic = self._cameras[camera].inputs.topic
         self.get_logger().error(f'skipped an image of {topic}: {text}')
 
+    def _warn(self, text: str) -> None:
+        if self._throttle.admits(text, monotonic()):
+            self.get_logger().warning(text)
+
     def _on_timer(self) -> None:
         name = self.get_fully_qualified_name().lstrip('/')
         message = DiagnosticArray()
@@ -297,8 +299,8 @@ class TrackerNode(LifecycleNode):
         for report in self._reports:
             status, warning = report.make(name, self.settings, self._enabled)
             message.status.append(status)
-            if warning and self._throttle.admits(warning, monotonic()):
-                self.get_logger().warning(warning)
+            if warning:
+                self._warn(warning)
         self._diagnostics.publish(message)
 
 
