@@ -25,7 +25,11 @@ from node_processes import ros_environment
 from node_processes import START_SECONDS
 from node_processes import STOP_SECONDS
 from node_processes import tracker_node
+from rcl_interfaces.msg import Parameter
+from rcl_interfaces.msg import ParameterType
+from rcl_interfaces.msg import ParameterValue
 from rcl_interfaces.srv import GetParameters
+from rcl_interfaces.srv import SetParameters
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSDurabilityPolicy
@@ -241,6 +245,11 @@ def test_labels_and_method_are_told_to_those_who_come_later(other_detector):
     assert user.spin_until(lambda: labels)
     assert [(c.class_id, c.class_name) for c in labels[-1].class_map] == [(0, 'forklift')]
     assert labels[-1].threshold == pytest.approx(0.4)
+    value = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=0.5)
+    changes = [Parameter(name='score_threshold', value=value)]
+    [result] = user.call(SetParameters, '/tracker/set_parameters', parameters=changes).results
+    assert result.successful
+    assert user.spin_until(lambda: labels[-1].threshold == pytest.approx(0.5))
     about = user.listen(VisionInfo, '/tracker/vision_info', LATCHED)
     assert user.spin_until(lambda: about)
     assert 'another detector' in about[-1].method

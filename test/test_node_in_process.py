@@ -49,12 +49,14 @@ class OneObject:
 
     def __init__(self, parameters, progress) -> None:
         self.settings = parameters
+        self.score_threshold = parameters.score_threshold
         self.stamps, self.reset_count, self.batches = [], 0, []
 
     def update(self, parameters):
         if 'hamster' in parameters.class_names:
             raise ConfigurationError('no hamster')
         self.settings = parameters
+        self.score_threshold = parameters.score_threshold
 
     def reset(self):
         self.reset_count += 1

@@ -158,6 +158,12 @@ def test_a_wrong_value_is_refused_with_value_rule_and_way_out(node_with, name, v
         assert word in str(refusal.value)
 
 
+def test_one_topic_of_boxes_for_several_cameras_is_refused():
+    with pytest.raises(ConfigurationError, match=r'/yolo.*2 cameras.*remap each'):
+        NodeParameters(cameras=('front', 'left'), detections_topic='/yolo')
+    NodeParameters(cameras=('front', 'left'), detections_topic='yolo')
+
+
 @pytest.mark.parametrize('value', [float('nan'), -0.1, 1.1])
 def test_the_dataclass_refuses_by_itself_what_is_out_of_range(value):
     with pytest.raises(ConfigurationError, match=r'score_threshold is .*from 0\.0 to 1\.0'):

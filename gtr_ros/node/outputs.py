@@ -78,14 +78,16 @@ class Outputs:
             self._node.destroy_publisher(publisher)
         self._publishers.clear()
 
-    def describe(self, header: Header, class_names: Sequence[str], method: str) -> None:
+    def describe(
+        self, header: Header, class_names: Sequence[str], method: str, threshold: float
+    ) -> None:
         """
         Say what runs, and what the labels mean; those who come later are told, too.
 
         :param header: with the time from which on it is so
         :param method: model and association
+        :param threshold: score from which on objects are tracked
         """
-        threshold = self._node.get_parameter('score_threshold').value
         self._labels = len(class_names)
         self._label_info.publish(label_info_message(header, class_names, threshold))
         self._vision_info.publish(

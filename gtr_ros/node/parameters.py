@@ -178,6 +178,11 @@ class NodeParameters:
                 )
         if len(set(self.cameras)) != len(self.cameras):
             raise ConfigurationError(f'cameras has a name twice: {", ".join(self.cameras)}')
+        if self.cameras and self.detections_topic.startswith(('/', '~')):
+            raise ConfigurationError(
+                f'detections_topic is {self.detections_topic!r}, one for '
+                f"{len(self.cameras)} cameras; write it relative to the cameras', and remap each"
+            )
         if bool(self.detections_width) != bool(self.detections_height):
             raise ConfigurationError(
                 f'detections_width is {self.detections_width}, detections_height '

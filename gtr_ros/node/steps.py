@@ -110,7 +110,8 @@ class TrackingSteps:
                 'after the one before: time began again, so every track did; ids go on counting'
             )
         if len(names) > own.outputs.described:
-            own.outputs.describe(header, names, self._pipeline.description)
+            threshold = self._pipeline.score_threshold
+            own.outputs.describe(header, names, self._pipeline.description, threshold)
         own.outputs.publish(tracks, frame.image, header, names)
         now = self._clock.now().nanoseconds
         own.age = math.nan if frame.stamp is None else (now - frame.stamp) / 1e9

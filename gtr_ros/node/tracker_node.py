@@ -175,12 +175,11 @@ class TrackerNode(LifecycleNode):
         steps = TrackingSteps(pipeline, cameras, settings, self.get_clock(), self._warn)
         self._worker = Worker(settings.camera_names, steps, self._complain)
         self._worker.start()
-        header = Header(stamp=self.get_clock().now().to_msg())
         for name, outputs in self._outputs.items():
-            outputs.describe(header, pipeline.class_names, pipeline.description)
             cameras[name] = Camera(
                 Inputs(self, name, lambda: self.settings, self._submit), outputs
             )
+        self._describe()
         self._reports = [
             CameraReport(name, camera, self._worker, pipeline) for name, camera in cameras.items()
         ]
@@ -193,6 +192,14 @@ class TrackerNode(LifecycleNode):
             f'tracking on {topics}: model {settings.model} on {pipeline.device}, association: '
             f'{pipeline.association}'
         )
+
+    def _describe(self) -> None:
+        """Say on latched topics what runs now."""
+        header, pipeline = Header(stamp=self.get_clock().now().to_msg()), self._pipeline
+        for outputs in self._outputs.values():
+            outputs.describe(
+                header, pipeline.class_names, pipeline.description, pipeline.score_threshold
+            )
 
     def _deactivate(self) -> None:
         if self._timer is not None:
@@ -234,6 +241,8 @@ class TrackerNode(LifecycleNode):
                 self._pipeline.update(settings)
         except ConfigurationError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        if self._cameras and settings.score_threshold != self.settings.score_threshold:
+            self._describe()
         self.settings = settings
         return SetParametersResult(successful=True)
 
