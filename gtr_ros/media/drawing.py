@@ -7,14 +7,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 import colorsys
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 from PIL import ImageDraw
 from PIL import ImageFont
 
-from gtr_ros.structures import Tracks
-from gtr_ros.structures import Trajectory
+if TYPE_CHECKING:
+    # Drawing needs no torch: a viewer starts in a moment.
+    from gtr_ros.structures import Tracks
+    from gtr_ros.structures import Trajectory
 
 _GOLDEN = (5**0.5 - 1) / 2
 

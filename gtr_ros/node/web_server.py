@@ -16,7 +16,6 @@ import sys
 import threading
 from time import monotonic
 from typing import Any
-from typing import ClassVar
 from typing import NamedTuple
 from urllib.parse import parse_qs
 from urllib.parse import urlsplit
@@ -28,6 +27,11 @@ _POLL_SECONDS = 2.0
 _BUSY_SECONDS = 5.0
 # A browser that takes longer for one frame is gone.
 _SOCKET_SECONDS = 30.0
+_HEADERS = {
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    'X-Frame-Options': 'DENY',
+}
 
 
 class Frame(NamedTuple):
@@ -35,7 +39,7 @@ class Frame(NamedTuple):
     What a browser shows.
 
     :param number: counts frames, from 1
-    :param head: what is to be drawn, as JSON
+    :param head: number, and what is to be drawn, as JSON
     :param picture: a JPEG
     """
 
@@ -136,7 +140,7 @@ class Frames:
                 continue
             with self._changed:
                 self.made += 1
-                self._frame = Frame(self.made, json.dumps(head).encode(), picture)
+                self._frame = Frame(self.made, _as_json({'number': self.made, **head}), picture)
                 self._changed.notify_all()
                 self._changed.wait_for(
                     lambda: self._closed, max(0.0, began + self._seconds - monotonic())
@@ -174,10 +178,15 @@ class WebServer(ThreadingTCPServer):
         self._thread.start()
 
     @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return self.server_address[1]
+
+    @property
     def url(self) -> str:
         """Where a browser on this machine finds the page."""
-        host, port = self.server_address[:2]
-        return f'http://[{host}]:{port}' if ':' in host else f'http://{host}:{port}'
+        host = self.server_address[0]
+        return f'http://[{host}]:{self.port}' if ':' in host else f'http://{host}:{self.port}'
 
     def close(self) -> None:
         """Listen no more."""
@@ -187,7 +196,7 @@ class WebServer(ThreadingTCPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of browsers that have gone."""
-        if not isinstance(sys.exception(), OSError):
+        if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
 
@@ -196,11 +205,6 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = 'HTTP/1.1'
     timeout = _SOCKET_SECONDS
     disable_nagle_algorithm = True
-    _HEADERS: ClassVar = {
-        'Cache-Control': 'no-store',
-        'X-Content-Type-Options': 'nosniff',
-        'X-Frame-Options': 'DENY',
-    }
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
@@ -225,24 +229,26 @@ class _Handler(BaseHTTPRequestHandler):
             return
         frame = self.server.frames.wait(int(after), _POLL_SECONDS)
         if frame is None:
-            why = json.dumps({'status': self.server.explain()}).encode()
-            frame = Frame(int(after), why, b'')
+            frame = Frame(0, _as_json({'status': self.server.explain()}), b'')
         length = len(frame.head).to_bytes(4, 'big')
         body = length + frame.head + frame.picture
-        self._answer(HTTPStatus.OK, 'application/octet-stream', body, {'X-Frame': frame.number})
+        self._answer(HTTPStatus.OK, 'application/octet-stream', body)
 
-    def _answer(
-        self, status: HTTPStatus, kind: str, body: bytes, headers: dict[str, object] | None = None
-    ) -> None:
+    def _answer(self, status: HTTPStatus, kind: str, body: bytes) -> None:
         self.send_response(status)
-        own = {'Content-Type': kind, 'Content-Length': len(body), **(headers or {})}
-        for name, value in {**self._HEADERS, **own}.items():
-            self.send_header(name, str(value))
+        self.send_header('Content-Type', kind)
+        self.send_header('Content-Length', str(len(body)))
+        for name, value in _HEADERS.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         """Say nothing of every request."""
+
+
+def _as_json(values: dict) -> bytes:
+    return json.dumps(values).encode()
 
 
 def _is_loopback(host: str) -> bool:
