@@ -6,32 +6,21 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from gtr_ros.cli import evaluate
+from gtr_ros.cli import track
 from gtr_ros.cli import train
-from gtr_ros.cli.arguments import add_tracking_arguments
 from gtr_ros.cli.console import console
-from gtr_ros.cli.console import show_progress
 from gtr_ros.evaluation.cost import model_cost
-from gtr_ros.evaluation.formats.motchallenge import result_rows
-from gtr_ros.media.drawing import annotate
-from gtr_ros.media.video import VideoReader
-from gtr_ros.media.video import VideoWriter
-from gtr_ros.model.build import build
-from gtr_ros.model.build import choose_device
 from gtr_ros.model.build import MODELS
-from gtr_ros.model.build import RANDOM
 from gtr_ros.model.checkpoint import cached_checkpoint
 from gtr_ros.model.checkpoint import load_checkpoint
 from gtr_ros.model.checkpoint import load_official
 from gtr_ros.model.checkpoint import save_checkpoint
-from gtr_ros.tracking import RULES
-from gtr_ros.tracking import Tracker
 from gtr_ros.weights.importing import import_mobile
 
 
@@ -55,36 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print('gtr: interrupted')
         return 130
     return 0
-
-
-def track(options: argparse.Namespace) -> None:
-    """Track one video; write MOTChallenge text, and an annotated video where asked for."""
-    model = build(options.model, options.checkpoint).to(choose_device(options.device))
-    rule = options.rule or options.model
-    linking = f'{model.association.description}; {RULES[rule].description}'
-    console.print(f'{options.model} on {model.device}; linking by {linking}')
-    if options.checkpoint == RANDOM:
-        console.print('the weights are untrained: what is found has no meaning', style='yellow')
-    tracker = Tracker(model.association, RULES[rule], options.window)
-    rows, identities = [], set()
-    with ExitStack() as stack:
-        video = stack.enter_context(VideoReader(options.video))
-        out = None
-        if options.annotated:
-            out = stack.enter_context(VideoWriter(options.annotated, video.rate, video.size))
-        progress = stack.enter_context(show_progress())
-        task = progress.add_task(options.video, total=video.frame_count)
-        for frame in video:
-            (detections,) = model.detect([frame.image], [frame.stamp], options.score_threshold)
-            tracks = tracker.update(detections)
-            rows += result_rows(frame.index + 1, tracks.ids, tracks.boxes, tracks.scores)
-            identities.update(tracks.ids.tolist())
-            if out is not None:
-                out.write(annotate(frame.image, tracks, model.class_names))
-            progress.advance(task)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(''.join(rows))
-    console.print(f'{len(rows)} boxes of {len(identities)} tracks in {options.out}')
 
 
 def import_weights(options: argparse.Namespace) -> None:
@@ -128,29 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog='gtr', description='Global Tracking Transformer')
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
 
-    command = commands.add_parser('track', help='track the objects of a video')
-    command.add_argument('video', help='file, or camera as /dev/video0')
-    command.add_argument(
-        '--out',
-        type=Path,
-        default=Path('tracks.txt'),
-        help='MOTChallenge text (default: %(default)s)',
-    )
-    command.add_argument(
-        '--video',
-        dest='annotated',
-        type=Path,
-        metavar='FILE',
-        help='also write the video with boxes and ids drawn',
-    )
-    add_tracking_arguments(command)
-    command.add_argument(
-        '--score-threshold',
-        type=float,
-        metavar='S',
-        help="boxes that score less are not tracked (default: the model's own)",
-    )
-    command.set_defaults(run=track)
+    track.add_command(commands)
 
     command = commands.add_parser('benchmark', help='print what each model costs')
     command.add_argument('--models', nargs='+', choices=MODELS, default=list(MODELS))

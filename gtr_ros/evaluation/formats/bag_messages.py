@@ -9,13 +9,13 @@ from io import BytesIO
 
 import numpy as np
 from PIL import Image
-from PIL import UnidentifiedImageError
 from rosbags.typesys import get_types_from_msg
 from rosbags.typesys import get_typestore
 from rosbags.typesys import Stores
 from rosbags.typesys.store import Typestore
 
 from gtr_ros.evaluation.sequence import NANOSECONDS
+from gtr_ros.media.pixels import decompress
 from gtr_ros.media.pixels import ImageError
 from gtr_ros.media.pixels import PLAIN_ENCODINGS
 from gtr_ros.media.pixels import view_pixels
@@ -40,8 +40,6 @@ _VISION_MSGS = {
     ),
     'Detection2DArray': 'std_msgs/Header header\nvision_msgs/Detection2D[] detections',
 }
-# Of Pillow's: what loses nothing as RGB. 16-bit and float images would be cut off at white.
-_MODES = ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'CMYK', 'YCbCr')
 _JPEG_QUALITY = 95
 
 
@@ -63,7 +61,7 @@ def image_of(message) -> np.ndarray:
     :raises ImageError: if it holds no image that can be read
     """
     if not hasattr(message, 'encoding'):
-        return _decompress(message)
+        return decompress(message)
     pixels = view_pixels(message)
     if pixels is None:
         raise ImageError(
@@ -71,20 +69,6 @@ def image_of(message) -> np.ndarray:
             f'{", ".join(PLAIN_ENCODINGS)}'
         )
     return pixels.copy(order='C')
-
-
-def _decompress(message) -> np.ndarray:
-    try:
-        with Image.open(BytesIO(message.data.tobytes())) as image:
-            if image.mode not in _MODES:
-                raise ImageError(
-                    f'format {message.format!r} holds pixels of kind {image.mode}; expected 8 bits'
-                )
-            return np.array(image.convert('RGB'))
-    except (OSError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise ImageError(
-            f'format {message.format!r} cannot be decoded; expected a whole JPEG or PNG ({error})'
-        ) from None
 
 
 def box_of(detection, class_names: tuple[str, ...]) -> tuple | None:

@@ -321,7 +321,13 @@ class _Topic(NamedTuple):
     count: int
 
 
-def _guarded(path: Path, place: str, step: Callable, *arguments):
+def guarded(path: Path, place: str, step: Callable, *arguments):
+    """
+    Call a step of reading a bag.
+
+    :param place: what is said if it raises anything
+    :raises FormatError: names the file that is to blame
+    """
     # Of a damaged file anything can be raised: what reads it trusts lengths, offsets and names.
     try:
         return step(*arguments)
@@ -346,7 +352,12 @@ def _blame(path: Path, error: Exception) -> tuple[Path, Exception]:
     return (files[0] if len(files) == 1 else path), error
 
 
-def _open(path: Path) -> Reader:
+def open_bag(path: Path) -> Reader:
+    """
+    Open a bag, a folder or a storage file of it; the caller closes it.
+
+    :raises FormatError: if it is none, or damaged
+    """
     if not path.exists():
         raise FormatError(path, 'no such bag; expected a folder with metadata.yaml')
     if path.is_dir() and not (path / 'metadata.yaml').is_file():
@@ -361,11 +372,11 @@ def _open(path: Path) -> Reader:
         reader.open()
         return reader
 
-    return _guarded(path, 'not a bag that can be read; it may be cut off or damaged', opened)
+    return guarded(path, 'not a bag that can be read; it may be cut off or damaged', opened)
 
 
 def _find_topic(path: Path, name: str | None, kinds: tuple[str, ...], what: str) -> _Topic:
-    reader = _open(path)
+    reader = open_bag(path)
     try:
         topics = [_Topic(t, i.msgtype or '?', i.msgcount) for t, i in reader.topics.items()]
         if not any(topic.count for topic in topics):
@@ -382,7 +393,7 @@ def _find_topic(path: Path, name: str | None, kinds: tuple[str, ...], what: str)
                 f'The bag has {listed}',
             )
         for connection in reader.topics[fitting[0].name].connections:
-            _guarded(path, 'a message definition cannot be read', _check_layout, path, connection)
+            guarded(path, 'a message definition cannot be read', _check_layout, path, connection)
     finally:
         reader.close()
     return fitting[0]
@@ -405,17 +416,17 @@ def _check_layout(path: Path, connection) -> None:
 
 def _read(path: Path, topic: _Topic) -> Iterator[tuple[int, Any]]:
     """Yield stamp and message; the stamp is when it was received where the header has none."""
-    reader = _open(path)
+    reader = open_bag(path)
     store = typestore()
     try:
         messages = reader.messages(reader.topics[topic.name].connections)
         count = 0
         while True:
             place = f'damaged after {count} of {topic.count} messages of {topic.name}'
-            received = _guarded(path, place, next, messages, None)
+            received = guarded(path, place, next, messages, None)
             if received is None:
                 break
-            message = _guarded(path, place, store.deserialize_cdr, received[2], topic.kind)
+            message = guarded(path, place, store.deserialize_cdr, received[2], topic.kind)
             time = message.header.stamp
             yield (time.sec * NANOSECONDS + time.nanosec) or received[1], message
             count += 1
