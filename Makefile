@@ -1,22 +1,26 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
-PYTHON_VENV := .venv/bin/python
+# jazzy or kilted: `make demo ROS=kilted`
+ROS := jazzy
+VENV := $(if $(filter jazzy,$(ROS)),.venv,.venv-$(ROS))
+PYTHON_VENV := $(VENV)/bin/python
 
-.PHONY: help env demo test test-slow soak default-checkpoint imported lint clean
+.PHONY: help env demo test test-kilted test-slow soak default-checkpoint imported lint clean
 
 help:
 	@echo 'make demo       track people in a real video with a ROS 2 node (sets everything up first)'
 	@echo 'make test       run the linters and the tests (sets everything up first)'
+	@echo 'make test-kilted  run the tests with ROS 2 Kilted, in .venv-kilted (6 GB more)'
 	@echo 'make test-slow  run the tests that take minutes'
 	@echo 'make soak       run the node for ten minutes and see that its memory does not grow'
 	@echo 'make default-checkpoint  train the weights that come along again: DATA=folder of coco_mini'
 	@echo 'make env        only set up: .venv with ROS 2 Jazzy, torch and this package (6 GB)'
 	@echo 'make lint       run the linters'
-	@echo 'make clean      remove what was built; .venv and what was trained or imported stay'
+	@echo 'make clean      remove what was built; the environments and what was trained or imported stay'
 
 env:
-	@tools/environment.sh
+	@tools/environment.sh $(ROS)
 
 demo: env
 	@$(PYTHON_VENV) tools/demo.py $(DEMO_ARGUMENTS)
@@ -28,6 +32,10 @@ lint: env
 test: imported lint
 	$(PYTHON_VENV) -m pytest -m 'not slow'
 
+test-kilted:
+	@$(MAKE) --no-print-directory imported ROS=kilted
+	.venv-kilted/bin/python -m pytest -m 'not slow'
+
 test-slow: imported
 	$(PYTHON_VENV) -m pytest -m slow
 
@@ -36,7 +44,7 @@ soak: env
 
 # The detector that training begins with, and that tests and evaluations compare with: 144 MB.
 imported: env
-	@[ -f "$${XDG_CACHE_HOME:-$$HOME/.cache}/gtr_ros/gtr_mobile.safetensors" ] || .venv/bin/gtr weights import
+	@[ -f "$${XDG_CACHE_HOME:-$$HOME/.cache}/gtr_ros/gtr_mobile.safetensors" ] || $(VENV)/bin/gtr weights import
 
 default-checkpoint: imported
 	@$(PYTHON_VENV) tools/default_checkpoint.py --data '$(or $(DATA),../shared/data)' $(ARGUMENTS)

