@@ -127,7 +127,7 @@ class WebViewer(Node):
 
     def __init__(self) -> None:
         super().__init__(_NAME)
-        self._settings = settings = _declare_all(self)
+        self._settings = _declare_all(self)
         self._kinds = self._find_topics()
         self._topics = [self.resolve_topic_name(name) for name in self._kinds]
         self._open: list[Subscription] = []
@@ -137,18 +137,30 @@ class WebViewer(Node):
         self._status = _WAITING
         self._error, self._error_at = '', -float('inf')
         self._throttle = Throttle(_SILENCE_SECONDS)
-        self._frames = Frames(self._make, self._complain, settings.max_rate)
+        self._frames: Frames | None = None
+        self._server: WebServer | None = None
+
+    def start(self) -> None:
+        """
+        Serve, from now on.
+
+        :raises ConfigurationError: if that is not possible on this address and port
+        """
+        self._frames = Frames(self._make, self._complain, self._settings.max_rate)
         self._server = self._serve()
         # Steady: with use_sim_time and no /clock, it goes on.
         self.create_timer(
             _TIMER_SECONDS, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
 
-    def stop(self) -> int:
-        """Serve no more; return how many frames were encoded."""
-        self._frames.close()
-        self._server.close()
-        return self._frames.made
+    def stop(self) -> None:
+        """Serve no more, and say how many images were encoded."""
+        if self._frames is not None:
+            self._frames.close()
+        if self._server is not None:
+            self._server.close()
+            # By its name alone: after a signal the context is gone, and the node's logger with it.
+            get_logger(_NAME).info(f'encoded {self._frames.made} images')
 
     def _find_topics(self) -> dict[str, type]:
         """Return the name and type of the image's topic and of the tracker's."""
@@ -367,6 +379,7 @@ def main(args: list[str] | None = None) -> int:
     try:
         executor = SingleThreadedExecutor()
         node = WebViewer()
+        node.start()
         executor.add_node(node)
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
@@ -376,9 +389,8 @@ def main(args: list[str] | None = None) -> int:
         return 1
     finally:
         if node is not None:
-            encoded = node.stop()
+            node.stop()
             node.destroy_node()
-            get_logger(_NAME).info(f'encoded {encoded} images')
         rclpy.try_shutdown()
     return 0
 
