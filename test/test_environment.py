@@ -24,9 +24,9 @@ def checkout(tmp_path):
     return tmp_path
 
 
-def set_up(checkout, **environment: str) -> subprocess.CompletedProcess:
+def set_up(checkout, *distribution: str, **environment: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [checkout / 'tools' / 'environment.sh'],
+        [checkout / 'tools' / 'environment.sh', *distribution],
         env={**os.environ, 'PYTHON': sys.executable, **environment},
         capture_output=True,
         text=True,
@@ -51,6 +51,25 @@ def test_without_a_network_the_step_and_the_way_on_are_named_and_kept(checkout):
         assert 'Run this again to go on' in run.stderr
     assert '1/5 virtual environment: done' in first.stdout
     assert '1/6' not in second.stdout
+
+
+def test_a_distribution_without_wheels_is_refused(checkout):
+    run = set_up(checkout, 'humble')
+    assert run.returncode == 1
+    assert "'humble' is not one that has wheels; expected jazzy or kilted" in run.stderr
+
+
+def test_kilted_gets_an_environment_of_its_own_that_git_does_not_see(checkout):
+    subprocess.run(['git', 'init', '-q', checkout], check=True)
+    offline = {'PIP_NO_INDEX': '1', 'PIP_FIND_LINKS': str(checkout), 'PIP_CONFIG_FILE': os.devnull}
+    run = set_up(checkout, 'kilted', **offline)
+    assert '== 2/5 ROS 2 Kilted (wheels)' in run.stdout
+    assert (checkout / '.venv-kilted' / 'bin' / 'python').exists()
+    assert not (checkout / '.venv').exists()
+    status = ['git', '-C', checkout, 'status', '--porcelain']
+    seen = subprocess.run(status, capture_output=True, text=True, check=True).stdout
+    assert 'tools/' in seen
+    assert '.venv-kilted' not in seen
 
 
 def test_a_disk_that_is_too_full_is_refused_before_anything_is_written(checkout):
