@@ -29,6 +29,15 @@ PARAMETERS = {
 }
 
 
+# Arguments that are true or false: default, and what they are.
+SWITCHES = {
+    'use_sim_time': ('false', 'Whether time comes from /clock, as in simulation.'),
+    'autostart': ('true', 'Whether the node activates itself; false: a lifecycle manager does.'),
+    'respawn': ('false', 'Whether the node is started again when it has ended.'),
+    'rviz': ('false', 'Whether to start rviz2, too, with the debug image and 3D markers.'),
+}
+
+
 def generate_launch_description() -> LaunchDescription:
     """Declare the arguments; the node follows from them."""
     return LaunchDescription(
@@ -53,29 +62,11 @@ def generate_launch_description() -> LaunchDescription:
                 default_value='',
                 description='Namespace of the node and of its relative topics.',
             ),
-            DeclareLaunchArgument(
-                'use_sim_time',
-                default_value='false',
-                choices=['true', 'false'],
-                description='Whether time comes from /clock, as in simulation.',
-            ),
-            DeclareLaunchArgument(
-                'autostart',
-                default_value='true',
-                choices=['true', 'false'],
-                description='Whether the node activates itself; false: a lifecycle manager does.',
-            ),
-            DeclareLaunchArgument(
-                'respawn',
-                default_value='false',
-                choices=['true', 'false'],
-                description='Whether the node is started again when it has ended.',
-            ),
-            DeclareLaunchArgument(
-                'rviz',
-                default_value='false',
-                choices=['true', 'false'],
-                description='Whether to start rviz2, too, with the debug image and 3D markers.',
+            *(
+                DeclareLaunchArgument(
+                    name, default_value=default, choices=['true', 'false'], description=text
+                )
+                for name, (default, text) in SWITCHES.items()
             ),
             DeclareLaunchArgument(
                 'log_level',

@@ -13,8 +13,12 @@ pytest.importorskip('rosbags', reason='needs the evaluation extra')
 from rosbags.rosbag2 import Reader
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer
+from rosbags.typesys import get_types_from_msg
+from rosbags.typesys import get_typestore
+from rosbags.typesys import Stores
 
 from gtr_ros.cli import main
+from gtr_ros.evaluation.formats import bag_tracks
 from gtr_ros.evaluation.formats.bag_messages import image_message
 from gtr_ros.evaluation.formats.bag_messages import make_header
 from gtr_ros.evaluation.formats.bag_messages import typestore
@@ -145,6 +149,42 @@ def test_a_bag_that_is_cut_off_is_tracked_as_far_as_it_goes(tmp_path):
     with pytest.raises(FormatError, match=r'bag.*cut off: it has 80 messages, and 90'):
         track_bag(bag, out, output_topics(bag), {'/image': OneObject()}, ('a',))
     assert len(read(out)) == 120
+
+
+def test_a_file_without_its_metadata_keeps_types_of_ones_own(tmp_path):
+    bag = tmp_path / 'bag'
+    own, definition = 'robot_msgs/msg/Mood', 'string name\nfloat32 strength\n'
+    types = get_typestore(Stores.ROS2_JAZZY)
+    types.register(get_types_from_msg(definition, own))
+    with Writer(bag, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        image = writer.add_connection('/image', IMAGE, typestore=types)
+        mood = writer.add_connection('/mood', own, typestore=types)
+        message = image_message((TENTH, picture(1)), False, 'optical')
+        writer.write(image, TENTH, typestore().serialize_cdr(message, IMAGE))
+        writer.write(mood, TENTH, types.serialize_cdr(types.types[own]('calm', 0.5), own))
+    [file] = bag.glob('*.mcap')
+    out = tmp_path / 'out'
+    track_bag(file, out, output_topics(file), {'/image': OneObject()}, ('a',))
+    with Reader(out) as reader:
+        [kept] = reader.topics['/mood'].connections
+        assert kept.digest == types.hash_rihs01(own)
+        assert [m for m in read(out) if m[0] == '/mood'] == [
+            m for m in read(bag) if m[0] == '/mood'
+        ]
+
+
+def test_a_bag_that_cannot_be_copied_leaves_nothing_in_the_way(tmp_path, monkeypatch):
+    bag, out = write(tmp_path / 'bag', {'/image': IMAGE}), tmp_path / 'out'
+
+    def refuse(*_):
+        raise FormatError(bag, 'an unknown type')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bag_tracks, '_add', refuse)
+        with pytest.raises(FormatError, match='an unknown type'):
+            track_bag(bag, out, output_topics(bag), {'/image': OneObject()}, ('a',))
+    assert not out.exists()
+    track_bag(bag, out, output_topics(bag), {'/image': OneObject()}, ('a',))
 
 
 def test_after_ctrl_c_what_was_tracked_is_there(tmp_path):

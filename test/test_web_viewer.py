@@ -420,7 +420,7 @@ def test_a_browser_shows_boxes_labels_and_trails_where_they_are(viewer, chromium
 def test_a_browser_says_why_there_is_no_picture(chromium):
     with web_viewer(tracker='/nowhere') as viewer:
         chromium.open(viewer.url)
-        chromium.wait_for_status('nobody publishes on /nowhere/detections (set tracker?)')
+        chromium.wait_for_status('no Detection2DArray on /nowhere/detections: nobody publishes')
 
 
 # --- what it serves ---

@@ -41,14 +41,33 @@ def view_pixels(message: Any) -> np.ndarray | None:
         takes (negative for bgr8, zero for mono8), not to be written to; None: another encoding
     :raises ImageError: if the message does not hold an image
     """
+    pixel_bytes, order = CHANNELS.get(message.encoding, (1, None))
+    check_layout(message, pixel_bytes)
+    if order is None:
+        return None
     height, width, step = message.height, message.width, message.step
+    # Of node messages writeable, because torch warns of arrays that are not.
+    if pixel_bytes == 1:
+        return np.ndarray((height, width, 3), np.uint8, message.data, strides=(step, 1, 0))
+    shape, strides = (height, width, pixel_bytes), (step, pixel_bytes, 1)
+    return np.ndarray(shape, np.uint8, message.data, strides=strides)[:, :, order]
+
+
+def check_layout(message: Any, pixel_bytes: int) -> None:
+    """
+    Check that an image message has the bytes that its size asks for.
+
+    :param message: has the fields of sensor_msgs/Image
+    :param pixel_bytes: bytes of a pixel, at least
+    :raises ImageError: names the rule that it breaks
+    """
+    height, width, step = message.height, message.width, message.step
+    encoding = message.encoding
     if height == 0 or width == 0:
         raise ImageError(
-            f'the image is empty: width {width}, height {height}; both must be at least 1. '
-            'Check the driver that publishes it'
+            f'the {encoding!r} image is empty: width {width}, height {height}; both must be at '
+            'least 1. Check the driver that publishes it'
         )
-    encoding = message.encoding
-    pixel_bytes, order = CHANNELS.get(encoding, (1, None))
     if step < width * pixel_bytes:
         raise ImageError(
             f'step {step} is too small for {width} pixels of {encoding!r}: a row takes '
@@ -56,16 +75,9 @@ def view_pixels(message: Any) -> np.ndarray | None:
         )
     if len(message.data) < height * step:
         raise ImageError(
-            f'the image is truncated: {len(message.data)} bytes of data, but {height} rows of '
-            f'{step} bytes take {height * step}. Publish whole images'
+            f'the {encoding!r} image is truncated: {len(message.data)} bytes of data, but '
+            f'{height} rows of {step} bytes take {height * step}. Publish whole images'
         )
-    if order is None:
-        return None
-    # Of node messages writeable, because torch warns of arrays that are not.
-    if pixel_bytes == 1:
-        return np.ndarray((height, width, 3), np.uint8, message.data, strides=(step, 1, 0))
-    shape, strides = (height, width, pixel_bytes), (step, pixel_bytes, 1)
-    return np.ndarray(shape, np.uint8, message.data, strides=strides)[:, :, order]
 
 
 def decompress(message: Any) -> np.ndarray:

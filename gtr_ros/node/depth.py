@@ -22,6 +22,7 @@ from visualization_msgs.msg import Marker
 from visualization_msgs.msg import MarkerArray
 
 from gtr_ros.media.drawing import colour_of
+from gtr_ros.media.pixels import check_layout
 from gtr_ros.media.pixels import ImageError
 from gtr_ros.node.messages import detections_message
 
@@ -69,22 +70,8 @@ def depth_to_metres(message: Image) -> np.ndarray:
             f'encoding {encoding!r} is not a depth image; expected 32FC1, metres, or 16UC1, '
             'millimetres (REP-118)'
         )
-    if height == 0 or width == 0:
-        raise ImageError(
-            f'the depth image is empty: width {width}, height {height}; both must be at least 1. '
-            'Check the driver that publishes it'
-        )
     kind = np.dtype(_ENCODINGS[encoding]).newbyteorder('>' if message.is_bigendian else '<')
-    if step < width * kind.itemsize:
-        raise ImageError(
-            f'step {step} is too small for {width} pixels of {encoding!r}: a row takes '
-            f'{width * kind.itemsize} bytes or more. Set step to the bytes of a whole row'
-        )
-    if len(message.data) < height * step:
-        raise ImageError(
-            f'the depth image is truncated: {len(message.data)} bytes of data, but {height} rows '
-            f'of {step} bytes take {height * step}. Publish whole images'
-        )
+    check_layout(message, kind.itemsize)
     values = np.ndarray((height, width), kind, message.data, strides=(step, kind.itemsize))
     if encoding == '16UC1':
         metres = np.divide(values, np.float32(1000), dtype=np.float32)

@@ -107,22 +107,23 @@ class CameraReport:
 
 
 def explain_silence(
-    what: str, subscription: Subscription, publishers: Iterable[TopicEndpointInfo]
+    what: str,
+    subscription: Subscription,
+    publishers: Iterable[TopicEndpointInfo],
+    way_out: str,
 ) -> str:
     """
     Say why nothing may be arriving on a topic.
 
     :param what: is expected there, in a word
     :param publishers: what publishes on the topic now
+    :param way_out: what to look at if nobody does
     """
     topic, qos = subscription.topic_name, subscription.qos_profile
     expected = _type_name(subscription.msg_type)
     publishers = list(publishers)
     if not publishers:
-        return (
-            f'no {what} on {topic}: nobody publishes {expected} there. Is its driver running, and '
-            "is 'image' remapped to its topic (image_topic:=... of the launch file)?"
-        )
+        return f'no {what} on {topic}: nobody publishes {expected} there. {way_out}'
     reasons = []
     for publisher in publishers:
         who = f'{publisher.node_namespace.rstrip("/")}/{publisher.node_name}'

@@ -34,6 +34,11 @@ _NEWEST_QOS = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 # Where messages wait for others all of them are wanted, and a detector's may be few.
 _ALL_QOS = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 _NANOSECONDS = 1_000_000_000
+_IMAGE_WAY_OUT = (
+    "Is its driver running, and is 'image' remapped to its topic (image_topic:=... of the launch "
+    'file)?'
+)
+_DETECTIONS_WAY_OUT = 'Is the other detector running, and is detections_topic its topic?'
 # How long after an image its depth image may come: depth is computed, and often last.
 _DEPTH_SECONDS = 0.05
 
@@ -132,10 +137,9 @@ class Inputs:
     def explain_silence(self) -> str:
         """Say why there may be nothing to track."""
         reasons = []
-        for subscription, what in self._needed:
-            topic = subscription.topic_name
-            publishers = self._node.get_publishers_info_by_topic(topic)
-            reasons.append(explain_silence(what, subscription, publishers))
+        for subscription, what, way_out in self._needed:
+            publishers = self._node.get_publishers_info_by_topic(subscription.topic_name)
+            reasons.append(explain_silence(what, subscription, publishers, way_out))
         return '; '.join(reasons)
 
     def _open(self, settings: NodeParameters) -> Subscription:
@@ -147,11 +151,11 @@ class Inputs:
         kind = CompressedImage if compressed else Image
         qos = _ALL_QOS if self._pairing else _NEWEST_QOS
         image = self._subscribe(kind, base, self._on_image, qos)
-        self._needed = [(image, 'image')]
+        self._needed = [(image, 'image', _IMAGE_WAY_OUT)]
         if self._pairing:
             topic = self._name(settings.detections_topic)
             boxes = self._subscribe(Detection2DArray, topic, self._on_boxes, _ALL_QOS)
-            self._needed.append((boxes, 'detections'))
+            self._needed.append((boxes, 'detections', _DETECTIONS_WAY_OUT))
         if settings.depth:
             self._subscribe(Image, self._name('depth'), self._depths.add, _ALL_QOS)
             self._subscribe(CameraInfo, self._name('camera_info'), self._on_info, _ALL_QOS)
@@ -167,7 +171,7 @@ class Inputs:
         def on_incompatible(_: object) -> None:
             publishers = self._node.get_publishers_info_by_topic(subscription.topic_name)
             self._node.get_logger().warning(
-                explain_silence(kind.__name__, subscription, publishers)
+                explain_silence(kind.__name__, subscription, publishers, _IMAGE_WAY_OUT)
             )
 
         subscription = self._node.create_subscription(

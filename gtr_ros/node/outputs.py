@@ -66,7 +66,8 @@ class Outputs:
         self._latency = self._publish(Float64, 'debug/pipeline_latency_ms', _NEWEST_QOS)
         self._label_info = self._publish(LabelInfo, 'label_info', _LATCHED_QOS)
         self._vision_info = self._publish(VisionInfo, 'vision_info', _LATCHED_QOS)
-        self._labels = 0  # published so far
+        #: how many labels `describe` has named
+        self.described = 0
         self._detections_3d = self._markers = None
         if in_3d:
             self._detections_3d = self._publish(Detection3DArray, 'detections_3d', _RESULT_QOS)
@@ -88,7 +89,7 @@ class Outputs:
         :param method: model and association
         :param threshold: score from which on objects are tracked
         """
-        self._labels = len(class_names)
+        self.described = len(class_names)
         self._label_info.publish(label_info_message(header, class_names, threshold))
         self._vision_info.publish(
             VisionInfo(
@@ -143,11 +144,6 @@ class Outputs:
         """
         self._processing.publish(Float64(data=1e3 * processing))
         self._latency.publish(Float64(data=1e3 * latency))
-
-    @property
-    def described(self) -> int:
-        """How many labels `describe` has named."""
-        return self._labels
 
     def _publish(self, kind: type, topic: str, qos: QoSProfile) -> Publisher:
         # Each of these adds parameters to the node: for the results alone.

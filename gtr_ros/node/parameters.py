@@ -11,6 +11,7 @@ from dataclasses import fields
 import re
 from typing import Any
 from typing import TYPE_CHECKING
+from typing import TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange
 from rcl_interfaces.msg import IntegerRange
@@ -26,11 +27,14 @@ if TYPE_CHECKING:
 _NAME = re.compile('[A-Za-z][A-Za-z0-9_]*')
 
 
+Kind = TypeVar('Kind', bound='Parameters')
+
+
 class ConfigurationError(ValueError):
     """The node cannot start as asked; the message names the value, the rule and the way out."""
 
 
-def _parameter(
+def parameter(
     default: Any,
     description: str,
     *,
@@ -38,6 +42,13 @@ def _parameter(
     choices: tuple[str, ...] = (),
     read_only: bool = True,
 ) -> Any:
+    """
+    Make a field of `Parameters`.
+
+    :param limits: least and most of a number
+    :param choices: what a text may be; none: anything
+    :param read_only: whether it is read once; else it can be changed while the node runs
+    """
     return field(
         default=default,
         metadata={
@@ -50,113 +61,12 @@ def _parameter(
 
 
 @dataclass(frozen=True)
-class NodeParameters:
-    """What can be set on the node; those that are read-only are read when it is configured."""
+class Parameters:
+    """
+    What can be set on a node: a subclass has a field, made by `parameter`, for each.
 
-    cameras: tuple[str, ...] = _parameter(
-        (),
-        "Names of the cameras, such as ['front', 'left']: each has its topics under its name, "
-        'front/image and ~/front/detections; all share one model. Empty: one without a name.',
-    )
-    image_transport: str = _parameter(
-        'raw',
-        'How images arrive: sensor_msgs/Image on the topic image, or sensor_msgs/CompressedImage '
-        '(JPEG, PNG) on image/compressed.',
-        choices=('raw', 'compressed'),
-    )
-    model: str = _parameter('mobile', 'Model to run.', choices=('mobile', 'mot', 'tao'))
-    rule: str = _parameter(
-        '',
-        "What links detections to tracks: this package's rule (mobile), what the public code does "
-        "with its models (mot, tao), the paper's (paper). Empty: the model's own.",
-        choices=('', 'mobile', 'mot', 'tao', 'paper'),
-    )
-    checkpoint: str = _parameter(
-        '',
-        "Path of the model's weights (safetensors, or the authors' .pth). Empty: those that come "
-        "along (mobile), or those in the user's cache. 'random': untrained weights, for tests of "
-        'everything else.',
-    )
-    device: str = _parameter(
-        'auto',
-        "Device of the model: 'auto' (CUDA where there is one), 'cpu', 'cuda' or 'cuda:N'.",
-    )
-    threads: int = _parameter(
-        0, "CPU threads of the model; 0: torch's own choice.", limits=(0, 256)
-    )
-    autostart: bool = _parameter(
-        True,
-        'Whether the node configures and activates itself at start; false: a lifecycle manager '
-        'does.',
-    )
-    score_threshold: float = _parameter(
-        0.4, 'Detections of a lower score are not tracked.', limits=(0.0, 1.0), read_only=False
-    )
-    class_names: tuple[str, ...] = _parameter(
-        (),
-        'Names of the classes to track; empty: all that the model knows.',
-        read_only=False,
-    )
-    window: int = _parameter(
-        32,
-        'Frames that are looked at together. With the rule mobile they cover 4 seconds, whatever '
-        "the camera's rate; with the others they are the last ones.",
-        limits=(2, 256),
-        read_only=False,
-    )
-    min_hits: int = _parameter(
-        3,
-        'Frames an object must be seen in before it is published as a detection.',
-        limits=(1, 64),
-        read_only=False,
-    )
-    max_rate: float = _parameter(
-        0.0,
-        'Images a second that are tracked of each camera at most, to leave the machine to others; '
-        '0: as many as it can.',
-        limits=(0.0, 1000.0),
-        read_only=False,
-    )
-    max_age: float = _parameter(
-        1.0,
-        'Seconds from the stamp of an image to its detections from which on the node warns; '
-        '0: never.',
-        limits=(0.0, 3600.0),
-        read_only=False,
-    )
-    detections_topic: str = _parameter(
-        '',
-        "Topic of another detector's vision_msgs/Detection2DArray, relative to the camera's: its "
-        "boxes are tracked instead of our detector's. Empty: our detector.",
-    )
-    detections_slop: float = _parameter(
-        0.0,
-        "Seconds that the stamps of another detector's boxes and of their image may differ by; "
-        '0: they are equal.',
-        limits=(0.0, 10.0),
-    )
-    detections_width: int = _parameter(
-        0,
-        "Width, in pixels, of the image that another detector's boxes are in, where that is not "
-        "the camera's but a resized one; 0: the camera's.",
-        limits=(0, 65536),
-    )
-    detections_height: int = _parameter(0, 'Height, likewise.', limits=(0, 65536))
-    class_id_format: str = _parameter(
-        'name',
-        'What class_id says in ~/detections: the name of the class, or its index in ~/label_info.',
-        choices=('name', 'index'),
-    )
-    depth: bool = _parameter(
-        False,
-        'Whether objects are published in 3D, too: from an aligned depth image on the topic depth '
-        'and its camera_info.',
-    )
-    depth_slop: float = _parameter(
-        0.05,
-        'Seconds that the stamps of an image and its depth image may differ by.',
-        limits=(0.0, 10.0),
-    )
+    :raises ConfigurationError: if a value is out of its range
+    """
 
     def __post_init__(self) -> None:
         for spec in fields(self):
@@ -170,6 +80,119 @@ class NodeParameters:
                 raise ConfigurationError(
                     f'{spec.name} is {value!r}; expected one of {", ".join(choices)}'
                 )
+
+
+@dataclass(frozen=True)
+class NodeParameters(Parameters):
+    """What can be set on the node; those that are read-only are read when it is configured."""
+
+    cameras: tuple[str, ...] = parameter(
+        (),
+        "Names of the cameras, such as ['front', 'left']: each has its topics under its name, "
+        'front/image and ~/front/detections; all share one model. Empty: one without a name.',
+    )
+    image_transport: str = parameter(
+        'raw',
+        'How images arrive: sensor_msgs/Image on the topic image, or sensor_msgs/CompressedImage '
+        '(JPEG, PNG) on image/compressed.',
+        choices=('raw', 'compressed'),
+    )
+    model: str = parameter('mobile', 'Model to run.', choices=('mobile', 'mot', 'tao'))
+    rule: str = parameter(
+        '',
+        "What links detections to tracks: this package's rule (mobile), what the public code does "
+        "with its models (mot, tao), the paper's (paper). Empty: the model's own.",
+        choices=('', 'mobile', 'mot', 'tao', 'paper'),
+    )
+    checkpoint: str = parameter(
+        '',
+        "Path of the model's weights (safetensors, or the authors' .pth). Empty: those that come "
+        "along (mobile), or those in the user's cache. 'random': untrained weights, for tests of "
+        'everything else.',
+    )
+    device: str = parameter(
+        'auto',
+        "Device of the model: 'auto' (CUDA where there is one), 'cpu', 'cuda' or 'cuda:N'.",
+    )
+    threads: int = parameter(
+        0, "CPU threads of the model; 0: torch's own choice.", limits=(0, 256)
+    )
+    autostart: bool = parameter(
+        True,
+        'Whether the node configures and activates itself at start; false: a lifecycle manager '
+        'does.',
+    )
+    score_threshold: float = parameter(
+        0.4, 'Detections of a lower score are not tracked.', limits=(0.0, 1.0), read_only=False
+    )
+    class_names: tuple[str, ...] = parameter(
+        (),
+        'Names of the classes to track; empty: all that the model knows.',
+        read_only=False,
+    )
+    window: int = parameter(
+        32,
+        'Frames that are looked at together. With the rule mobile they cover 4 seconds, whatever '
+        "the camera's rate; with the others they are the last ones.",
+        limits=(2, 256),
+        read_only=False,
+    )
+    min_hits: int = parameter(
+        3,
+        'Frames an object must be seen in before it is published as a detection.',
+        limits=(1, 64),
+        read_only=False,
+    )
+    max_rate: float = parameter(
+        0.0,
+        'Images a second that are tracked of each camera at most, to leave the machine to others; '
+        '0: as many as it can.',
+        limits=(0.0, 1000.0),
+        read_only=False,
+    )
+    max_age: float = parameter(
+        1.0,
+        'Seconds from the stamp of an image to its detections from which on the node warns; '
+        '0: never.',
+        limits=(0.0, 3600.0),
+        read_only=False,
+    )
+    detections_topic: str = parameter(
+        '',
+        "Topic of another detector's vision_msgs/Detection2DArray, relative to the camera's: its "
+        "boxes are tracked instead of our detector's. Empty: our detector.",
+    )
+    detections_slop: float = parameter(
+        0.0,
+        "Seconds that the stamps of another detector's boxes and of their image may differ by; "
+        '0: they are equal.',
+        limits=(0.0, 10.0),
+    )
+    detections_width: int = parameter(
+        0,
+        "Width, in pixels, of the image that another detector's boxes are in, where that is not "
+        "the camera's but a resized one; 0: the camera's.",
+        limits=(0, 65536),
+    )
+    detections_height: int = parameter(0, 'Height, likewise.', limits=(0, 65536))
+    class_id_format: str = parameter(
+        'name',
+        'What class_id says in ~/detections: the name of the class, or its index in ~/label_info.',
+        choices=('name', 'index'),
+    )
+    depth: bool = parameter(
+        False,
+        'Whether objects are published in 3D, too: from an aligned depth image on the topic depth '
+        'and its camera_info.',
+    )
+    depth_slop: float = parameter(
+        0.05,
+        'Seconds that the stamps of an image and its depth image may differ by.',
+        limits=(0.0, 10.0),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         for name in self.cameras:
             if not _NAME.fullmatch(name):
                 raise ConfigurationError(
@@ -195,19 +218,19 @@ class NodeParameters:
         return self.cameras or ('',)
 
 
-def declare_all(node: Node) -> NodeParameters:
+def declare_all(node: Node, kind: type[Kind] = NodeParameters) -> Kind:
     """
     Declare every parameter on a node and read the values it was started with.
 
+    :param kind: which parameters
     :raises ConfigurationError: if one of those values has a wrong type or lies out of its range
     """
-    return NodeParameters(**{spec.name: _declare(node, spec) for spec in fields(NodeParameters)})
+    return kind(**{spec.name: _declare(node, spec) for spec in fields(kind)})
 
 
-def from_message(name: str, value: Any) -> Any:
-    """Return a parameter's value as the dataclass holds it."""
-    is_list = isinstance(NodeParameters.__dataclass_fields__[name].default, tuple)
-    return tuple(part for part in value or () if part) if is_list else value
+def from_message(value: Any) -> Any:
+    """Return a parameter's value as the dataclass holds it; of a list what is not empty."""
+    return tuple(part for part in value if part) if isinstance(value, list) else value
 
 
 def _declare(node: Node, spec: Field) -> Any:
@@ -220,11 +243,14 @@ def _declare(node: Node, spec: Field) -> Any:
             spec.name, default, _descriptor(spec), ignore_override=unset
         ).value
     except (InvalidParameterTypeException, InvalidParameterValueException) as error:
-        example = ['person'] if is_list else spec.default
+        example, limits = ['person'] if is_list else spec.default, spec.metadata['limits']
+        way_out = f'Write it like {example!r}'
+        if limits:
+            way_out = f'Expected a value from {limits[0]} to {limits[1]}, such as {example!r}'
         raise ConfigurationError(
-            f'parameter {spec.name} was refused: {error}. Write it like {example!r}'
+            f'parameter {spec.name} was refused: {error}. {way_out}'
         ) from None
-    return from_message(spec.name, value)
+    return from_message(value)
 
 
 def _is_given_as_empty_list(node: Node, name: str) -> bool:

@@ -68,8 +68,6 @@ class TrackerNode(LifecycleNode):
         super().__init__(_NAME, **options)
         self.settings: NodeParameters = declare_all(self)
         self.add_on_set_parameters_callback(self._on_set_parameters)
-        #: why the newest transition was refused
-        self.refusal = ''
         self._pipeline: Pipeline | None = None
         self._outputs: dict[str, Outputs] = {}
         self._cameras: dict[str, Camera] = {}
@@ -126,16 +124,13 @@ class TrackerNode(LifecycleNode):
         self, name: str, do: Callable[[], None], undo: Callable[[], None] = lambda: None
     ) -> TransitionCallbackReturn:
         # rclpy says nothing of what a transition raises.
-        self.refusal = ''
         try:
             do()
         except ConfigurationError as error:
-            self.refusal = str(error)
             self.get_logger().error(f'cannot {name}: {error}')
             undo()
             return TransitionCallbackReturn.FAILURE
-        except Exception as error:
-            self.refusal = f'{type(error).__name__}: {error}'
+        except Exception:
             if self.context.ok():  # a signal takes it away under whatever is being made
                 self.get_logger().error(f'cannot {name}:\n{traceback.format_exc()}')
             return TransitionCallbackReturn.ERROR
@@ -231,7 +226,7 @@ class TrackerNode(LifecycleNode):
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         # Only live ones get here among our own: rclpy refuses to set those that are read-only.
         values = {
-            change.name: from_message(change.name, change.value)
+            change.name: from_message(change.value)
             for change in changes
             if hasattr(self.settings, change.name)
         }
@@ -330,10 +325,10 @@ def main(args: list[str] | None = None) -> int:
         # Before the node, for an interrupt while it loads: rclpy's executor cannot be made then.
         executor = SingleThreadedExecutor()
         node = TrackerNode()
-        if node.settings.autostart and not _start(node):
-            return 1 if rclpy.ok() else 0
         if not node.settings.autostart:
             node.get_logger().info('waiting to be configured and activated (autostart is false)')
+        elif not _start(node):
+            return 1 if rclpy.ok() else 0
         executor.add_node(node)
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from dataclasses import fields
 from io import BytesIO
 import math
 import sys
@@ -18,14 +17,9 @@ import zlib
 
 import numpy as np
 from PIL import Image as Picture
-from rcl_interfaces.msg import FloatingPointRange
-from rcl_interfaces.msg import IntegerRange
-from rcl_interfaces.msg import ParameterDescriptor
 import rclpy
 from rclpy.clock import Clock
 from rclpy.clock import ClockType
-from rclpy.exceptions import InvalidParameterTypeException
-from rclpy.exceptions import InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.logging import get_logger
@@ -46,6 +40,9 @@ from gtr_ros.node.interrupts import interrupt_once
 from gtr_ros.node.pairing import Recent
 from gtr_ros.node.pairing import stamp_of
 from gtr_ros.node.parameters import ConfigurationError
+from gtr_ros.node.parameters import declare_all
+from gtr_ros.node.parameters import parameter
+from gtr_ros.node.parameters import Parameters
 from gtr_ros.node.web_server import Frames
 from gtr_ros.node.web_server import WebServer
 
@@ -64,30 +61,30 @@ _WAITING = 'waiting for the next image'
 
 
 @dataclass(frozen=True)
-class ViewerParameters:
+class ViewerParameters(Parameters):
     """What the viewer is started with; nothing of it changes while it runs."""
 
-    tracker: str = 'tracker'
-    image_transport: str = 'raw'
-    address: str = '127.0.0.1'
-    port: int = 8090
-    max_rate: float = 15.0
-    jpeg_quality: int = 80
-
-
-_DESCRIPTIONS = {
-    'tracker': 'Name of the tracker node: detections and trajectories are taken from below it. '
-    'With several cameras: and the name of one, such as tracker/front.',
-    'image_transport': 'How images arrive, raw or compressed: sensor_msgs/Image on the topic '
-    'image, or sensor_msgs/CompressedImage on image/compressed.',
-    'address': 'Address to serve on. There is no authentication: on any other than a loopback '
-    'address everybody who reaches it sees the camera.',
-    'port': 'Port to serve on; 0: any that is free.',
-    'max_rate': 'Frames a second that are encoded at most.',
-    'jpeg_quality': 'Quality of the JPEGs that browsers get.',
-}
-_TRANSPORTS = ('raw', 'compressed')
-_LIMITS = {'port': (0, 65535), 'max_rate': (0.1, 1000.0), 'jpeg_quality': (1, 95)}
+    tracker: str = parameter(
+        'tracker',
+        'Name of the tracker node: detections and trajectories are taken from below it. With '
+        'several cameras: and the name of one, such as tracker/front.',
+    )
+    image_transport: str = parameter(
+        'raw',
+        'How images arrive: sensor_msgs/Image on the topic image, or sensor_msgs/CompressedImage '
+        'on image/compressed.',
+        choices=('raw', 'compressed'),
+    )
+    address: str = parameter(
+        '127.0.0.1',
+        'Address to serve on. There is no authentication: on any other than a loopback address '
+        'everybody who reaches it sees the camera.',
+    )
+    port: int = parameter(8090, 'Port to serve on; 0: any that is free.', limits=(0, 65535))
+    max_rate: float = parameter(
+        15.0, 'Frames a second that are encoded at most.', limits=(0.1, 1000.0)
+    )
+    jpeg_quality: int = parameter(80, 'Quality of the JPEGs that browsers get.', limits=(1, 95))
 
 
 class Moment(NamedTuple):
@@ -127,7 +124,7 @@ class WebViewer(Node):
 
     def __init__(self) -> None:
         super().__init__(_NAME)
-        self._settings = _declare_all(self)
+        self._settings = declare_all(self, ViewerParameters)
         self._kinds = self._find_topics()
         self._topics = [self.resolve_topic_name(name) for name in self._kinds]
         self._open: list[Subscription] = []
@@ -256,10 +253,8 @@ class WebViewer(Node):
     def _explain_silence(self, subscription: Subscription) -> str:
         topic = subscription.topic_name
         publishers = self.get_publishers_info_by_topic(topic)
-        if publishers:
-            return explain_silence(subscription.msg_type.__name__, subscription, publishers)
-        way_out = 'remap image to its topic' if topic == self._topics[0] else 'set tracker'
-        return f'nobody publishes on {topic} ({way_out}?)'
+        way_out = 'Remap image to its topic' if topic == self._topics[0] else 'Set tracker'
+        return explain_silence(subscription.msg_type.__name__, subscription, publishers, way_out)
 
     def _make(self, moment: Moment) -> tuple[dict, bytes]:
         pixels = image_to_array(moment.image)
@@ -328,39 +323,6 @@ def _label(detection: Detection2D) -> str:
 def _corners(box: BoundingBox2D) -> list[float]:
     x, y = box.center.position.x, box.center.position.y
     return [x - box.size_x / 2, y - box.size_y / 2, x + box.size_x / 2, y + box.size_y / 2]
-
-
-def _declare_all(node: Node) -> ViewerParameters:
-    """
-    Declare every parameter on a node and read the values it was started with.
-
-    :raises ConfigurationError: if one of those values has a wrong type or lies out of its range
-    """
-    settings = ViewerParameters(
-        **{spec.name: _declare(node, spec.name, spec.default) for spec in fields(ViewerParameters)}
-    )
-    if settings.image_transport not in _TRANSPORTS:
-        raise ConfigurationError(
-            f'image_transport is {settings.image_transport!r}; expected one of '
-            f'{", ".join(_TRANSPORTS)}'
-        )
-    return settings
-
-
-def _declare(node: Node, name: str, default: float | str) -> float | str:
-    descriptor = ParameterDescriptor(description=_DESCRIPTIONS[name], read_only=True)
-    expected = f'Write it like {default!r}'
-    if name in _LIMITS:
-        low, high = _LIMITS[name]
-        expected = f'Expected a value from {low} to {high}, such as {default!r}'
-        if isinstance(default, float):
-            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
-        else:
-            descriptor.integer_range = [IntegerRange(from_value=low, to_value=high)]
-    try:
-        return node.declare_parameter(name, default, descriptor).value
-    except (InvalidParameterTypeException, InvalidParameterValueException) as error:
-        raise ConfigurationError(f'parameter {name} was refused: {error}. {expected}') from None
 
 
 def main(args: list[str] | None = None) -> int:

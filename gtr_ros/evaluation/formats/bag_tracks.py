@@ -29,6 +29,7 @@ from gtr_ros.evaluation.formats.bag_messages import image_of
 from gtr_ros.evaluation.formats.bag_messages import typestore
 from gtr_ros.evaluation.formats.errors import FormatError
 from gtr_ros.evaluation.formats.rosbag import guarded
+from gtr_ros.evaluation.formats.rosbag import hash_of
 from gtr_ros.evaluation.formats.rosbag import open_bag
 from gtr_ros.evaluation.formats.rosbag import STORAGES
 from gtr_ros.evaluation.sequence import NANOSECONDS
@@ -118,8 +119,8 @@ def track_bag(
 
     Every message keeps its bytes, its topic's type and QoS, and its time. The detections of an
     image follow it, at the time it was received, with its header: those of confirmed tracks, none
-    where there are none. Whatever ends it early, damage in the bag or Ctrl-C, what was done until
-    then is kept.
+    where there are none. Whatever ends it early, Ctrl-C or damage in a bag that could be opened,
+    what was done until then is kept.
 
     :param out: the new bag's folder
     :param topics: of images, and where their detections go; see `output_topics`
@@ -150,7 +151,8 @@ def track_bag(
                 _copy(reader, writer, path, topics, follow, tuple(class_names), tracks, step)
             finally:
                 writer.close()
-                part.replace(out)
+                if any(writer.counts.values()):
+                    part.replace(out)
     except (WriterError, OSError) as error:
         raise FormatError(out, f'cannot be written: {error}') from error
     finally:
@@ -220,8 +222,11 @@ def _row(stamp: int, tracks: Tracks) -> tuple[int, Any, Any, Any, list[int]]:
 
 def _add(writer: Writer, path: Path, connection: Connection) -> Connection:
     """Announce a topic as the old bag has it."""
-    options: dict[str, Any] = {'msgdef': connection.msgdef.data, 'rihs01': connection.digest}
-    if connection.msgdef.format == MessageDefinitionFormat.NONE or not connection.digest:
+    definition, digest = connection.msgdef, connection.digest
+    if not digest and definition.format == MessageDefinitionFormat.MSG:
+        digest = hash_of(connection)  # an MCAP without its metadata.yaml
+    options: dict[str, Any] = {'msgdef': definition.data, 'rihs01': digest}
+    if not digest:
         # Bags of before Iron say nothing of their types.
         if connection.msgtype not in typestore().types:
             raise FormatError(
@@ -241,8 +246,9 @@ def _add(writer: Writer, path: Path, connection: Connection) -> Connection:
 
 def _storage_of(path: Path) -> StoragePlugin:
     files = path.iterdir() if path.is_dir() else [path]
-    kinds = {file.suffix for file in files}
-    return StoragePlugin.MCAP if '.mcap' in kinds else StoragePlugin.SQLITE3
+    # Compressed files have another suffix after it.
+    is_mcap = any('.mcap' in file.suffixes for file in files)
+    return StoragePlugin.MCAP if is_mcap else StoragePlugin.SQLITE3
 
 
 def _camera_of(topic: str) -> str:

@@ -403,15 +403,20 @@ def _check_layout(path: Path, connection) -> None:
     # Bags of before Iron say nothing of their types: those are taken to be as they are today.
     if connection.msgdef.format != MessageDefinitionFormat.MSG:
         return
-    store = get_typestore(Stores.EMPTY)
-    store.register(get_types_from_msg(connection.msgdef.data, connection.msgtype))
     expected = typestore().hash_rihs01(connection.msgtype)
-    if store.hash_rihs01(connection.msgtype) != expected:
+    if hash_of(connection) != expected:
         raise FormatError(
             path,
             f'{connection.topic} has a {connection.msgtype} of other fields; expected those of '
             f'ROS 2 Jazzy and vision_msgs 4 ({expected})',
         )
+
+
+def hash_of(connection) -> str:
+    """Return the hash (RIHS01) of a connection's type, by the definition that the bag holds."""
+    store = get_typestore(Stores.EMPTY)
+    store.register(get_types_from_msg(connection.msgdef.data, connection.msgtype))
+    return store.hash_rihs01(connection.msgtype)
 
 
 def _read(path: Path, topic: _Topic) -> Iterator[tuple[int, Any]]:
