@@ -28,6 +28,12 @@ def test_the_first_interrupt_raises_and_later_ones_do_nothing():
     signal.raise_signal(signal.SIGINT)
 
 
+def test_once_the_end_has_begun_no_interrupt_raises():
+    end_begins = interrupt_once()
+    end_begins()
+    signal.raise_signal(signal.SIGINT)
+
+
 def test_an_ignored_interrupt_stays_ignored():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     interrupt_once()

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ctrl-C, so that it ends a node once and in order."""
 
+from collections.abc import Callable
 import signal
 import threading
 from types import FrameType
 
 
-def interrupt_once() -> None:
+def interrupt_once() -> Callable[[], None]:
     """
     Let the first SIGINT raise KeyboardInterrupt, and every later one do nothing.
 
@@ -15,12 +16,20 @@ def interrupt_once() -> None:
     second must not cut the orderly end short. Call it before `rclpy.init`, which chains to this.
     Where SIGINT is ignored (a shell's background job), it stays so. Off the main thread, where
     Python takes no handlers, it does nothing.
+
+    :return: to be called where the orderly end begins: rclpy may have ended the node for a SIGINT
+        that Python has yet to handle, and from then on no SIGINT raises anything
     """
-    if threading.current_thread() is not threading.main_thread():
-        return
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        return
     came = False
+
+    def end() -> None:
+        nonlocal came
+        came = True
+
+    if threading.current_thread() is not threading.main_thread():
+        return end
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        return end
 
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal came
@@ -29,3 +38,4 @@ def interrupt_once() -> None:
             raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, handle)
+    return end

@@ -314,7 +314,7 @@ def main(args: list[str] | None = None) -> int:
 
     :return: the process's exit code: 0 after SIGINT or SIGTERM, 1 if the node could not start
     """
-    interrupt_once()
+    end_begins = interrupt_once()
     try:
         rclpy.init(args=args)
     except RuntimeError as error:
@@ -341,6 +341,7 @@ def main(args: list[str] | None = None) -> int:
         if rclpy.ok():
             raise
     finally:
+        end_begins()
         if node is not None:
             node.stop()
             node.destroy_node()

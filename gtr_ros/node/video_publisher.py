@@ -77,7 +77,7 @@ def main(args: list[str] | None = None) -> int:
     """
     command_line = sys.argv if args is None else args
     options = _parser().parse_args(remove_ros_args(command_line)[1:])
-    interrupt_once()
+    end_begins = interrupt_once()
     rclpy.init(args=command_line)
     node = VideoPublisher(options.frame_id, options.rate)
     try:
@@ -88,6 +88,7 @@ def main(args: list[str] | None = None) -> int:
         get_logger(_NAME).fatal(str(error))
         return 1
     finally:
+        end_begins()
         get_logger(_NAME).info(f'published {node.published} images')
         node.destroy_node()
         rclpy.try_shutdown()

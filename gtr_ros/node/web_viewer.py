@@ -331,7 +331,7 @@ def main(args: list[str] | None = None) -> int:
 
     :return: the process's exit code: 0 after SIGINT or SIGTERM, 1 if it could not start
     """
-    interrupt_once()
+    end_begins = interrupt_once()
     try:
         rclpy.init(args=args)
     except RuntimeError as error:
@@ -350,6 +350,7 @@ def main(args: list[str] | None = None) -> int:
         get_logger(_NAME).fatal(str(error))
         return 1
     finally:
+        end_begins()
         if node is not None:
             node.stop()
             node.destroy_node()
