@@ -283,7 +283,8 @@ def test_silence_is_explained_by_topic_and_publishers(camera, node):
     node.wait_for_output('no image on /image, publishers there: 1')
     assert camera.spin_until(
         lambda: (
-            camera.diagnostics[-1]['level'] == '1'
+            camera.diagnostics
+            and camera.diagnostics[-1]['level'] == '1'
             and 'no image on /image' in camera.diagnostics[-1]['message']
         ),
         STOP_SECONDS,
