@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import field
 from dataclasses import replace
 
 import numpy as np
@@ -101,7 +101,7 @@ class Tracks:
     scores: np.ndarray
     labels: np.ndarray
     confirmed: np.ndarray
-    trajectories: list[Trajectory] = field(default_factory=list)
+    trajectories: Sequence[Trajectory] = ()
 
     def __len__(self) -> int:
         return len(self.ids)

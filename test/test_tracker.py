@@ -180,15 +180,17 @@ class Given(Association):
         self.likelihoods = torch.tensor(likelihoods)
 
     def forward(self, features, counts, query_frame, boxes):
+        if query_frame == 0:
+            return torch.eye(counts[0])
         return torch.cat((self.likelihoods, torch.eye(len(self.likelihoods))), dim=1)
 
 
 @pytest.mark.parametrize(('gated', 'ids'), [(True, [1, 3]), (False, [3, 1])])
 def test_a_pair_that_would_not_be_linked_gives_no_track_away(gated, ids):
-    follow = tracker(rule=LinkingRule(motion=0.0, threshold=0.45, gated=gated))
-    follow.update(scene([(0, 100, 50), (1, 500, 50)], 0))
     # The best sum has 0.40 in it, which is no link, and takes track 1 from whom it fits best.
-    follow.association = Given([[0.60, 0.40], [0.55, 0.00]])
+    given = Given([[0.60, 0.40], [0.55, 0.00]])
+    follow = Tracker(given, LinkingRule(motion=0.0, threshold=0.45, gated=gated))
+    follow.update(scene([(0, 100, 50), (1, 500, 50)], 0))
     assert follow.update(scene([(0, 106, 50), (0, 130, 50)], FRAME)).ids.tolist() == ids
 
 

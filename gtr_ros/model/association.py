@@ -16,6 +16,17 @@ from gtr_ros.model.transformer import DecoderLayer
 from gtr_ros.model.transformer import EncoderLayer
 
 
+def frame_of_each(counts: Sequence[int], device: torch.device) -> Tensor:
+    """
+    Return the frame that each object of a window is in.
+
+    :param counts: N_t, objects of each of the T frames, sum N
+    :return: (N,) int64, 0 to T - 1
+    """
+    repeats = torch.tensor(counts, dtype=torch.long, device=device)
+    return torch.arange(len(counts), device=device).repeat_interleave(repeats)
+
+
 def frame_softmax(logits: Tensor, counts: Sequence[int]) -> Tensor:
     """
     Turn association logits into probabilities, frame by frame: the paper's Eq. 1.
@@ -26,14 +37,11 @@ def frame_softmax(logits: Tensor, counts: Sequence[int]) -> Tensor:
     :param counts: N_t, boxes of each of the T frames, sum N
     :return: (M, N), P_A; the columns of one frame sum to at most 1
     """
-    none = logits.new_zeros(len(logits), 1)
-    return torch.cat(
-        [
-            torch.cat((g, none), dim=1).softmax(dim=1)[:, :-1]
-            for g in logits.split(list(counts), 1)
-        ],
-        dim=1,
-    )
+    frames = frame_of_each(counts, logits.device).expand(len(logits), -1)  # MxN
+    largest = logits.new_zeros(len(logits), len(counts)).scatter_reduce(1, frames, logits, 'amax')
+    values = (logits - largest.gather(1, frames)).exp()
+    sums = (-largest).exp().scatter_add(1, frames, values)
+    return values / sums.gather(1, frames)
 
 
 class Association(nn.Module):
@@ -97,6 +105,8 @@ class AssociationTransformer(Association):
     :param dropout: in training, of attention, hidden layers and residual branches
     :param scale: s that G = s q k + b begins with, both learnt; None: G = q k, as published
     :param level: the dot product q k of features at which G is 0 at first, b = -s level
+    :param causal: whether the encoder's objects see their own frame and those before alone, so
+        that an object is encoded once, when it comes; False: those after, too, as published
     """
 
     description = 'GTR association transformer'
@@ -117,10 +127,12 @@ class AssociationTransformer(Association):
         dropout: float = 0.1,
         scale: float | None = None,
         level: float = 0.5,
+        causal: bool = False,
     ) -> None:
         super().__init__()
         if time_embedding and not position_embedding:
             raise ValueError('time_embedding is averaged with the position embedding: set both')
+        self.causal = causal
         sizes = (features, heads, hidden or features, dropout, norm)
         self.encoder = nn.ModuleList(
             EncoderLayer(*sizes, attend=encoder_self_attention) for _ in range(encoder_layers)
@@ -167,14 +179,15 @@ class AssociationTransformer(Association):
         :param boxes: (N, 4), xyxy, relative to the image; only with a position embedding
         :return: (M, N) for each layer
         """
-        position = None
+        frames = frame_of_each(counts, features.device)
+        position = hidden = None
         if self.embedding is not None:
-            frames = torch.arange(len(counts), device=features.device)
-            repeats = torch.as_tensor(counts, device=features.device)
-            position = self.embedding(boxes, frames.repeat_interleave(repeats) / len(counts))
+            position = self.embedding(boxes, frames / len(counts))
+        if self.causal:
+            hidden = frames > frames[:, None]
         memory = features
         for layer in self.encoder:
-            memory = layer(memory, position)
+            memory = layer(memory, position, hidden)
         query = features[queries]
         outputs = [] if self.decoder else [query]
         for layer in self.decoder:

@@ -35,14 +35,68 @@ class Attention(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.norm = nn.LayerNorm(features) if norm else nn.Identity()
 
-    def forward(self, x: Tensor, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, query: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None = None
+    ) -> Tensor:
         """
         Add to x (N, D) what its queries (N, D) find among the keys and values, both (K, D).
 
-        Nothing is masked: an object sees every object of every frame, its own frame's too.
+        :param hidden: (N, K) bool, what each query does not see; None: it sees every object of
+            every frame, its own frame's too
         """
-        found, _ = self.attention(query, key, value, need_weights=False)
+        found, _ = self.attention(query, key, value, need_weights=False, attn_mask=hidden)
         return self.norm(x + self.dropout(found))
+
+    # The same in parts, for those who keep some of them; without dropout.
+
+    def project_queries(self, x: Tensor) -> Tensor:
+        """NxD -> NxD."""
+        own = self.attention
+        return F.linear(x, own.in_proj_weight[: own.embed_dim], own.in_proj_bias[: own.embed_dim])
+
+    def project_objects(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """KxD and KxD -> KxD and KxD: what queries are compared with, and what they find."""
+        weights = self.attention.in_proj_weight[self.attention.embed_dim :]
+        biases = self.attention.in_proj_bias[self.attention.embed_dim :]
+        if keys is values:  # one product is faster than two
+            return F.linear(values, weights, biases).chunk(2, dim=1)
+        pairs = zip((keys, values), weights.chunk(2), biases.chunk(2))
+        return tuple(F.linear(x, weight, bias) for x, weight, bias in pairs)
+
+    def look(self, x: Tensor, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """Add to x (N, D) what its projected queries find among projected keys and values."""
+        # 1 x heads x N x D / heads; attention weights are never all in memory.
+        queries, keys, values = (
+            t.unflatten(1, (self.attention.num_heads, -1)).transpose(0, 1)[None]
+            for t in (queries, keys, values)
+        )
+        found = F.scaled_dot_product_attention(queries, keys, values)
+        return self.norm(x + self.attention.out_proj(found[0].transpose(0, 1).flatten(1)))
+
+    def look_from_afar(self, x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """
+        Add to x (M, D) what it finds among K objects that are not projected.
+
+        For few queries: with H heads and d = D / H, (W_q x)^T (W_k k) = (W_k^T W_q x)^T k, and the
+        mean of projected values is the projected mean; H M < D products are fewer than K D.
+
+        :param keys: (K, D)
+        :param values: (K, D)
+        """
+        heads, count = self.attention.num_heads, len(x)
+        queries = self.project_queries(x)
+        if heads * count >= x.shape[1]:
+            return self.look(x, queries, *self.project_objects(keys, values))
+        _, to_keys, to_values = (
+            w.unflatten(0, (heads, -1)) for w in self.attention.in_proj_weight.chunk(3)
+        )  # H x d x D
+        far = queries.unflatten(1, (heads, -1)).transpose(0, 1) @ to_keys  # H x M x D
+        # The keys' bias adds the same to every product of a query: softmax does not see it.
+        weights = far.flatten(0, 1) @ keys.T * to_keys.shape[1] ** -0.5
+        mean = (weights.softmax(dim=1) @ values).unflatten(0, (heads, count))
+        found = (mean @ to_values.transpose(1, 2)).transpose(0, 1).flatten(1)
+        found = found + self.attention.in_proj_bias.chunk(3)[2]
+        return self.norm(x + self.attention.out_proj(found))
 
 
 class EncoderLayer(nn.Module):
@@ -55,11 +109,15 @@ class EncoderLayer(nn.Module):
         self.attention = Attention(features, heads, dropout, norm) if attend else None
         self.feed_forward = FeedForward(features, hidden, dropout, norm)
 
-    def forward(self, x: Tensor, position: Tensor | None) -> Tensor:
-        """NxD -> NxD; the embedding of positions (N, D) joins queries and keys, not values."""
+    def forward(self, x: Tensor, position: Tensor | None, hidden: Tensor | None = None) -> Tensor:
+        """
+        NxD -> NxD; the embedding of positions (N, D) joins queries and keys, not values.
+
+        :param hidden: (N, N) bool, which objects each does not see; None: it sees all
+        """
         if self.attention is not None:
             placed = x if position is None else x + position
-            x = self.attention(x, placed, placed, x)
+            x = self.attention(x, placed, placed, x, hidden)
         return self.feed_forward(x)
 
 

@@ -9,13 +9,13 @@ from dataclasses import replace
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-import torch
 
 from gtr_ros.model.association import Association
+from gtr_ros.model.online import online
 from gtr_ros.structures import Detections
 from gtr_ros.structures import Tracks
-from gtr_ros.structures import Trajectory
 from gtr_ros.tracking.linking import LinkingRule
+from gtr_ros.tracking.trajectories import Trajectories
 from gtr_ros.tracking.window import NANOSECONDS
 from gtr_ros.tracking.window import Past
 from gtr_ros.tracking.window import Window
@@ -47,11 +47,10 @@ class Tracker:
     ) -> None:
         if min_hits < 1:
             raise ValueError(f'min_hits is {min_hits}; expected at least 1')
-        self.association = association
         self.rule = rule
         self.min_hits = min_hits
         self.resets = 0
-        self._window = Window(_past_frames(window), rule.memory)
+        self._window = Window(online(association), _past_frames(window), rule.memory)
         self._hits: Counter[int] = Counter()
         self._last_id = 0
         self._previous: int | None = None  # stamp of the frame before, nanoseconds
@@ -91,29 +90,20 @@ class Tracker:
         self._previous = detections.stamp
         self._window.forget(detections.stamp)
         past = self._window.past() if len(self._window) else None
-        likelihoods = self._likelihoods(detections) if past is not None else None
+        likelihoods = self._window.likelihoods(detections)
         ids = self._link(likelihoods, past, detections)
-        trajectories = self._trajectories(ids, likelihoods, past, detections)
+        confirmed = np.array([self._hits[i] >= self.min_hits for i in ids.tolist()], bool)
         self._window.add(detections, ids)
         return Tracks(
             ids=ids,
             boxes=detections.boxes,
             scores=detections.scores,
             labels=detections.labels,
-            confirmed=np.array([t.confirmed for t in trajectories], bool),
-            trajectories=trajectories,
+            confirmed=confirmed,
+            trajectories=Trajectories(ids, confirmed, detections, past, likelihoods),
         )
 
-    @torch.inference_mode()
-    def _likelihoods(self, now: Detections) -> np.ndarray:
-        """Return P_A of the frame's M objects with the window's P past ones, (M, P)."""
-        features, counts, boxes = self._window.with_frame(now)
-        likelihoods = self.association(features, counts, len(counts) - 1, boxes)
-        return likelihoods[:, : sum(counts[:-1])].cpu().numpy()
-
-    def _link(
-        self, likelihoods: np.ndarray | None, past: Past | None, now: Detections
-    ) -> np.ndarray:
+    def _link(self, likelihoods: np.ndarray, past: Past | None, now: Detections) -> np.ndarray:
         """Return the identity of each detection, (M,) int64."""
         ids = np.zeros(len(now), np.int64)
         if past is not None and len(past.ids) and len(now):
@@ -131,29 +121,6 @@ class Tracker:
         self._hits = Counter({i: n for i, n in self._hits.items() if i in alive})
         self._hits.update(ids.tolist())
         return ids
-
-    def _trajectories(
-        self, ids: np.ndarray, likelihoods: np.ndarray | None, past: Past | None, now: Detections
-    ) -> list[Trajectory]:
-        """Return the boxes of each detection's track in the window, this frame's the last."""
-        trajectories = []
-        for i, identity in enumerate(ids.tolist()):
-            own = slice(0) if past is None else past.ids[past.track] == identity
-            stamps, boxes, likelihood = (
-                ([], np.zeros((0, 4), np.float32), [])
-                if past is None
-                else (past.stamps[own], past.boxes[own], likelihoods[i, own])
-            )
-            trajectories.append(
-                Trajectory(
-                    id=identity,
-                    stamps=np.append(stamps, now.stamp).astype(np.int64),
-                    boxes=np.append(boxes, now.boxes[i : i + 1], axis=0),
-                    likelihoods=np.append(likelihood, 1).astype(np.float32),
-                    confirmed=self._hits[identity] >= self.min_hits,
-                )
-            )
-        return trajectories
 
 
 def _past_frames(window: int) -> int:

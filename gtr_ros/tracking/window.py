@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from gtr_ros.model.online import OnlineAssociation
 from gtr_ros.structures import Detections
 
 NANOSECONDS = 1_000_000_000
@@ -84,12 +85,17 @@ class Window:
     With a memory in seconds its frames are at least memory / frames apart, but for the newest, so
     that they cover that time whatever the camera's rate.
 
+    :param association: what relates a new frame to those of the window
     :param frames: frames kept at most
     :param memory: seconds after which a frame leaves; None: only others push it out
     """
 
-    def __init__(self, frames: int, memory: float | None = None) -> None:
-        self._frames: deque[tuple[Detections, np.ndarray]] = deque(maxlen=frames)
+    def __init__(
+        self, association: OnlineAssociation, frames: int, memory: float | None = None
+    ) -> None:
+        self._association = association
+        self._frames: deque[tuple[Detections, np.ndarray]] = deque()
+        self._most = frames
         self._memory = None if memory is None else round(memory * NANOSECONDS)
 
     def __len__(self) -> int:
@@ -98,49 +104,44 @@ class Window:
     @property
     def frames(self) -> int:
         """Frames kept at most; with less of them than before the oldest leave."""
-        return self._frames.maxlen
+        return self._most
 
     @frames.setter
     def frames(self, count: int) -> None:
-        if count != self._frames.maxlen:
-            self._frames = deque(self._frames, maxlen=count)
+        self._most = count
+        self._drop_oldest(len(self._frames) - count)
+
+    def likelihoods(self, now: Detections) -> np.ndarray:
+        """Return P_A of a new frame's M objects with the window's P, (M, P); then `add` it."""
+        relative = now.boxes / np.tile(now.image_size[::-1], 2)
+        boxes = torch.as_tensor(relative, dtype=torch.float32, device=now.features.device)
+        return self._association.ask(now.features, boxes).cpu().numpy()
 
     def add(self, detections: Detections, ids: np.ndarray) -> None:
-        """Append a frame; what is too old, or one too many, leaves."""
+        """Append the frame that `likelihoods` was asked of; what is one too many leaves."""
         if self._memory is not None and len(self._frames) > 1:
             (before, _), (newest, _) = self._frames[-2], self._frames[-1]
             # The newest was kept in any case; with a newer one here it must be far enough on.
-            if (newest.stamp - before.stamp) * self._frames.maxlen < self._memory:
+            if (newest.stamp - before.stamp) * self._most < self._memory:
                 self._frames.pop()
-        self._frames.append((detections, ids))
+                self._association.drop_newest()
+        # What there is of its features the association keeps.
+        light = replace(detections, features=detections.features[:, :0])
+        self._frames.append((light, ids))
+        self._association.add()
+        self._drop_oldest(len(self._frames) - self._most)
 
     def forget(self, stamp: int) -> None:
         """Drop the frames that are older than the memory at a time in nanoseconds."""
-        while self._memory is not None and self._frames:
-            if self._frames[0][0].stamp >= stamp - self._memory:
-                break
-            self._frames.popleft()
+        if self._memory is None:
+            return
+        oldest = stamp - self._memory
+        self._drop_oldest(sum(detections.stamp < oldest for detections, _ in self._frames))
 
     def clear(self) -> None:
         """Forget every frame."""
         self._frames.clear()
-
-    def with_frame(self, now: Detections) -> tuple[Tensor, list[int], Tensor]:
-        """
-        Return what the association reads: this window, and a frame after it.
-
-        :return: features (N, D), oldest frame first; objects of each frame; boxes (N, 4) relative
-            to their images, on the features' device
-        """
-        frames = [detections for detections, _ in self._frames] + [now]
-        features = torch.cat([d.features for d in frames])
-        counts = [len(d) for d in frames]
-        boxes = np.concatenate([d.boxes / np.tile(d.image_size[::-1], 2) for d in frames])
-        return (
-            features,
-            counts,
-            torch.as_tensor(boxes, dtype=torch.float32, device=features.device),
-        )
+        self._association.clear()
 
     def past(self) -> Past:
         """Return the objects of all frames and the tracks they form."""
@@ -157,3 +158,8 @@ class Window:
             ids=ids,
             track=track,
         )
+
+    def _drop_oldest(self, count: int) -> None:
+        for _ in range(count):
+            self._frames.popleft()
+            self._association.drop_oldest()
