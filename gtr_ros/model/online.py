@@ -22,7 +22,6 @@ from torch import Tensor
 from gtr_ros.model.association import Association
 from gtr_ros.model.association import AssociationTransformer
 from gtr_ros.model.association import frame_softmax
-from gtr_ros.model.transformer import Attention
 
 #: rows that go through an encoder together on a CPU, so that what is between two of its steps
 #: stays in the cache; a GPU takes all
@@ -227,23 +226,22 @@ class Streaming(_OnlineTransformer):
         columns = iter(rows.split(features.shape[1], dim=1))
         position = self._position(boxes)
 
-        def keep(attention: Attention, placed: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-            keys, values = next(columns), next(columns)
-            keys[-count:], values[-count:] = attention.project_objects(placed, x)
-            return keys, values
+        def keep(*new: Tensor) -> list[Tensor]:
+            kept = [next(columns) for _ in new]
+            for column, values in zip(kept, new):
+                column[-count:] = values
+            return kept
 
         memory = features
         for layer in own.encoder:
             if layer.attention is not None:
                 placed = memory if position is None else memory + position
-                keys, values = keep(layer.attention, placed, memory)
-                queries = layer.attention.project_queries(placed)
-                memory = layer.attention.look(memory, queries, keys, values)
+                queries, *objects = layer.attention.project(placed, placed, memory)
+                memory = layer.attention.look(memory, queries, *keep(*objects))
             memory = layer.feed_forward(memory)
         placed = memory if position is None else memory + position
-        kept = [keep(layer.attention, placed, memory) for layer in own.decoder]
-        keys = next(columns)
-        keys[-count:] = own.key_projection(memory)
+        kept = [keep(*layer.attention.project_objects(placed, memory)) for layer in own.decoder]
+        [keys] = keep(own.key_projection(memory))
 
         def look(i: int, query: Tensor) -> Tensor:
             attention = own.decoder[i].attention
@@ -272,8 +270,9 @@ class CachedEncoder(_OnlineTransformer):
         new, position = self._position(boxes), None
         x[-count:] = features
         placed = features if new is None else features + new
-        queries[-count:] = first.attention.project_queries(placed)
-        keys[-count:], values[-count:] = first.attention.project_objects(placed, features)
+        projected = first.attention.project(placed, placed, features)
+        for column, part in zip((queries, keys, values), projected):
+            column[-count:] = part
         if embedded:
             [position] = embedded
             position[-count:] = new

@@ -49,6 +49,13 @@ class Attention(nn.Module):
 
     # The same in parts, for those who keep some of them; without dropout.
 
+    def project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """NxD each -> NxD each; of one and the same tensor in one product, which is faster."""
+        own = self.attention
+        if query is key is value:
+            return F.linear(value, own.in_proj_weight, own.in_proj_bias).chunk(3, dim=1)
+        return self.project_queries(query), *self.project_objects(key, value)
+
     def project_queries(self, x: Tensor) -> Tensor:
         """NxD -> NxD."""
         own = self.attention
@@ -58,7 +65,7 @@ class Attention(nn.Module):
         """KxD and KxD -> KxD and KxD: what queries are compared with, and what they find."""
         weights = self.attention.in_proj_weight[self.attention.embed_dim :]
         biases = self.attention.in_proj_bias[self.attention.embed_dim :]
-        if keys is values:  # one product is faster than two
+        if keys is values:
             return F.linear(values, weights, biases).chunk(2, dim=1)
         pairs = zip((keys, values), weights.chunk(2), biases.chunk(2))
         return tuple(F.linear(x, weight, bias) for x, weight, bias in pairs)
