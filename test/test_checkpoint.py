@@ -90,6 +90,20 @@ def test_the_default_weights_come_with_the_package(tmp_path, monkeypatch):
     assert (file.parent / 'README.md').is_file()
 
 
+@pytest.mark.parametrize(
+    ('metadata', 'causal'),
+    [
+        ({'association': 'transformer', 'encoder': 'causal'}, True),
+        ({'association': 'transformer', 'encoder': 'full'}, False),
+        ({'association': 'transformer'}, False),  # made before there was another
+    ],
+)
+def test_a_checkpoint_runs_with_the_encoder_that_it_was_trained_with(tmp_path, metadata, causal):
+    file = tmp_path / 'own.safetensors'
+    save_checkpoint(file, gtr_mobile(association='transformer').state_dict(), metadata)
+    assert gtr_mobile(file).association.causal is causal
+
+
 def test_an_unknown_model_and_association_name_the_known_ones():
     with pytest.raises(ValueError, match=r"'huge'; expected one of mobile"):
         build('huge')

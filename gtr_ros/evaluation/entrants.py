@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Sequence as SequenceOf
+from copy import copy
 from dataclasses import dataclass
 from dataclasses import replace
 import math
@@ -88,11 +89,12 @@ _OPTIONS = {
     'rule': f'one of {", ".join(RULES)}',
     'min_hits': 'boxes from which on a track is believed; those before do not count',
     'location': 'on or off: overlap, motion and gates of place beside the likelihood',
+    'encoder': 'causal or full: whether an object is encoded once, or anew in every frame',
     'features': 'model, untrained, or the path of an ONNX ReID network',
     'memory': f'native frames for which a lost track is remembered (default {MEMORY})',
 }
 _ALLOWED = {
-    'gtr': ('window', 'rule', 'min_hits', 'location'),
+    'gtr': ('window', 'rule', 'min_hits', 'location', 'encoder'),
     'cosine': ('window', 'rule', 'min_hits', 'location', 'features'),
     'motion': ('window', 'min_hits'),
     **dict.fromkeys(('reid', 'iou+reid'), ('memory', 'features')),
@@ -152,6 +154,9 @@ def _ours(
         association, linking, features = Unrelated(), LinkingRule(motion=1.0), ''
     else:
         association = association if name == 'gtr' else CosineAssociation()
+        if 'encoder' in options:
+            association = copy(association)  # which shares its weights
+            association.causal = options['encoder']
         linking = RULES[options.get('rule', rule if name == 'gtr' else 'mobile')]
     if not options.get('location', True):
         linking = replace(linking, overlap=False, motion=0.0, centre_gate=None)
@@ -185,6 +190,8 @@ def _parse_options(name: str, text: str) -> dict:
                     raise ValueError
             elif key == 'location':
                 options[key] = {'on': True, 'off': False}[value]
+            elif key == 'encoder':
+                options[key] = {'causal': True, 'full': False}[value]
             elif key == 'rule':
                 options[key] = {r: r for r in RULES}[value]
             else:

@@ -109,8 +109,6 @@ class AssociationTransformer(Association):
         that an object is encoded once, when it comes; False: those after, too, as published
     """
 
-    description = 'GTR association transformer'
-
     def __init__(
         self,
         features: int = 1024,
@@ -151,6 +149,11 @@ class AssociationTransformer(Association):
         if scale is not None:
             self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
             self.bias = nn.Parameter(torch.tensor(-scale * level))
+
+    @property
+    def description(self) -> str:
+        """One line for people: what links the objects."""
+        return f'GTR association transformer{", causal" if self.causal else ""}'
 
     @property
     def can_start_as_dot_product(self) -> bool:

@@ -40,7 +40,7 @@ from gtr_ros.model.roi import Whitening
 
 #: arguments of each model's `AssociationTransformer`
 TRANSFORMERS = {
-    'mobile': {'features': 256, 'hidden': 512, 'scale': 12.0, 'level': 0.45},
+    'mobile': {'features': 256, 'hidden': 512, 'scale': 12.0, 'level': 0.45, 'causal': True},
     'mot': {'features': 1024},
     'tao': {'features': 1024, 'projection_layers': 2},
 }
@@ -78,7 +78,8 @@ def gtr_mobile(
     :param association: 'transformer' for the paper's (D = 256), which links as 'cosine' does until
         it is trained; 'cosine' for similarity of the detector's own features; None: what the
         checkpoint was made for, 'cosine' without one. Of a checkpoint made for the other only the
-        detector is taken. Or another transformer, of the paper's ablations; D = 256
+        detector is taken. Or another transformer, of the paper's ablations; D = 256. Its encoder
+        is causal, but for checkpoints that were trained with the full one
     :param class_names: of the detector; None: the checkpoint's, COCO's without one. Of those that
         the checkpoint does not have the detector knows nothing yet
     :return: the model, in evaluation mode, on the CPU
@@ -102,7 +103,8 @@ def gtr_mobile(
     if association == 'transformer':
         head = Embedding(*shape)
         head.start_as(whitening)
-        link = variant or make_transformer('mobile')
+        trained = metadata.get('encoder', 'full' if 'association' in metadata else 'causal')
+        link = variant or make_transformer('mobile', causal=trained == 'causal')
     else:
         head, link = whitening, CosineAssociation()
     model = GTR(detector, head, link, pool_size, clip=True, score_threshold=0.4)

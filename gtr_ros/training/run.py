@@ -231,7 +231,11 @@ def _save_weights(trainer: Trainer, config: Config, folder: Path) -> None:
         'source': f'gtr train, {trainer.iteration} iterations, gtr_ros {__version__}',
     }
     if config.model == 'mobile':
-        metadata |= {'association': 'transformer', 'class_names': json.dumps(model.class_names)}
+        metadata |= {
+            'association': 'transformer',
+            'encoder': 'causal' if model.association.causal else 'full',
+            'class_names': json.dumps(model.class_names),
+        }
     save_checkpoint(folder / WEIGHTS, model.state_dict(), metadata)
 
 
