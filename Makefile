@@ -6,13 +6,14 @@ ROS := jazzy
 VENV := $(if $(filter jazzy,$(ROS)),.venv,.venv-$(ROS))
 PYTHON_VENV := $(VENV)/bin/python
 
-.PHONY: help env demo test test-kilted test-slow soak default-checkpoint imported lint clean
+.PHONY: help env demo test test-kilted test-slow bench soak default-checkpoint imported lint clean
 
 help:
 	@echo 'make demo       track people in a real video with a ROS 2 node (sets everything up first)'
 	@echo 'make test       run the linters and the tests (sets everything up first)'
 	@echo 'make test-kilted  run the tests with ROS 2 Kilted, in .venv-kilted (6 GB more)'
 	@echo 'make test-slow  run the tests that take minutes'
+	@echo 'make bench      measure the speed of the association, the tracker and a whole frame'
 	@echo 'make soak       run the node for ten minutes and see that its memory does not grow'
 	@echo 'make default-checkpoint  train the weights that come along again: DATA=folder of coco_mini'
 	@echo 'make env        only set up: .venv with ROS 2 Jazzy, torch and this package (6 GB)'
@@ -38,6 +39,9 @@ test-kilted:
 
 test-slow: imported
 	$(PYTHON_VENV) -m pytest -m slow
+
+bench: env
+	@$(PYTHON_VENV) -m benchmarks $(BENCH_ARGUMENTS)
 
 soak: env
 	@$(PYTHON_VENV) tools/soak.py $(SOAK_ARGUMENTS)

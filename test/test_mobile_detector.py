@@ -167,3 +167,34 @@ def test_upsampling_follows_the_published_graphs_grid():
     x = torch.tensor([[[[0.0, 4.0], [8.0, 12.0]]]])
     expected = torch.tensor([[0.0, 2, 4, 4], [4, 6, 8, 8], [8, 10, 12, 12], [8, 10, 12, 12]])
     torch.testing.assert_close(upsample2_corner(x)[0, 0], expected)
+
+
+@pytest.mark.parametrize('threshold', [0.02, 0.4, 0.9])
+@pytest.mark.parametrize('seed', range(4))
+def test_peaks_above_a_threshold_are_those_of_all_peaks(threshold, seed):
+    chance = torch.Generator().manual_seed(seed)
+    logits = 3 * torch.randn(2, 5, 12, 9, generator=chance) - 1
+    logits[0, 1, 3:5, 3:5] = 2.5  # neighbours that are equal are peaks, all of them
+    logits[1, 0, 0, 0] = logits[1, 4, 11, 8] = 40  # in corners; a score of exactly 1
+    logits = logits.to(memory_format=torch.channels_last)
+    sides = torch.rand(2, 4, 12, 9, generator=chance) * 20
+    detector = MobileCenterNet(tuple('abcde'), max_detections=30)
+    some = detector.strong_peaks(logits, sides, threshold)
+    for *every, (boxes, scores, labels) in zip(*detector.peaks(logits, sides), some):
+        kept = every[1] >= threshold
+        assert len(scores) == kept.sum()
+        torch.testing.assert_close(scores, every[1][kept])
+        rows = {(*box.tolist(), label.item()) for box, label in zip(boxes, labels)}
+        assert len(scores) == 30 or rows == {
+            (*box.tolist(), label.item()) for box, label in zip(every[0][kept], every[2][kept])
+        }
+
+
+def test_no_peak_above_the_threshold_is_no_peak():
+    detector = MobileCenterNet(('a', 'b'))
+    [(boxes, scores, labels)] = detector.strong_peaks(
+        torch.full((1, 2, 8, 8), -9.0), torch.ones(1, 4, 8, 8), 0.4
+    )
+    assert boxes.shape == (0, 4)
+    assert not len(scores)
+    assert not len(labels)

@@ -145,7 +145,7 @@ class MobileCenterNet(Detector):
         for lateral, upsample, tap in zip(
             reversed(self.laterals), reversed(self.upsamples), reversed(features.lateral)
         ):
-            x = F.relu(torch.cat((lateral(tap), upsample(x)), dim=1))
+            x = F.relu(torch.cat((lateral(tap), upsample(x)), dim=1), inplace=True)
         x = self.attention(x)
         return self.heatmap(x), self.sides(x) * self.side_scale, features
 
@@ -170,6 +170,45 @@ class MobileCenterNet(Detector):
         boxes = torch.stack((x - left, y - top, x + right, y + bottom), dim=-1)
         return Peaks(boxes, scores, labels)
 
+    def strong_peaks(
+        self, logits: Tensor, sides: Tensor, score_threshold: float
+    ) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """
+        Decode those peaks that score at least the threshold: of `peaks` the same, on a CPU faster.
+
+        Of a million cells a few are above it; only these are looked at, with their neighbours.
+
+        :param logits: (B, C, h, w)
+        :param sides: (B, 4, h, w), pixels
+        :param score_threshold: above 0
+        :return: boxes, scores and labels of each image, as in `Peaks`, best first
+        """
+        images, classes, height, width = logits.shape
+        # A little less than asked for: the score itself decides below.
+        level = torch.logit(torch.tensor(score_threshold, dtype=torch.float64), eps=1e-9) - 1e-3
+        cells = logits.permute(0, 2, 3, 1)  # the order in memory
+        index = (cells > float(level)).reshape(-1).nonzero()[:, 0]
+        index, label = index // classes, index % classes
+        index, x = index // width, index % width
+        image, y = index // height, index % height
+        step = torch.arange(-1, 2, device=logits.device)
+        # What would lie beside the map is a neighbour within it.
+        ys = (y[:, None] + step).clamp(0, height - 1)[:, :, None]
+        xs = (x[:, None] + step).clamp(0, width - 1)[:, None]
+        around = cells[image[:, None, None], ys, xs, label[:, None, None]].sigmoid()  # Nx3x3
+        scores = around[:, 1, 1]
+        best = (scores >= around.flatten(1).amax(1)) & (scores >= score_threshold)
+        image, y, x, label, scores = (values[best] for values in (image, y, x, label, scores))
+        left, top, right, bottom = sides[image, :, y, x].unbind(1)
+        x, y = x * STRIDE, y * STRIDE
+        boxes = torch.stack((x - left, y - top, x + right, y + bottom), dim=1)
+        found = []
+        for i in range(images):
+            own = (image == i).nonzero()[:, 0]
+            own = own[scores[own].argsort(descending=True, stable=True)[: self.max_detections]]
+            found.append((boxes[own], scores[own], label[own]))
+        return found
+
     def maps(self, batch: Batch) -> Sequence[Tensor]:
         """Return the backbone's maps of strides 2 to 16."""
         return self.backbone(batch.pixels).appearance
@@ -181,8 +220,12 @@ class MobileCenterNet(Detector):
         :return: the objects of each image; the backbone's maps of strides 2 to 16
         """
         logits, sides, features = self(batch.pixels)
+        if logits.is_cuda or score_threshold <= 0:  # a GPU need not wait for the host this way
+            peaks = zip(*self.peaks(logits, sides), strict=True)
+        else:
+            peaks = self.strong_peaks(logits, sides, score_threshold)
         found = []
-        for boxes, scores, labels in zip(*self.peaks(logits, sides), strict=True):
+        for boxes, scores, labels in peaks:
             keep = (scores >= score_threshold) & (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
             boxes, scores, labels = boxes[keep], scores[keep], labels[keep]
             keep = batched_nms(boxes, scores, labels, self.nms_threshold)

@@ -46,15 +46,25 @@ class SameConv(nn.Sequential):
         activation: type[nn.Module] | None = None,
     ) -> None:
         total = kernel - stride
-        conv = nn.Conv2d(inputs, outputs, kernel, stride, total // 2, groups=groups, bias=bias)
-        layers = [conv]
+        conv = UnevenConv if total % 2 else nn.Conv2d
+        layers = [conv(inputs, outputs, kernel, stride, total // 2, groups=groups, bias=bias)]
         if total % 2:
-            conv.padding = (0, 0)
-            before, after = total // 2, total - total // 2
-            layers.insert(0, nn.ZeroPad2d((before, after, before, after)))
+            layers.insert(0, nn.Identity())  # checkpoints count a layer of padding here
         if activation is not None:
             layers.append(activation(inplace=True))
         super().__init__(*layers)
+
+
+class UnevenConv(nn.Conv2d):
+    """A convolution whose padding is one pixel more at the right and the bottom."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """BxCxHxW -> BxC'xH'xW'."""
+        # The same as padding x, but that the weights are a thousandth of it: a row and a column
+        # of zeros before the kernel, and the larger padding on all sides.
+        weight = F.pad(self.weight, (1, 0, 1, 0))
+        padding = self.padding[0] + 1
+        return F.conv2d(x, weight, self.bias, self.stride, padding, groups=self.groups)
 
 
 class InvertedResidual(nn.Module):

@@ -111,7 +111,9 @@ class Outputs:
         """
         ids = self.class_ids(class_names)
         self._detections.publish(detections_message(tracks, header, ids))
-        self._trajectories.publish(trajectories_message(tracks, header))
+        # Hundreds of boxes a frame, each a message in the message: only for those who look.
+        if self._trajectories.get_subscription_count():
+            self._trajectories.publish(trajectories_message(tracks, header))
         if self._image_marker.get_subscription_count():
             self._image_marker.publish(image_marker_message(tracks, header))
         plain = self._debug_image.get_subscription_count()

@@ -1,0 +1,140 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Measure how fast this package is on this machine: a table, and JSON.
+
+On a shared machine times say little, ratios of what ran in turns say more: with --against an
+earlier report the ratios are compared, and what has become slower beside its comparator by more
+than the tolerance ends the command with 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from collections.abc import Iterator
+import json
+import os
+from pathlib import Path
+import platform
+import sys
+
+from rich.console import Console
+from rich.table import Table
+import torch
+
+from benchmarks import association
+from benchmarks import pipeline
+from benchmarks import trackers
+from benchmarks.measuring import Limits
+from benchmarks.measuring import machine_limits
+from benchmarks.measuring import Row
+from benchmarks.measuring import slower_than
+from gtr_ros import __version__
+
+console = Console()
+
+#: what is measured, by name; and the threads it is measured with, 0: torch's own choice
+PARTS: dict[str, tuple[Callable[[Limits, bool], Iterator[Row]], int]] = {
+    'association': (association.measure, 1),
+    'trackers': (trackers.measure, 1),
+    'pipeline': (pipeline.measure, 0),
+}
+
+
+def main() -> int:
+    """Run the command line; return the exit code."""
+    parser = argparse.ArgumentParser(prog='make bench', description=__doc__)
+    parser.add_argument('parts', nargs='*', metavar='PART', help=f'of {", ".join(PARTS)}')
+    parser.add_argument('--quick', action='store_true', help='smaller sizes, one minute')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write what was measured')
+    parser.add_argument('--against', type=Path, metavar='FILE', help='an earlier --json')
+    parser.add_argument(
+        '--tolerance',
+        type=float,
+        default=0.25,
+        help='part of a ratio that may be lost (default: %(default)s)',
+    )
+    options = parser.parse_args()
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f'there is no {", ".join(sorted(unknown))}; expected {", ".join(PARTS)}')
+    earlier = _read(options.against) if options.against else {}
+    threads, limits = torch.get_num_threads(), {}
+    rows: list[Row] = []
+    for name in options.parts or PARTS:
+        measure, wanted = PARTS[name]
+        torch.set_num_threads(wanted or threads)
+        count = torch.get_num_threads()
+        if count not in limits:
+            limits[count] = machine_limits()
+        part = []
+        for row in measure(limits[count], options.quick):
+            part.append(row)
+            console.print(f'{row.name}: {row.milliseconds:.2f} ms', style='dim')
+        console.print(_table(name, part, count, limits[count]))
+        rows += part
+    if options.json:
+        options.json.write_text(json.dumps(_report(rows, limits), indent=1))
+        console.print(f'wrote {options.json}')
+    slower = list(slower_than(earlier, rows, options.tolerance))
+    for line in slower:
+        console.print(line, style='red')
+    if earlier and not slower:
+        console.print(f'no ratio is worse than in {options.against} by more than the tolerance')
+    return 1 if slower else 0
+
+
+def _table(name: str, rows: list[Row], threads: int, limits: Limits) -> Table:
+    table = Table(
+        title=f'{name}; {threads} threads, at best {limits.flops / 1e9:.0f} GFLOP/s and '
+        f'{limits.bandwidth / 1e9:.0f} GB/s'
+    )
+    table.add_column('')
+    for column in ('ms', '10 to 90 %', 'times as fast as', '', 'computed limit, ms', ''):
+        table.add_column(column, justify='left' if not column else 'right')
+    for row in rows:
+        ratio = '' if row.ratio is None else f'{row.ratio:.2f} ({row.ratio_low:.2f} to '
+        ratio += '' if row.ratio is None else f'{row.ratio_high:.2f})'
+        table.add_row(
+            row.name,
+            f'{row.milliseconds:.2f}',
+            f'{row.low:.2f} to {row.high:.2f}',
+            ratio,
+            row.comparator,
+            '' if row.limit is None else f'{row.limit:.3f}',
+            row.note,
+        )
+    return table
+
+
+def _report(rows: list[Row], limits: dict[int, Limits]) -> dict:
+    return {
+        'version': __version__,
+        'torch': torch.__version__,
+        'python': platform.python_version(),
+        'processor': _processor(),
+        'cores': os.cpu_count(),
+        'limits': {
+            threads: {'flops': found.flops, 'bandwidth': found.bandwidth}
+            for threads, found in limits.items()
+        },
+        'rows': [row.as_dict() for row in rows],
+    }
+
+
+def _processor() -> str:
+    for line in Path('/proc/cpuinfo').read_text().splitlines():
+        if line.startswith('model name'):
+            return line.partition(':')[2].strip()
+    return platform.processor()
+
+
+def _read(file: Path) -> dict[str, dict]:
+    try:
+        return {row['name']: row for row in json.loads(file.read_text())['rows']}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SystemExit(f'{file} is no report of this command: {error}') from error
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,159 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The association of one frame with a full window: three ways, their time and their memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+import gc
+from pathlib import Path
+import re
+
+import torch
+from torch.nn.attention import sdpa_kernel
+from torch.nn.attention import SDPBackend
+
+from benchmarks.measuring import interleaved
+from benchmarks.measuring import Limits
+from benchmarks.measuring import Row
+from benchmarks.measuring import row
+from gtr_ros.model.association import AssociationTransformer
+from gtr_ros.model.association import CosineAssociation
+from gtr_ros.model.build import make_transformer
+from gtr_ros.model.build import TRANSFORMERS
+from gtr_ros.model.online import CachedEncoder
+from gtr_ros.model.online import OnlineAssociation
+from gtr_ros.model.online import Recomputed
+from gtr_ros.model.online import Streaming
+
+#: objects of a window above which the plain path's attention weights are not tried: gigabytes
+_MOST_PLAIN = 3300
+
+#: model, T, objects in each frame
+SIZES = [
+    *(('mobile', window, objects) for window in (8, 16, 32) for objects in (20, 50, 100, 200)),
+    *(('mot', window, 50) for window in (8, 16, 32)),
+    ('mot', 32, 100),
+]
+QUICK_SIZES = [('mobile', 16, 20), ('mot', 16, 20)]
+
+
+class Materialised(Recomputed):
+    """The plain path with every attention weight in memory: everything is computed each frame."""
+
+    def ask(self, features: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
+        with sdpa_kernel(SDPBackend.MATH):
+            return super().ask(features, boxes)
+
+
+def frame(objects: int, features: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return features and boxes of a frame."""
+    unit = torch.nn.functional.normalize(torch.randn(objects, features, device=device), dim=1)
+    return unit, torch.rand(objects, 4, device=device)
+
+
+def filled(own: OnlineAssociation, window: int, objects: int, features: int) -> OnlineAssociation:
+    """Let T - 1 frames be in the window."""
+    association = own.association
+    device = next(association.parameters()).device
+    if isinstance(own, Recomputed):
+        own.association = CosineAssociation()  # what it answers meanwhile is of no interest
+    for _ in range(window - 1):
+        own.ask(*frame(objects, features, device))
+        own.add()
+    own.association = association
+    return own
+
+
+def ways(model: str, window: int, objects: int, device: str = 'cpu') -> dict[str, Callable]:
+    """Return what makes each way's state, by its name, the plain one the last."""
+    full = make_transformer(model, causal=False).eval().to(device)
+    causal = make_transformer(model, causal=True).eval().to(device)
+    kinds: dict[str, tuple[type[OnlineAssociation], AssociationTransformer]] = {
+        'streaming': (Streaming, causal),
+        'cached': (CachedEncoder, full),
+    }
+    if window * objects <= _MOST_PLAIN:
+        kinds['plain'] = (Materialised, full)
+    features = TRANSFORMERS[model]['features']
+    return {
+        name: lambda kind=kind, link=link: filled(kind(link), window, objects, features)
+        for name, (kind, link) in kinds.items()
+    }
+
+
+def flops(name: str, model: str, window: int, objects: int) -> float:
+    """Count the operations of a frame, of the products of matrices alone."""
+    d = TRANSFORMERS[model]['features']
+    hidden = TRANSFORMERS[model].get('hidden', d)
+    m, n = objects, window * objects
+    layer = {
+        'streaming': 4 * m * d * d + 2 * m * n * d + 2 * m * d * hidden,
+        'cached': (3 * m + n) * d * d + 2 * n * n * d + 2 * n * d * hidden,
+        'plain': 4 * n * d * d + 2 * n * n * d + 2 * n * d * hidden,
+    }[name]
+    projected = m if name == 'streaming' else n
+    decoder = 2 * m * d * d + 2 * projected * d * d + 2 * m * n * d + 2 * m * d * hidden
+    return 2.0 * (layer + decoder + m * n * d)
+
+
+def measure(limits: Limits, quick: bool = False) -> Iterator[Row]:
+    """Measure on one CPU thread; limits are of one thread, too."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for size in QUICK_SIZES if quick else SIZES:
+            yield from _measure(limits, *size)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _measure(limits: Limits, model: str, window: int, objects: int) -> Iterator[Row]:
+    made, peaks = {}, {}
+    features = TRANSFORMERS[model]['features']
+    new = frame(objects, features, torch.device('cpu'))
+    makers = ways(model, window, objects)
+    for name, make in makers.items():
+        with _Peak() as peak:
+            made[name] = make()
+            made[name].ask(*new)
+        peaks[name] = peak.megabytes
+    large = window * objects * features > 500_000
+    times = interleaved(
+        {name: lambda own=own: own.ask(*new) for name, own in made.items()},
+        repeats=5 if large else 30,
+        warm_up=1 if large else 5,
+    )
+    plain = times.get('plain')
+    for name in makers:
+        compared = plain is not None and name != 'plain'
+        note = f'{peaks[name]:.0f} MB'
+        if compared:
+            note += f', {peaks[name] / max(peaks["plain"], 1e-9):.0%} of the plain'
+        yield row(
+            f'association {model}, T = {window}, {objects} objects, {name}',
+            times[name],
+            'plain' if compared else '',
+            plain if compared else None,
+            limits.milliseconds(flops(name, model, window, objects)),
+            note,
+        )
+
+
+class _Peak:
+    """The most memory that a `with` block has beyond what the process had before, megabytes."""
+
+    def __enter__(self) -> _Peak:
+        gc.collect()
+        Path('/proc/self/clear_refs').write_text('5')  # the high-water mark begins again
+        self._before = _status('VmRSS')
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.megabytes = (_status('VmHWM') - self._before) / 1e3
+
+
+def _status(key: str) -> int:
+    """Return a number of /proc/self/status, kilobytes."""
+    return int(re.search(rf'^{key}:\s*(\d+)', Path('/proc/self/status').read_text(), re.M)[1])
