@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from collections.abc import Iterator
+from dataclasses import asdict
 import json
 import os
 from pathlib import Path
@@ -93,8 +94,9 @@ def _table(name: str, rows: list[Row], threads: int, limits: Limits) -> Table:
     for column in ('ms', '10 to 90 %', 'times as fast as', '', 'computed limit, ms', ''):
         table.add_column(column, justify='left' if not column else 'right')
     for row in rows:
-        ratio = '' if row.ratio is None else f'{row.ratio:.2f} ({row.ratio_low:.2f} to '
-        ratio += '' if row.ratio is None else f'{row.ratio_high:.2f})'
+        ratio = ''
+        if row.ratio is not None:
+            ratio = f'{row.ratio:.2f} ({row.ratio_low:.2f} to {row.ratio_high:.2f})'
         table.add_row(
             row.name,
             f'{row.milliseconds:.2f}',
@@ -118,7 +120,7 @@ def _report(rows: list[Row], limits: dict[int, Limits]) -> dict:
             threads: {'flops': found.flops, 'bandwidth': found.bandwidth}
             for threads, found in limits.items()
         },
-        'rows': [row.as_dict() for row in rows],
+        'rows': [asdict(row) for row in rows],
     }
 
 

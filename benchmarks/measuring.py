@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
-from dataclasses import asdict
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -42,10 +41,6 @@ class Row:
     ratio_high: float | None = None
     limit: float | None = None
     note: str = ''
-
-    def as_dict(self) -> dict:
-        """Return what goes into JSON."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)

@@ -50,14 +50,9 @@ def crowd(objects: int, frames: int) -> list[Detections]:
 
 
 def measure(limits: Limits, quick: bool = False) -> Iterator[Row]:
-    """Measure on one CPU thread; each row's comparator is the fastest peer."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        for objects in OBJECTS[:1] if quick else OBJECTS:
-            yield from _measure(objects)
-    finally:
-        torch.set_num_threads(before)
+    """Measure with torch's threads; the comparator is the fastest peer."""
+    for objects in OBJECTS[:1] if quick else OBJECTS:
+        yield from _measure(objects)
 
 
 def _measure(objects: int) -> Iterator[Row]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 import json
 from pathlib import Path
 import subprocess
@@ -45,7 +46,7 @@ def test_the_report_has_our_trackers_beside_the_fastest_peer(report):
 def test_a_ratio_that_is_far_worse_than_it_was_is_named():
     now = row('a', [2.0, 2.0], 'b', [4.0, 4.0])
     assert now.ratio == 2
-    before = {'a': {**now.as_dict(), 'ratio': 2.5}}
+    before = {'a': {**asdict(now), 'ratio': 2.5}}
     assert not list(slower_than(before, [now], tolerance=0.25))
     [line] = slower_than(before, [now], tolerance=0.1)
     assert line == 'a: 2.00 times as fast as b, it was 2.50 times'

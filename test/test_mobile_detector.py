@@ -169,7 +169,7 @@ def test_upsampling_follows_the_published_graphs_grid():
     torch.testing.assert_close(upsample2_corner(x)[0, 0], expected)
 
 
-@pytest.mark.parametrize('threshold', [0.02, 0.4, 0.9])
+@pytest.mark.parametrize('threshold', [0.02, 0.4, 0.9, 1.0])
 @pytest.mark.parametrize('seed', range(4))
 def test_peaks_above_a_threshold_are_those_of_all_peaks(threshold, seed):
     chance = torch.Generator().manual_seed(seed)

@@ -272,3 +272,14 @@ def test_a_long_run_keeps_no_more_than_the_window():
         if len(own._counts) > 8:
             own.drop_oldest()
     assert len(own._rows._buffer) < 2 * 9 * 12
+
+
+def test_features_of_another_length_are_refused_and_the_window_goes_on():
+    own, plain = (kind(transformer(causal=True)) for kind in (Streaming, Recomputed))
+    first, second = frames(2, seed=1)
+    for kept in (own, plain):
+        kept.ask(*first)
+        kept.add()
+        with pytest.raises(ValueError, match='of one network'):
+            kept.ask(torch.rand(2, D // 2), torch.rand(2, 4))
+    torch.testing.assert_close(own.ask(*second), plain.ask(*second))

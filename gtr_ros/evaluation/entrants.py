@@ -19,6 +19,7 @@ from torch import Tensor
 from gtr_ros.evaluation.peers import Peer
 from gtr_ros.evaluation.peers import PEERS
 from gtr_ros.model.association import Association
+from gtr_ros.model.association import AssociationTransformer
 from gtr_ros.model.association import CosineAssociation
 from gtr_ros.structures import Detections
 from gtr_ros.structures import Tracks
@@ -155,6 +156,11 @@ def _ours(
     else:
         association = association if name == 'gtr' else CosineAssociation()
         if 'encoder' in options:
+            if not isinstance(association, AssociationTransformer):
+                raise ValueError(
+                    f"encoder of tracker {name!r}: the model's association has none, "
+                    f'it is {association.description}'
+                )
             association = copy(association)  # which shares its weights
             association.causal = options['encoder']
         linking = RULES[options.get('rule', rule if name == 'gtr' else 'mobile')]

@@ -103,8 +103,9 @@ def gtr_mobile(
     if association == 'transformer':
         head = Embedding(*shape)
         head.start_as(whitening)
-        trained = metadata.get('encoder', 'full' if 'association' in metadata else 'causal')
-        link = variant or make_transformer('mobile', causal=trained == 'causal')
+        trained = metadata.get('association') == 'transformer'
+        own = {'causal': metadata.get('encoder') == 'causal'} if trained else {}
+        link = variant or make_transformer('mobile', **own)
     else:
         head, link = whitening, CosineAssociation()
     model = GTR(detector, head, link, pool_size, clip=True, score_threshold=0.4)

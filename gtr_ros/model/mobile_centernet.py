@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Sequence
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -163,11 +164,7 @@ class MobileCenterNet(Detector):
         scores, index = heat.flatten(1).topk(count)  # BxK
         labels, cell = index // (height * width), index % (height * width)
         x, y = cell % width, cell // width
-        left, top, right, bottom = (
-            sides.flatten(2).gather(2, cell[:, None].expand(-1, 4, -1)).unbind(1)
-        )
-        x, y = x * STRIDE, y * STRIDE
-        boxes = torch.stack((x - left, y - top, x + right, y + bottom), dim=-1)
+        boxes = _boxes(x, y, sides.flatten(2).gather(2, cell[:, None].expand(-1, 4, -1)))
         return Peaks(boxes, scores, labels)
 
     def strong_peaks(
@@ -185,9 +182,10 @@ class MobileCenterNet(Detector):
         """
         images, classes, height, width = logits.shape
         # A little less than asked for: the score itself decides below.
-        level = torch.logit(torch.tensor(score_threshold, dtype=torch.float64), eps=1e-9) - 1e-3
+        score = min(score_threshold, 1 - 1e-7)  # from there on a float's sigmoid is 1
+        level = math.log(score / (1 - score)) - 1e-3
         cells = logits.permute(0, 2, 3, 1)  # the order in memory
-        index = (cells > float(level)).reshape(-1).nonzero()[:, 0]
+        index = (cells > level).reshape(-1).nonzero()[:, 0]
         index, label = index // classes, index % classes
         index, x = index // width, index % width
         image, y = index // height, index % height
@@ -199,9 +197,7 @@ class MobileCenterNet(Detector):
         scores = around[:, 1, 1]
         best = (scores >= around.flatten(1).amax(1)) & (scores >= score_threshold)
         image, y, x, label, scores = (values[best] for values in (image, y, x, label, scores))
-        left, top, right, bottom = sides[image, :, y, x].unbind(1)
-        x, y = x * STRIDE, y * STRIDE
-        boxes = torch.stack((x - left, y - top, x + right, y + bottom), dim=1)
+        boxes = _boxes(x, y, sides[image, :, y, x])
         found = []
         for i in range(images):
             own = (image == i).nonzero()[:, 0]
@@ -231,3 +227,10 @@ class MobileCenterNet(Detector):
             keep = batched_nms(boxes, scores, labels, self.nms_threshold)
             found.append(Found(boxes[keep], scores[keep], labels[keep], regions=boxes[keep]))
         return found, features.appearance
+
+
+def _boxes(x: Tensor, y: Tensor, sides: Tensor) -> Tensor:
+    """Return xyxy boxes, (..., 4), of cells x and y whose sides are along dimension 1."""
+    left, top, right, bottom = sides.unbind(1)
+    x, y = x * STRIDE, y * STRIDE
+    return torch.stack((x - left, y - top, x + right, y + bottom), dim=-1)

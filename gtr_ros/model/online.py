@@ -51,9 +51,15 @@ class Rows:
         :param width: W, the same every time
         :param like: tensor of the type and on the device that rows are to have
         :return: (N + count, W), a view: what is written in its last rows is staged
+        :raises ValueError: if W is not what it was
         """
         if self._buffer is None:
             self._buffer = like.new_empty(0, width)
+        if width != self._buffer.shape[1]:
+            raise ValueError(
+                f'rows are {width} numbers wide, those before {self._buffer.shape[1]}: features '
+                'of one window must be of one network'
+            )
         self._make_room(count)
         self._staged, self._staged_at = count, self._end
         return self._buffer[self._start : self._end + count]
@@ -119,6 +125,7 @@ class OnlineAssociation:
         :param features: (M, D) float
         :param boxes: (M, 4) float, xyxy, relative to the image's width and height
         :return: (M, P) float in [0, 1], P_A with the window's P objects, oldest frame first
+        :raises ValueError: if features are of another length than those of the window
         """
         past, count = len(self._rows), len(features)
         rows = self._rows.stage(count, self._width(features.shape[1]), features)

@@ -125,8 +125,8 @@ class Window:
             if (newest.stamp - before.stamp) * self._most < self._memory:
                 self._frames.pop()
                 self._association.drop_newest()
-        # What there is of its features the association keeps.
-        light = replace(detections, features=detections.features[:, :0])
+        # What there is of its features the association keeps; a view would keep all of them.
+        light = replace(detections, features=detections.features.new_empty(len(detections), 0))
         self._frames.append((light, ids))
         self._association.add()
         self._drop_oldest(len(self._frames) - self._most)
