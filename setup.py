@@ -38,6 +38,7 @@ setup(
             'trackers>=2.6',
             'trackeval>=1.3',
         ],
+        'onnx': ['onnx>=1.17', 'onnxruntime>=1.24'],
         'training': ['pydantic>=2.5', 'pyyaml>=6', 'tensorboard>=2.15'],
     },
     entry_points={'console_scripts': ['gtr = gtr_ros.cli:main']},

@@ -28,14 +28,25 @@ SOURCES = sorted(
 #: what the modules of each room may import, beside their own room
 ROOMS = {
     'structures': set(),
+    'profiling': set(),
     'media': {'structures'},
     'model': {'structures'},
     'tracking': {'structures', 'model'},
+    'runtime': {'model'},
     'weights': {'model'},
     'evaluation': {'structures', 'model', 'tracking', 'media'},
     'training': {'structures', 'model', 'tracking', 'evaluation'},
-    'node': {'structures', 'model', 'tracking', 'media', 'msg', 'srv'},
-    'cli': {'structures', 'model', 'tracking', 'media', 'weights', 'evaluation', 'training'},
+    'node': {'structures', 'profiling', 'model', 'runtime', 'tracking', 'media', 'msg', 'srv'},
+    'cli': {
+        'structures',
+        'model',
+        'runtime',
+        'tracking',
+        'media',
+        'weights',
+        'evaluation',
+        'training',
+    },
 }
 ROS = ('rclpy', 'sensor_msgs', 'std_msgs', 'vision_msgs', 'diagnostic_msgs', 'rcl_interfaces')
 

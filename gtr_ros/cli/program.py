@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gtr_ros.cli import evaluate
+from gtr_ros.cli import export
 from gtr_ros.cli import track
 from gtr_ros.cli import train
 from gtr_ros.cli.console import console
@@ -96,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=benchmark)
 
     evaluate.add_command(commands)
+    export.add_command(commands)
     train.add_command(commands)
 
     weights = commands.add_parser('weights', help='get, convert and look at checkpoints')

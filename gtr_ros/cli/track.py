@@ -18,10 +18,11 @@ from gtr_ros.evaluation.formats.motchallenge import result_rows
 from gtr_ros.media.drawing import annotate
 from gtr_ros.media.video import VideoReader
 from gtr_ros.media.video import VideoWriter
-from gtr_ros.model.build import build
-from gtr_ros.model.build import choose_device
 from gtr_ros.model.build import RANDOM
 from gtr_ros.model.gtr import GTR
+from gtr_ros.runtime.loading import load_model
+from gtr_ros.runtime.loading import PROVIDERS
+from gtr_ros.runtime.loading import RUNTIMES
 from gtr_ros.structures import Tracks
 from gtr_ros.tracking import RULES
 from gtr_ros.tracking import Tracker
@@ -60,6 +61,24 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     )
     add_tracking_arguments(command)
     command.add_argument(
+        '--runtime',
+        choices=RUNTIMES,
+        default='torch',
+        help='onnxruntime runs what `gtr export` wrote (default: %(default)s)',
+    )
+    command.add_argument(
+        '--provider',
+        choices=PROVIDERS,
+        default='auto',
+        help='of ONNX Runtime (default: %(default)s)',
+    )
+    command.add_argument(
+        '--exported',
+        default='',
+        metavar='FOLDER',
+        help="for ONNX Runtime, of `gtr export --out` (default: the one in the user's cache)",
+    )
+    command.add_argument(
         '--score-threshold',
         type=float,
         metavar='S',
@@ -83,10 +102,18 @@ def _is_bag(source: str) -> bool:
 
 
 def _make_model(options: argparse.Namespace) -> GTR:
-    model = build(options.model, options.checkpoint).to(choose_device(options.device))
+    model = load_model(
+        options.model,
+        options.checkpoint,
+        options.runtime,
+        options.device,
+        options.provider,
+        options.exported,
+    )
     rule = RULES[options.rule or options.model]
     linking = f'{model.association.description}; {rule.description}'
-    console.print(f'{options.model} on {model.device}; linking by {linking}')
+    where = model.device if options.runtime == 'torch' else options.runtime
+    console.print(f'{options.model} on {where}; linking by {linking}')
     if options.checkpoint == RANDOM:
         console.print('the weights are untrained: what is found has no meaning', style='yellow')
     return model

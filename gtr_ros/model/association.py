@@ -130,6 +130,7 @@ class AssociationTransformer(Association):
         super().__init__()
         if time_embedding and not position_embedding:
             raise ValueError('time_embedding is averaged with the position embedding: set both')
+        self.features = features
         self.causal = causal
         sizes = (features, heads, hidden or features, dropout, norm)
         self.encoder = nn.ModuleList(

@@ -197,24 +197,31 @@ class CenterNet(Detector):
         """Return P3."""
         return self.pyramid(self.backbone(batch.pixels))[:1]
 
-    def propose(self, images: Tensor) -> tuple[list[Proposals], Sequence[Tensor]]:
-        """Return the proposals of each image of `forward`, whatever they score, and the levels."""
-        levels, logits, sides = self(images)
-        proposals = decode(
-            logits, sides, LEVEL_STRIDES, self.pre_nms, self.nms_threshold, self.post_nms
+    def network(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """Return P3, then logits and sides of the five levels."""
+        levels, logits, sides = self(pixels)
+        return levels[0], *logits, *sides
+
+    def propose(self, outputs: Sequence[Tensor]) -> list[Proposals]:
+        """Return the proposals of each image of `network`, whatever they score."""
+        _, *maps = outputs
+        count = len(LEVEL_STRIDES)
+        return decode(
+            maps[:count],
+            maps[count:],
+            LEVEL_STRIDES,
+            self.pre_nms,
+            self.nms_threshold,
+            self.post_nms,
         )
-        return proposals, levels
 
-    def find(self, batch: Batch, score_threshold: float) -> tuple[list[Found], Sequence[Tensor]]:
-        """
-        Keep the proposals that score more than the threshold: the published models use 0.55.
-
-        :return: the objects of each image; P3
-        """
-        proposals, levels = self.propose(batch.pixels)
+    def decode(
+        self, outputs: Sequence[Tensor], batch: Batch, score_threshold: float
+    ) -> list[Found]:
+        """Keep the proposals that score more than the threshold: the published use 0.55."""
         found = []
-        for boxes, scores in proposals:
+        for boxes, scores in self.propose(outputs):
             keep = scores > score_threshold
             labels = torch.zeros(int(keep.sum()), dtype=torch.long, device=boxes.device)
             found.append(Found(boxes[keep], scores[keep], labels, regions=boxes[keep]))
-        return found, levels[:1]
+        return found

@@ -57,7 +57,9 @@ class CenterNet2(CenterNet):
         )
         self.cascade = cascade
 
-    def find(self, batch: Batch, score_threshold: float) -> tuple[list[Found], Sequence[Tensor]]:
+    def decode(
+        self, outputs: Sequence[Tensor], batch: Batch, score_threshold: float
+    ) -> list[Found]:
         """
         Classify and refine the proposals that score more than the threshold: 0.4 as published.
 
@@ -65,11 +67,8 @@ class CenterNet2(CenterNet):
         stage's, of which several may show one object, and which may reach beyond the image. A
         class scores the root of its probability times the proposal's score; the best class is the
         object's label and score, which may be less than the threshold.
-
-        :return: the objects of each image; P3
         """
-        proposals, levels = self.propose(batch.pixels)
-        p3 = levels[:1]
+        proposals, p3 = self.propose(outputs), outputs[:1]
         likely = [scores > score_threshold for _, scores in proposals]
         regions = [p.boxes[keep] for p, keep in zip(proposals, likely, strict=True)]
         sizes = [
@@ -87,4 +86,4 @@ class CenterNet2(CenterNet):
             found.append(
                 Found(boxes[best], scores[best], labels[best], region[best], class_scores[best])
             )
-        return found, p3
+        return found

@@ -52,10 +52,31 @@ class Detector(nn.Module):
         """Return the maps for features alone: the objects come from elsewhere."""
         raise NotImplementedError
 
+    def network(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """
+        Run all that is of a fixed number of operations: what another runtime can take over.
+
+        :param pixels: (B, 3, H, W) float32, of a `Batch`
+        :return: the maps for features, one for each of the strides, then what `decode` reads
+        """
+        raise NotImplementedError
+
+    def decode(
+        self, outputs: Sequence[Tensor], batch: Batch, score_threshold: float
+    ) -> list[Found]:
+        """
+        Make objects of the network's outputs: those that score above the threshold.
+
+        :param outputs: of `network`, all of them
+        :return: the objects of each image
+        """
+        raise NotImplementedError
+
     def find(self, batch: Batch, score_threshold: float) -> tuple[list[Found], Sequence[Tensor]]:
         """
         Find the objects that score above the threshold.
 
         :return: the objects of each image; the maps for features, (B, C_l, H_l, W_l) for level l
         """
-        raise NotImplementedError
+        outputs = self.network(batch.pixels)
+        return self.decode(outputs, batch, score_threshold), outputs[: len(self.strides)]

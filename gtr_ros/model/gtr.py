@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from torch import nn
+from torch import Tensor
 
 from gtr_ros.model.association import Association
 from gtr_ros.model.detector import Detector
@@ -97,9 +98,17 @@ class GTR(nn.Module):
         batch = self.detector.prepare([image], self.device)
         boxes = torch.as_tensor(detections.boxes, dtype=torch.float32, device=self.device)
         regions = [batch.to_input(boxes, 0)]
-        maps = self.detector.maps(batch)
-        pooled = pool_boxes(maps, self.detector.strides, regions, self.pool_size)
-        return replace(detections, features=self.head(pooled))
+        return replace(detections, features=self.features(self.detector.maps(batch), regions))
+
+    def features(self, maps: Sequence[Tensor], regions: Sequence[Tensor]) -> Tensor:
+        """
+        Pool the regions of each image, and make features of them.
+
+        :param maps: (B, C_l, H_l, W_l) for each level l of the detector
+        :param regions: (N_b, 4) for each image, xyxy, pixels of the network's input
+        :return: (sum N_b, D), in the images' order
+        """
+        return self.head(pool_boxes(maps, self.detector.strides, regions, self.pool_size))
 
     def _detect_one_size(
         self, images: Sequence[np.ndarray], score_threshold: float
@@ -108,8 +117,7 @@ class GTR(nn.Module):
         batch = self.detector.prepare(images, self.device)
         found, maps = self.detector.find(batch, score_threshold)
         regions = [f.regions for f in found]
-        pooled = pool_boxes(maps, self.detector.strides, regions, self.pool_size)
-        features = self.head(pooled).split([len(f.boxes) for f in found])
+        features = self.features(maps, regions).split([len(f.boxes) for f in found])
         detections = []
         for i, (objects, feature) in enumerate(zip(found, features, strict=True)):
             height, width = batch.sizes[i]

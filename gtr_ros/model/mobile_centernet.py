@@ -209,13 +209,16 @@ class MobileCenterNet(Detector):
         """Return the backbone's maps of strides 2 to 16."""
         return self.backbone(batch.pixels).appearance
 
-    def find(self, batch: Batch, score_threshold: float) -> tuple[list[Found], Sequence[Tensor]]:
-        """
-        Keep the peaks that score at least the threshold and are no duplicates within their class.
+    def network(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """Return the backbone's maps of strides 2 to 16, heat-map logits and sides."""
+        logits, sides, features = self(pixels)
+        return *features.appearance, logits, sides
 
-        :return: the objects of each image; the backbone's maps of strides 2 to 16
-        """
-        logits, sides, features = self(batch.pixels)
+    def decode(
+        self, outputs: Sequence[Tensor], batch: Batch, score_threshold: float
+    ) -> list[Found]:
+        """Keep the peaks that score at least the threshold, but for duplicates of a class."""
+        *_, logits, sides = outputs
         if logits.is_cuda or score_threshold <= 0:  # a GPU need not wait for the host this way
             peaks = zip(*self.peaks(logits, sides), strict=True)
         else:
@@ -226,7 +229,7 @@ class MobileCenterNet(Detector):
             boxes, scores, labels = boxes[keep], scores[keep], labels[keep]
             keep = batched_nms(boxes, scores, labels, self.nms_threshold)
             found.append(Found(boxes[keep], scores[keep], labels[keep], regions=boxes[keep]))
-        return found, features.appearance
+        return found
 
 
 def _boxes(x: Tensor, y: Tensor, sides: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import nn
 from torch import Tensor
 from torch.nn import functional as F
@@ -60,6 +61,10 @@ class UnevenConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """BxCxHxW -> BxC'xH'xW'."""
+        if torch.onnx.is_in_onnx_export():  # where padding may be uneven, and weights are constant
+            least, most = self.padding[0], self.padding[0] + 1
+            x = F.pad(x, (least, most, least, most))
+            return F.conv2d(x, self.weight, self.bias, self.stride, groups=self.groups)
         # The same as padding x, but that the weights are a thousandth of it: a row and a column
         # of zeros before the kernel, and the larger padding on all sides.
         weight = F.pad(self.weight, (1, 0, 1, 0))

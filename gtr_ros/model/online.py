@@ -15,6 +15,7 @@ in what they compute anew for each frame:
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import singledispatch
 
 import torch
 from torch import Tensor
@@ -128,7 +129,7 @@ class OnlineAssociation:
         :raises ValueError: if features are of another length than those of the window
         """
         past, count = len(self._rows), len(features)
-        rows = self._rows.stage(count, self._width(features.shape[1]), features)
+        rows = self._rows.stage(count, self.row_width(features.shape[1]), features)
         self._asked = count
         if not count:
             return features.new_zeros(0, past)
@@ -153,7 +154,7 @@ class OnlineAssociation:
         self._counts.clear()
         self._rows.clear()
 
-    def _width(self, features: int) -> int:
+    def row_width(self, features: int) -> int:
         """Return how many numbers are kept of an object."""
         raise NotImplementedError
 
@@ -169,7 +170,7 @@ class OnlineAssociation:
 class Recomputed(OnlineAssociation):
     """Keeps features and boxes, and computes everything anew: the plain path, for any kind."""
 
-    def _width(self, features: int) -> int:
+    def row_width(self, features: int) -> int:
         return features + 4
 
     def _likelihoods(self, rows: Tensor, features: Tensor, boxes: Tensor) -> Tensor:
@@ -193,11 +194,12 @@ class _OnlineTransformer(OnlineAssociation):
         look: Callable[[int, Tensor], Tensor],
     ) -> Tensor:
         """
-        Decode the queries, and turn their logits into likelihoods.
+        Decode the queries.
 
         :param query: (M, D), the new objects' features
         :param keys: (P, D), what the window's objects are compared by
         :param look: (layer, M x D) -> M x D, the cross-attention of a decoder layer
+        :return: (M, P), G
         """
         own = self.association
         for i, layer in enumerate(own.decoder):
@@ -207,7 +209,7 @@ class _OnlineTransformer(OnlineAssociation):
         logits = own.query_projection(own.decoder_norm(query)) @ keys.T
         if own.log_scale is not None:
             logits = own.log_scale.exp() * logits + own.bias
-        return frame_softmax(logits, self._counts)
+        return logits
 
     def _position(self, boxes: Tensor) -> Tensor | None:
         embedding = self.association.embedding
@@ -223,15 +225,14 @@ class Streaming(_OnlineTransformer):
     left the window since.
     """
 
-    def _width(self, features: int) -> int:
+    def row_width(self, features: int) -> int:
         own = self.association
         attending = sum(layer.attention is not None for layer in own.encoder)
         return (2 * attending + 2 * len(own.decoder) + 1) * features
 
     def _likelihoods(self, rows: Tensor, features: Tensor, boxes: Tensor) -> Tensor:
-        own, count = self.association, len(features)
+        count = len(features)
         columns = iter(rows.split(features.shape[1], dim=1))
-        position = self._position(boxes)
 
         def keep(*new: Tensor) -> list[Tensor]:
             kept = [next(columns) for _ in new]
@@ -239,6 +240,20 @@ class Streaming(_OnlineTransformer):
                 column[-count:] = values
             return kept
 
+        return frame_softmax(self.step(features, boxes, keep), self._counts)
+
+    def step(self, features: Tensor, boxes: Tensor, keep: Callable[..., list[Tensor]]) -> Tensor:
+        """
+        Compute the logits of a new frame.
+
+        :param features: (M, D) float
+        :param boxes: (M, 4) float, xyxy, relative to the image's width and height
+        :param keep: given (M, D) columns of the new objects' rows, in turn, keeps them and returns
+            the same columns of all objects, (P + M, D) each
+        :return: (M, P), G
+        """
+        own, count = self.association, features.shape[0]
+        position = self._position(boxes)
         memory = features
         for layer in own.encoder:
             if layer.attention is not None:
@@ -266,7 +281,7 @@ class CachedEncoder(_OnlineTransformer):
     which there are fewer.
     """
 
-    def _width(self, features: int) -> int:
+    def row_width(self, features: int) -> int:
         # Features, queries, keys, values; what is embedded, if it is.
         return (4 + (self.association.embedding is not None)) * features
 
@@ -296,13 +311,18 @@ class CachedEncoder(_OnlineTransformer):
         def look(i: int, query: Tensor) -> Tensor:
             return own.decoder[i].attention.look_from_afar(query, placed, memory)
 
-        return self._answer(features, own.key_projection(memory[:-count]), look)
+        logits = self._answer(features, own.key_projection(memory[:-count]), look)
+        return frame_softmax(logits, self._counts)
 
 
+@singledispatch
 def online(association: Association) -> OnlineAssociation:
     """Return what computes an association frame by frame with the least work: one a camera."""
-    if not isinstance(association, AssociationTransformer):
-        return Recomputed(association)
+    return Recomputed(association)
+
+
+@online.register
+def _(association: AssociationTransformer) -> OnlineAssociation:
     embedding = association.embedding
     if embedding is not None and embedding.time is not None:
         return Recomputed(association)  # every frame's place in the window changes

@@ -25,9 +25,26 @@ def pool_boxes(
     :param size: cells of the pooled map's side
     :return: (N, sum C_l, size, size), N = sum N_b, in the images' order
     """
+    return pool_regions(maps, strides, regions_of(boxes), size)
+
+
+def regions_of(boxes: Sequence[Tensor]) -> Tensor:
+    """Put an image's index before its boxes: (N_b, 4) for each image -> (sum N_b, 5)."""
+    images = [b.new_full((len(b), 1), i) for i, b in enumerate(boxes)]
+    return torch.cat((torch.cat(images), torch.cat(list(boxes))), dim=1)
+
+
+def pool_regions(
+    maps: Sequence[Tensor], strides: Sequence[int], regions: Tensor, size: int = 7
+) -> Tensor:
+    """
+    Pool every region from every map and stack the channels, as `pool_boxes` does.
+
+    :param regions: (N, 5), index of the image and xyxy, pixels of the network's input
+    """
     levels = [
         # `aligned` shifts by half a cell, sampling 0 takes as many samples as the box has cells.
-        roi_align(m, list(boxes), size, 1 / stride, sampling_ratio=0, aligned=True)
+        roi_align(m, regions, size, 1 / stride, sampling_ratio=0, aligned=True)
         for m, stride in zip(maps, strides, strict=True)
     ]
     return torch.cat(levels, dim=1)

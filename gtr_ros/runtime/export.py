@@ -1,0 +1,282 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A model as ONNX files: the detector's network, features of boxes, a step of the association."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+import hashlib
+import os
+from pathlib import Path
+import shutil
+import warnings
+
+import torch
+from torch import nn
+from torch import Tensor
+
+from gtr_ros.model.association import AssociationTransformer
+from gtr_ros.model.association import CosineAssociation
+from gtr_ros.model.checkpoint import cache_directory
+from gtr_ros.model.gtr import GTR
+from gtr_ros.model.online import CachedEncoder
+from gtr_ros.model.online import online
+from gtr_ros.model.online import Streaming
+from gtr_ros.model.roi import pool_regions
+
+#: of ONNX; the first that has deformable convolution
+OPSET = 19
+
+#: changes whenever the files are made otherwise, so that old ones are not taken for new ones
+_FORMAT = 1
+
+#: pixels of the input that is traced; the files take others
+_TRACED = (256, 384)
+
+
+class ExportError(ValueError):
+    """Files that cannot be made or do not fit; the message names them and the way out."""
+
+
+class _Network(nn.Module):
+    """Pixels -> maps and what is decoded."""
+
+    def __init__(self, model: GTR) -> None:
+        super().__init__()
+        self.detector = model.detector
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        return self.detector.network(pixels)
+
+
+class _Features(nn.Module):
+    """Regions and maps -> features."""
+
+    def __init__(self, model: GTR) -> None:
+        super().__init__()
+        self.head, self.strides, self.size = model.head, model.detector.strides, model.pool_size
+
+    def forward(self, regions: Tensor, *maps: Tensor) -> Tensor:
+        return self.head(pool_regions(maps, self.strides, regions, self.size))
+
+
+class _StreamingStep(nn.Module):
+    """A new frame's features and boxes, and the window's rows -> logits and the frame's rows."""
+
+    def __init__(self, association: AssociationTransformer) -> None:
+        super().__init__()
+        self.association = association  # where the exporter looks for weights
+        self.online = Streaming(association)
+        self.width = self.online.row_width(association.features)
+
+    def forward(self, features: Tensor, boxes: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        columns = iter(rows.split(self.association.features, dim=1))
+        own = []
+
+        def keep(*new: Tensor) -> list[Tensor]:
+            own.extend(new)
+            return [torch.cat((next(columns), values)) for values in new]
+
+        return self.online.step(features, boxes, keep), torch.cat(own, dim=1)
+
+
+class _FullStep(nn.Module):
+    """The same of an encoder that relates all objects anew: rows are features and boxes."""
+
+    def __init__(self, association: AssociationTransformer) -> None:
+        super().__init__()
+        self.association = association
+        self.width = association.features + 4
+
+    def forward(self, features: Tensor, boxes: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        own = self.association
+        new = torch.cat((features, boxes), dim=1)
+        memory, boxes = torch.cat((rows, new)).split((own.features, 4), dim=1)
+        position = None
+        if own.embedding is not None:
+            position = own.embedding(boxes, boxes.new_zeros(boxes.shape[0]))
+        for layer in own.encoder:
+            memory = layer(memory, position)
+        query = features
+        for layer in own.decoder:
+            query = layer(query, memory, position)
+        keys = own.key_projection(memory[: rows.shape[0]])
+        logits = own.query_projection(own.decoder_norm(query)) @ keys.T
+        if own.log_scale is not None:
+            logits = own.log_scale.exp() * logits + own.bias
+        return logits, new
+
+
+def fingerprint(model: GTR) -> str:
+    """Return what tells a model's weights, and the way they are exported, from all others."""
+    digest = hashlib.sha256(f'{_FORMAT} {OPSET} {model.association.description}'.encode())
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(f'{name} {tuple(value.shape)}'.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def export_folder(name: str, model: GTR) -> Path:
+    """Return where in the user's cache the files of these weights are, or would be."""
+    return cache_directory() / 'onnx' / f'gtr_{name}-{fingerprint(model)[:12]}'
+
+
+@torch.inference_mode()
+def export_model(model: GTR, folder: Path) -> list[Path]:
+    """
+    Write a model as ONNX files, whole or not at all; those that are there are replaced.
+
+    Batch, height, width, number of boxes and of objects are free. Resizing, decoding of the
+    network's maps, non-maximum suppression and linking are not in the files.
+
+    :param model: in evaluation mode, on the CPU
+    :param folder: made; `detector.onnx`, `features.onnx` and, of a transformer, `association.onnx`
+    :return: the files
+    :raises ExportError: if the association cannot go on frame by frame, or nothing can be written
+    :raises ModuleNotFoundError: without the package onnx
+    """
+    step = _step(model)
+    mark = fingerprint(model)
+    part = folder.with_name(f'{folder.name}.{os.getpid()}.part')
+    try:
+        part.mkdir(parents=True)
+        _export_all(model, step, part, mark)
+        if folder.exists():
+            shutil.rmtree(folder)
+        part.replace(folder)
+    except OSError as error:
+        raise ExportError(f'cannot write {folder}: {error}') from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return sorted(folder.glob('*.onnx'))
+
+
+def _step(model: GTR) -> nn.Module | None:
+    association = model.association
+    if isinstance(association, CosineAssociation):
+        return None
+    kind = online(association)
+    if isinstance(kind, Streaming):
+        return _StreamingStep(association)
+    if isinstance(kind, CachedEncoder):
+        return _FullStep(association)
+    raise ExportError(
+        f'{association.description} cannot be exported: what it keeps of past frames changes with '
+        'every frame (time embedding, or encoder layers without attention before others)'
+    )
+
+
+def _export_all(model: GTR, step: nn.Module | None, folder: Path, mark: str) -> None:
+    pixels = torch.rand(1, 3, *_TRACED)
+    outputs = model.detector.network(pixels)
+    maps = outputs[: len(model.detector.strides)]
+    map_names = [f'map{i}' for i in range(len(maps))]
+    others = [f'output{i}' for i in range(len(outputs) - len(maps))]
+    plane = {0: 'batch', 2: 'height', 3: 'width'}
+    _write(
+        folder / 'detector.onnx',
+        _Network(model),
+        {'pixels': pixels},
+        [*map_names, *others],
+        {name: _sizes(name, plane) for name in ('pixels', *map_names, *others)},
+        mark,
+    )
+    regions = torch.tensor([[0, 10, 20, 110, 220], [0, 50, 20, 90, 70.0]])
+    _write(
+        folder / 'features.onnx',
+        _Features(model),
+        {'regions': regions, **dict(zip(map_names, maps))},
+        ['features'],
+        {
+            'regions': {0: 'boxes'},
+            'features': {0: 'boxes'},
+            **{name: _sizes(name, plane) for name in map_names},
+        },
+        mark,
+    )
+    if step is None:
+        return
+    length = model.association.features
+    _write(
+        folder / 'association.onnx',
+        step,
+        {
+            'features': torch.randn(3, length),
+            'boxes': torch.rand(3, 4),
+            'rows': torch.randn(5, step.width),
+        },
+        ['logits', 'new_rows'],
+        {
+            'features': {0: 'new'},
+            'boxes': {0: 'new'},
+            'rows': {0: 'past'},
+            'logits': {0: 'new', 1: 'past'},
+            'new_rows': {0: 'new'},
+        },
+        mark,
+        width=str(step.width),
+    )
+
+
+def _sizes(name: str, plane: dict[int, str]) -> dict[int, str]:
+    """Return names for the free sizes of a tensor; only the batch is the same in all."""
+    return {k: v if k == 0 else f'{name}_{v}' for k, v in plane.items()}
+
+
+def _write(
+    path: Path,
+    module: nn.Module,
+    inputs: dict[str, Tensor],
+    outputs: list[str],
+    free: dict[str, dict[int, str]],
+    mark: str,
+    **metadata: str,
+) -> None:
+    import onnx
+
+    with _deformable_convolution(), warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # what is traced as a constant the tests look after
+        torch.onnx.export(
+            module.eval(),
+            tuple(inputs.values()),
+            path,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=list(inputs),
+            output_names=outputs,
+            dynamic_axes=free,
+        )
+    file = onnx.load(path)
+    onnx.checker.check_model(file)
+    onnx.helper.set_model_props(file, {'fingerprint': mark, **metadata})
+    onnx.save(file, path)
+
+
+@contextmanager
+def _deformable_convolution() -> Iterator[None]:
+    """Let torch's exporter know torchvision's operator by its name in ONNX."""
+    from torch.onnx import symbolic_helper
+
+    @symbolic_helper.parse_args(*'vvvvv', *'iiiiiiii', 'b')
+    def convert(
+        g, x, weight, offset, mask, bias, down, right, pad_y, pad_x, dilation_y, dilation_x,
+        groups, offset_groups, use_mask,
+    ):  # fmt: skip
+        inputs = [x, weight, offset, bias, *([mask] if use_mask else [])]
+        return g.op(
+            'DeformConv',
+            *inputs,
+            strides_i=[down, right],
+            pads_i=[pad_y, pad_x, pad_y, pad_x],
+            dilations_i=[dilation_y, dilation_x],
+            group_i=groups,
+            offset_group_i=offset_groups,
+        )
+
+    name = 'torchvision::deform_conv2d'
+    torch.onnx.register_custom_op_symbolic(name, convert, OPSET)
+    try:
+        yield
+    finally:
+        torch.onnx.unregister_custom_op_symbolic(name, OPSET)
