@@ -25,6 +25,7 @@ from rich.table import Table
 import torch
 
 from benchmarks import association
+from benchmarks import node_overhead
 from benchmarks import pipeline
 from benchmarks import trackers
 from benchmarks.measuring import Limits
@@ -40,6 +41,7 @@ PARTS: dict[str, tuple[Callable[[Limits, bool], Iterator[Row]], int]] = {
     'association': (association.measure, 1),
     'trackers': (trackers.measure, 1),
     'pipeline': (pipeline.measure, 0),
+    'node': (node_overhead.measure, 0),
 }
 
 

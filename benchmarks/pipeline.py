@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import numpy as np
@@ -16,6 +18,10 @@ from benchmarks.measuring import Limits
 from benchmarks.measuring import Row
 from benchmarks.measuring import row
 from gtr_ros.model.build import build
+from gtr_ros.model.gtr import GTR
+from gtr_ros.runtime.export import export_model
+from gtr_ros.runtime.loading import load_model
+from gtr_ros.runtime.loading import RUNTIMES
 from gtr_ros.tracking import Tracker
 
 #: a photograph with four people in it
@@ -30,27 +36,63 @@ def images(size: tuple[int, int], count: int) -> list[np.ndarray]:
     return [np.roll(picture, (t % 8, 2 * t % 16), (0, 1)) for t in range(count)]
 
 
-def measure(limits: Limits, quick: bool = False) -> Iterator[Row]:
-    """Measure `gtr_mobile` with the weights that come along, with torch's threads."""
-    for size in SIZES[:1] if quick else SIZES:
-        model = build('mobile')
-        tracker = Tracker(model.association, window=16)
-        times: dict[str, list[float]] = {'detector and features': [], 'tracker': [], 'all': []}
-        for t, image in enumerate(images(size, _WARM_UP + _FRAMES)):
+class _Chain:
+    """A model and its tracker, each part timed: the wait for one is not a part of the others."""
+
+    parts = ('prepare', 'network', 'decode', 'features', 'tracker', 'all')
+
+    def __init__(self, model: GTR) -> None:
+        self.model = model
+        self.tracker = Tracker(model.association, window=16)
+        self.times: dict[str, list[float]] = {part: [] for part in self.parts}
+        for owner, part in (*((model.detector, p) for p in self.parts[:3]), (model, 'features')):
+            setattr(owner, part, self._timed(part, getattr(owner, part)))
+
+    def _timed(self, part: str, call: Callable) -> Callable:
+        def timed(*arguments: object) -> object:
             start = perf_counter()
-            [detections] = model.detect([image], [t * 66_000_000])
-            found = perf_counter()
-            tracker.update(detections)
-            end = perf_counter()
-            if t >= _WARM_UP:
-                for name, seconds in zip(times, (found - start, end - found, end - start)):
-                    times[name].append(seconds)
-        share = np.median(np.divide(times['tracker'], times['all']))
-        rate = 1 / np.median(times['all'])
-        notes = {
-            'all': f'{rate:.1f} frames/s, {torch.get_num_threads()} threads',
-            'tracker': f'{share:.1%} of all, {len(detections)} objects',
-        }
-        for name, seconds in times.items():
-            title = f'gtr_mobile at {size[0]} x {size[1]}, {name}'
-            yield row(title, seconds, note=notes.get(name, ''))
+            result = call(*arguments)
+            self.times[part].append(perf_counter() - start)
+            return result
+
+        return timed
+
+    def run(self, image: np.ndarray, stamp: int) -> int:
+        """Track an image; return how many objects there are."""
+        start = perf_counter()
+        [detections] = self.model.detect([image], [stamp])
+        found = perf_counter()
+        self.tracker.update(detections)
+        end = perf_counter()
+        self.times['tracker'].append(end - found)
+        self.times['all'].append(end - start)
+        return len(detections)
+
+
+def measure(limits: Limits, quick: bool = False) -> Iterator[Row]:
+    """Measure `gtr_mobile` with the weights that come along, in both runtimes, in turns."""
+    with TemporaryDirectory() as folder:
+        exported = Path(folder) / 'mobile'
+        export_model(build('mobile'), exported)
+        for size in SIZES[:1] if quick else SIZES:
+            chains = {
+                runtime: _Chain(load_model('mobile', None, runtime, 'cpu', 'cpu', exported))
+                for runtime in RUNTIMES
+            }
+            for t, image in enumerate(images(size, _WARM_UP + _FRAMES)):
+                for chain in chains.values():
+                    count = chain.run(image, t * 66_000_000)
+            plain = chains['torch'].times
+            for runtime, chain in chains.items():
+                for part in chain.parts:
+                    seconds, others = chain.times[part][_WARM_UP:], plain[part][_WARM_UP:]
+                    beside = ('torch', others) if runtime != 'torch' else ('', None)
+                    title = f'gtr_mobile at {size[0]} x {size[1]}, {runtime}, {part}'
+                    note = ''
+                    if part == 'tracker':
+                        share = np.median(np.divide(seconds, chain.times['all'][_WARM_UP:]))
+                        note = f'{share:.1%} of all, {count} objects'
+                    if part == 'all':
+                        rate = 1 / np.median(seconds)
+                        note = f'{rate:.1f} frames/s, {torch.get_num_threads()} threads'
+                    yield row(title, seconds, *beside, note=note)

@@ -26,6 +26,7 @@ PARAMETERS = {
     'device': "Device of the model: 'auto', 'cpu', 'cuda' or 'cuda:N'.",
     'model': 'Model to run.',
     'checkpoint': "Path of the model's weights (safetensors).",
+    'runtime': 'torch, or onnxruntime.',
 }
 
 

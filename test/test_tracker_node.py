@@ -24,6 +24,7 @@ from sensor_msgs.msg import Image
 import torch
 from vision_msgs.msg import Detection2DArray
 
+from gtr_ros.cli import main
 from gtr_ros.model.build import gtr_mobile
 from gtr_ros.model.checkpoint import save_checkpoint
 
@@ -167,6 +168,25 @@ def test_an_image_comes_back_as_detections_with_its_header_and_boxes_inside_it(c
     assert boxes[:, 2].max() < WIDTH + 1e-3
     assert boxes[:, 3].max() < HEIGHT + 1e-3
     assert (boxes[:, 4] > 0.39).all()
+
+
+def test_with_onnx_runtime_the_boxes_are_the_same(camera, picture, eager_weights, tmp_path):
+    expected = boxes_and_scores(camera.exchange(picture))
+    exported = tmp_path / 'onnx'
+    assert main(['export', '--checkpoint', str(eager_weights), '--out', str(exported)]) == 0
+    parameters = {'checkpoint': eager_weights, 'min_hits': 1, 'runtime': 'onnxruntime'}
+    with tracker_node(
+        '__ns:=/onnx', 'image:=/onnx/image', exported=exported, **parameters
+    ) as node:
+        node.wait_for_output('on onnxruntime, provider auto')
+        other = Camera('/onnx/tracker', '/onnx/image')
+        try:
+            other.wait_for_tracker()
+            assert same_boxes(boxes_and_scores(other.exchange(picture)), expected)
+        finally:
+            other.close()
+    with tracker_node('__ns:=/onnx', exported=tmp_path / 'none', **parameters) as node:
+        node.wait_for_output('cannot configure: these weights are not exported to')
 
 
 def test_trajectories_carry_the_same_ids_and_end_at_this_image(camera, picture):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gtr_ros.node.pipeline import Pipeline
     from gtr_ros.node.steps import Camera
     from gtr_ros.node.worker import Worker
+    from gtr_ros.profiling import Profiler
 
 #: without anything to track, until it is said
 SILENCE_SECONDS = 5.0
@@ -32,13 +33,22 @@ class CameraReport:
     Makes the diagnostics of one camera, from one time to the next.
 
     :param name: of the camera; '' is the one without
+    :param profiler: of all cameras
     """
 
-    def __init__(self, name: str, camera: Camera, worker: Worker, pipeline: Pipeline) -> None:
+    def __init__(
+        self,
+        name: str,
+        camera: Camera,
+        worker: Worker,
+        pipeline: Pipeline,
+        profiler: Profiler,
+    ) -> None:
         self._name = name
         self._camera = camera
         self._worker = worker
         self._pipeline = pipeline
+        self._profiler = profiler
         self._time = monotonic()
         self._received = camera.inputs.arrivals.received
         self._processed = self._failed = 0
@@ -80,7 +90,7 @@ class CameraReport:
         values = {
             'topic': inputs.topic,
             'model': settings.model,
-            'device': self._pipeline.device,
+            'device': self._pipeline.place,
             'device_memory_mb': self._pipeline.device_megabytes,
             'association': self._pipeline.association,
             'rate_in_hz': f'{rate_in:.2f}',
@@ -97,6 +107,8 @@ class CameraReport:
             'processing_ms': f'{1e3 * counts.busy_seconds:.1f}',
             'age_ms': f'{1e3 * age:.1f}',
         }
+        for lap, median in self._profiler.medians().items():
+            values[f'profile.{lap}_ms'] = f'{median:.2f}'
         status = DiagnosticStatus(
             level=level,
             name=f'{node}: {self._name or "tracker"}',

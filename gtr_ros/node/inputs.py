@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
 from time import monotonic
+from time import perf_counter
 from typing import Any
 from typing import TYPE_CHECKING
 
@@ -49,10 +50,12 @@ class Request:
     An image that is to be tracked.
 
     :param boxes: of another detector; None: ours is to look
+    :param arrived: when all of it was there, seconds of `time.perf_counter`
     """
 
     image: Image | CompressedImage
     boxes: Detection2DArray | None = None
+    arrived: float = field(default_factory=perf_counter)
 
 
 @dataclass

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from rclpy.publisher import Publisher
     from std_msgs.msg import Header
 
+    from gtr_ros.profiling import Laps
     from gtr_ros.structures import Tracks
 
 _RESULT_QOS = QoSProfile(depth=10)
@@ -101,21 +102,31 @@ class Outputs:
         )
 
     def publish(
-        self, tracks: Tracks, image: np.ndarray, header: Header, class_names: Sequence[str]
+        self,
+        tracks: Tracks,
+        image: np.ndarray,
+        header: Header,
+        class_names: Sequence[str],
+        laps: Laps,
     ) -> None:
         """
         Say who is in an image.
 
         :param image: (H, W, 3) uint8, RGB; drawn upon, a copy, only while somebody subscribes
         :param header: of the image
+        :param laps: of the image
         """
         ids = self.class_ids(class_names)
-        self._detections.publish(detections_message(tracks, header, ids))
+        message = detections_message(tracks, header, ids)
+        laps.lap('messages')
+        self._detections.publish(message)
+        laps.lap('publishing')
         # Hundreds of boxes a frame, each a message in the message: only for those who look.
         if self._trajectories.get_subscription_count():
             self._trajectories.publish(trajectories_message(tracks, header))
         if self._image_marker.get_subscription_count():
             self._image_marker.publish(image_marker_message(tracks, header))
+        laps.lap('viewers')
         plain = self._debug_image.get_subscription_count()
         compressed = self._compressed.get_subscription_count()
         if plain or compressed:
@@ -126,6 +137,7 @@ class Outputs:
                 self._debug_image.publish(array_to_image(drawn, header, 'rgb8'))
             if compressed:
                 self._compressed.publish(compress(drawn, header))
+            laps.lap('debug image')
 
     def class_ids(self, class_names: Sequence[str]) -> Sequence[str]:
         """Return what each label is called in a message."""

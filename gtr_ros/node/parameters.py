@@ -114,6 +114,22 @@ class NodeParameters(Parameters):
         'auto',
         "Device of the model: 'auto' (CUDA where there is one), 'cpu', 'cuda' or 'cuda:N'.",
     )
+    runtime: str = parameter(
+        'torch',
+        'What runs the networks: torch, or ONNX Runtime (onnxruntime), which on a CPU is faster '
+        'and needs the files that `gtr export` writes once.',
+        choices=('torch', 'onnxruntime'),
+    )
+    provider: str = parameter(
+        'auto',
+        "What ONNX Runtime computes with: 'auto' is CUDA where it is and device is not cpu, else "
+        'the CPU; TensorRT needs engines that were built before.',
+        choices=('auto', 'cpu', 'cuda', 'tensorrt'),
+    )
+    exported: str = parameter(
+        '',
+        "Folder that `gtr export --out` wrote, for ONNX Runtime. Empty: in the user's cache.",
+    )
     threads: int = parameter(
         0, "CPU threads of the model; 0: torch's own choice.", limits=(0, 256)
     )
@@ -189,6 +205,11 @@ class NodeParameters(Parameters):
         0.05,
         'Seconds that the stamps of an image and its depth image may differ by.',
         limits=(0.0, 10.0),
+    )
+    profile: bool = parameter(
+        False,
+        'Whether the log says, every ten seconds and at the end, where the time of a frame goes; '
+        'the diagnostics say it, too.',
     )
 
     def __post_init__(self) -> None:

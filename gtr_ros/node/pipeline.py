@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import partial
 import gc
 import threading
 from typing import TYPE_CHECKING
@@ -16,15 +17,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from gtr_ros.model.build import build
 from gtr_ros.model.build import choose_device
 from gtr_ros.node.parameters import ConfigurationError
+from gtr_ros.profiling import Laps
+from gtr_ros.profiling import NO_LAPS
+from gtr_ros.runtime.loading import load_model
 from gtr_ros.structures import Detections
 from gtr_ros.tracking import RULES
 from gtr_ros.tracking import Tracker
 
 if TYPE_CHECKING:
     from gtr_ros.node.parameters import NodeParameters
+    from gtr_ros.profiling import Profiler
     from gtr_ros.structures import Tracks
 
 _WARM_UP_SIZE = (480, 640)
@@ -39,11 +43,13 @@ class Frame:
     :param image: (H, W, 3) uint8, RGB, any strides
     :param stamp: nanoseconds; None where it has none
     :param detections: of another detector, without features; None: ours is to look
+    :param laps: what is done with it, timed
     """
 
     image: np.ndarray
     stamp: int | None
     detections: Detections | None = None
+    laps: Laps = NO_LAPS
 
 
 class Pipeline:
@@ -63,9 +69,23 @@ class Pipeline:
         try:
             self.device = choose_device(parameters.device)
             progress(f'loading {parameters.checkpoint or "the weights"} of {parameters.model}')
-            self.model = build(parameters.model, parameters.checkpoint)
+            self.model = load_model(
+                parameters.model,
+                parameters.checkpoint,
+                parameters.runtime,
+                parameters.device,
+                parameters.provider,
+                parameters.exported,
+            )
         except ValueError as error:
             raise ConfigurationError(str(error)) from error
+        except RuntimeError as error:
+            raise ConfigurationError(_does_not_run(self.device, error)) from error
+        #: for people: what runs the model
+        self.place = str(self.device)
+        if parameters.runtime != 'torch':
+            self.device = torch.device('cpu')  # where images and features are
+            self.place = f'{parameters.runtime}, provider {parameters.provider}'
         self._own_detector = not parameters.detections_topic
         # Another detector's classes are known when they come.
         self.class_names = list(self.model.class_names) if self._own_detector else []
@@ -152,6 +172,13 @@ class Pipeline:
         with self._lock:
             return self._trackers[camera].update(detections)
 
+    def watch(self, profiler: Profiler) -> None:
+        """Let the parts of `detect` be timed, each until the device has done it."""
+        wait = partial(torch.cuda.synchronize, self.device) if self.device.type == 'cuda' else None
+        for part in ('prepare', 'network', 'decode'):
+            profiler.watch(self.model.detector, part, wait)
+        profiler.watch(self.model, 'features', wait)
+
     def close(self) -> None:
         """Give the device's memory back; nothing else may be called afterwards."""
         self.model = None
@@ -169,14 +196,17 @@ class Pipeline:
         # The first run allocates memory and, on CUDA, loads kernels: no camera should wait for it,
         # and a device that cannot run the model should be known now.
         try:
-            self.model.to(self.device)
             images = [np.zeros((*_WARM_UP_SIZE, 3), np.uint8)] * len(self._trackers)
             self.model.detect(images, None, 1.0)
         except RuntimeError as error:
-            raise ConfigurationError(
-                f'the model does not run on device {self.device}: {error}. '
-                "Try device 'cpu', or free the device's memory"
-            ) from error
+            raise ConfigurationError(_does_not_run(self.device, error)) from error
+
+
+def _does_not_run(device: torch.device, error: RuntimeError) -> str:
+    return (
+        f'the model does not run on device {device}: {error}. '
+        "Try device 'cpu', or free the device's memory"
+    )
 
 
 def _check_classes(wanted: Sequence[str], known: Sequence[str]) -> None:

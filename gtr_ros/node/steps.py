@@ -19,6 +19,7 @@ from gtr_ros.node.images import image_to_array
 from gtr_ros.node.messages import stamp_to_nanoseconds
 from gtr_ros.node.pipeline import Frame
 from gtr_ros.node.received import read_detections
+from gtr_ros.profiling import Profiler
 
 if TYPE_CHECKING:
     from rclpy.clock import Clock
@@ -30,6 +31,25 @@ if TYPE_CHECKING:
     from gtr_ros.node.pipeline import Pipeline
     from gtr_ros.structures import Detections
     from gtr_ros.structures import Tracks
+
+#: what the time of a frame goes to, from its stamp on; see docs/profile.md
+LAPS = (
+    'arrival',  # exposure, driver, DDS and rclpy, until the node has the message
+    'mailbox',
+    'conversion',
+    'detector',
+    'detector.prepare',
+    'detector.network',
+    'detector.decode',
+    'detector.features',
+    'tracker',
+    'messages',
+    'publishing',
+    'viewers',  # what is made only while somebody subscribes, but for the debug image
+    'debug image',
+    'space',
+    'rest',  # the other cameras' turns, too
+)
 
 
 @dataclass
@@ -55,6 +75,7 @@ class TrackingSteps:
     :param parameters: the node's, of which these steps need what cannot change
     :param clock: the node's
     :param warn: logs a line, once in a while
+    :param profiler: of `LAPS`
     """
 
     def __init__(
@@ -64,8 +85,10 @@ class TrackingSteps:
         parameters: NodeParameters,
         clock: Clock,
         warn: Callable[[str], None],
+        profiler: Profiler = Profiler(LAPS, enabled=False),
     ) -> None:
         self._pipeline = pipeline
+        self._profiler = profiler
         self._cameras = cameras
         self._clock = clock
         self._warn = warn
@@ -78,6 +101,8 @@ class TrackingSteps:
 
     def read(self, camera: str, request: Request) -> Frame:
         """Show an image's pixels, and read the boxes that came with it."""
+        laps = self._profiler.begin(request.arrived)
+        laps.lap('mailbox')
         self._began[camera] = perf_counter()
         image = image_to_array(request.image)
         detections = None
@@ -92,18 +117,27 @@ class TrackingSteps:
                 'taken to be 0.1 s apart, and the age of what is published is unknown. Let the '
                 'driver stamp them'
             )
-        return Frame(image, stamp, detections)
+        laps.lap('conversion')
+        return Frame(image, stamp, detections, laps)
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """Find the objects of one frame of each camera, in one pass."""
-        return self._pipeline.detect(frames)
+        for frame in frames:
+            frame.laps.lap('rest')
+        found = self._pipeline.detect(frames)
+        parts = self._profiler.take_parts()
+        for frame in frames:
+            frame.laps.lap('detector', parts)
+        return found
 
     def follow(self, camera: str, request: Request, frame: Frame, detections: Detections) -> None:
         """Say who they are, and publish it."""
-        own, header = self._cameras[camera], request.image.header
+        own, header, laps = self._cameras[camera], request.image.header, frame.laps
         names = self._pipeline.class_names
+        laps.lap('rest')
         resets = self._pipeline.resets(camera)
         tracks = self._pipeline.follow(detections, camera)
+        laps.lap('tracker')
         if self._pipeline.resets(camera) != resets and frame.stamp is not None:
             self._warn(
                 f'the stamp of an image of {own.inputs.topic}, {frame.stamp / 1e9:.3f} s, is not '
@@ -112,12 +146,17 @@ class TrackingSteps:
         if len(names) > own.outputs.described:
             threshold = self._pipeline.score_threshold
             own.outputs.describe(header, names, self._pipeline.description, threshold)
-        own.outputs.publish(tracks, frame.image, header, names)
+        laps.lap('rest')
+        own.outputs.publish(tracks, frame.image, header, names, laps)
         now = self._clock.now().nanoseconds
         own.age = math.nan if frame.stamp is None else (now - frame.stamp) / 1e9
         own.outputs.publish_times(perf_counter() - self._began[camera], own.age)
+        laps.lap('rest')
+        laps.before('arrival', own.age)
         if self._in_3d:
             self._place(own, request, frame, tracks)
+            laps.lap('space')
+        self._profiler.end(laps)
 
     def _place(self, own: Camera, request: Request, frame: Frame, tracks: Tracks) -> None:
         """Publish in 3D, where there is depth of that moment."""

@@ -41,6 +41,7 @@ from gtr_ros.node.parameters import ConfigurationError
 from gtr_ros.node.parameters import declare_all
 from gtr_ros.node.parameters import from_message
 from gtr_ros.node.worker import Worker
+from gtr_ros.profiling import Profiler
 from gtr_ros.srv import SetClasses
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 _NAME = 'tracker'
 _ERROR_SECONDS = 5.0
 _STOP_SECONDS = 30.0
+_PROFILE_SECONDS = 10.0
 
 
 class TrackerNode(LifecycleNode):
@@ -73,6 +75,8 @@ class TrackerNode(LifecycleNode):
         self._cameras: dict[str, Camera] = {}
         self._reports: list[CameraReport] = []
         self._worker: Worker | None = None
+        self._profiler: Profiler | None = None
+        self._profiled_at = 0.0
         self._diagnostics: Publisher | None = None
         self._timer: Timer | None = None
         self._enabled = True
@@ -140,6 +144,7 @@ class TrackerNode(LifecycleNode):
         try:
             from gtr_ros.model.build import RANDOM
             from gtr_ros.node.pipeline import Pipeline
+            from gtr_ros.node.steps import LAPS
         except ImportError as error:
             raise ConfigurationError(
                 f'{sys.executable} cannot import what the model needs: {error}. Install torch and '
@@ -152,6 +157,9 @@ class TrackerNode(LifecycleNode):
                 f"checkpoint is '{RANDOM}': these untrained weights find nothing sensible; "
                 'leave checkpoint empty for trained ones'
             )
+        self._profiler = Profiler(LAPS, settings.profile)
+        if settings.profile:
+            self._pipeline.watch(self._profiler)
         with_index = settings.class_id_format == 'index'
         self._outputs = {
             camera: Outputs(self, camera, with_index, settings.depth)
@@ -167,7 +175,9 @@ class TrackerNode(LifecycleNode):
 
         pipeline, settings = self._pipeline, self.settings
         cameras = self._cameras = {}
-        steps = TrackingSteps(pipeline, cameras, settings, self.get_clock(), self._warn)
+        steps = TrackingSteps(
+            pipeline, cameras, settings, self.get_clock(), self._warn, self._profiler
+        )
         self._worker = Worker(settings.camera_names, steps, self._complain)
         self._worker.start()
         for name, outputs in self._outputs.items():
@@ -176,15 +186,17 @@ class TrackerNode(LifecycleNode):
             )
         self._describe()
         self._reports = [
-            CameraReport(name, camera, self._worker, pipeline) for name, camera in cameras.items()
+            CameraReport(name, camera, self._worker, pipeline, self._profiler)
+            for name, camera in cameras.items()
         ]
+        self._profiled_at = monotonic()
         # Steady: with use_sim_time and no /clock, this timer is what tells the user.
         self._timer = self.create_timer(
             1.0, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
         topics = ', '.join(camera.inputs.topic for camera in cameras.values())
         self.get_logger().info(
-            f'tracking on {topics}: model {settings.model} on {pipeline.device}, association: '
+            f'tracking on {topics}: model {settings.model} on {pipeline.place}, association: '
             f'{pipeline.association}'
         )
 
@@ -208,6 +220,7 @@ class TrackerNode(LifecycleNode):
                     f'the worker is still busy after {_STOP_SECONDS:g} s; leaving it behind'
                 )
             self._worker = None
+            self._log_profile()
         self._cameras, self._reports = {}, []
 
     def _cleanup(self) -> None:
@@ -306,6 +319,13 @@ class TrackerNode(LifecycleNode):
             if warning:
                 self._warn(warning)
         self._diagnostics.publish(message)
+        if monotonic() - self._profiled_at >= _PROFILE_SECONDS:
+            self._log_profile()
+
+    def _log_profile(self) -> None:
+        self._profiled_at = monotonic()
+        if table := self._profiler.table():
+            self.get_logger().info(f'where the time of a frame goes, newest frames:\n{table}')
 
 
 def main(args: list[str] | None = None) -> int:

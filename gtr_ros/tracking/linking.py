@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from gtr_ros.structures import Detections
 from gtr_ros.tracking.window import NANOSECONDS
@@ -79,11 +80,12 @@ class LinkingRule:
         :return: (M, K) scores; (K,) the threshold of each track; tracks in the order of `past.ids`
         """
         if self.class_gate is not None:
-            alike = now.class_scores @ past.class_scores.T
+            ours, theirs = map(torch.from_numpy, (now.class_scores, past.class_scores))
+            alike = (ours @ theirs.T).numpy()
             likelihoods = np.where(alike < self.class_gate, 0, likelihoods)
         if self.decay != 1:
             likelihoods = likelihoods * self.decay ** (past.age - 1)
-        scores = likelihoods @ past.membership
+        scores = past.sum_by_track(likelihoods)
         if self.average:
             scores = scores / past.lengths
         if self.motion:
@@ -91,11 +93,10 @@ class LinkingRule:
         if self.overlap:
             scores = np.maximum(scores, box_iou(now.boxes, past.boxes[past.last]))
         if self.centre_gate is not None:
-            near = self._near(past, now).astype(np.float32) @ past.membership > 0
-            scores = np.where(near, scores, 0)
+            scores = np.where(past.any_by_track(self._near(past, now)), scores, 0)
         if self.same_label:
             same = now.labels[:, None] == past.labels
-            scores = np.where(same.astype(np.float32) @ past.membership > 0, scores, 0)
+            scores = np.where(past.any_by_track(same), scores, 0)
         lengths = past.lengths if self.threshold_by_length else np.ones_like(past.lengths)
         thresholds = self.threshold * lengths
         if self.gated:

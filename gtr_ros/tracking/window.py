@@ -40,10 +40,24 @@ class Past:
     ids: np.ndarray
     track: np.ndarray
 
+    # Not a product of matrices: numpy's threads for these would take the cores from torch's, and
+    # both would wait many times longer than the sums take.
+
     @cached_property
-    def membership(self) -> np.ndarray:
-        """(P, K) float32: 1 where an object is of a track."""
-        return (self.track[:, None] == np.arange(len(self.ids))).astype(np.float32)
+    def _by_track(self) -> tuple[np.ndarray, np.ndarray]:
+        """(P,) int64, the objects track by track; (K,) int64, where each track begins there."""
+        ends = np.cumsum(self.lengths)
+        return np.argsort(self.track, kind='stable'), ends - self.lengths
+
+    def sum_by_track(self, values: np.ndarray) -> np.ndarray:
+        """Add up what is of one track: (M, P) float -> (M, K)."""
+        order, begins = self._by_track
+        return np.add.reduceat(values[:, order], begins, axis=1)
+
+    def any_by_track(self, values: np.ndarray) -> np.ndarray:
+        """Say whether any of a track is true: (M, P) bool -> (M, K)."""
+        order, begins = self._by_track
+        return np.logical_or.reduceat(values[:, order], begins, axis=1)
 
     @cached_property
     def lengths(self) -> np.ndarray:

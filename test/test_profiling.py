@@ -1,0 +1,107 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Where the time of a frame goes: laps add up, and the node says them where it is asked to."""
+
+from __future__ import annotations
+
+import math
+from time import perf_counter
+from time import sleep
+from types import SimpleNamespace
+
+import pytest
+
+from gtr_ros.profiling import FRAMES
+from gtr_ros.profiling import NO_LAPS
+from gtr_ros.profiling import Profiler
+
+
+def test_laps_add_up_to_the_time_there_was():
+    profiler = Profiler(('before', 'a', 'b'))
+    start = perf_counter()
+    laps = profiler.begin(start)
+    sleep(0.01)
+    laps.lap('a')
+    laps.lap('b')
+    sleep(0.005)
+    laps.lap('a')
+    laps.before('before', 1 + perf_counter() - start)
+    passed = perf_counter() - start
+    profiler.end(laps)
+    assert laps.seconds['a'] >= 0.015
+    assert laps.seconds['a'] + laps.seconds['b'] <= passed
+    assert laps.seconds['before'] == pytest.approx(1, abs=0.005)
+    assert list(profiler.medians()) == ['before', 'a', 'b']
+
+
+def test_parts_of_what_is_watched_are_below_their_lap():
+    owner = SimpleNamespace(work=sleep)
+    profiler = Profiler(('a', 'a.work'))
+    profiler.watch(owner, 'work')
+    profiler.watch(owner, 'what_it_does_not_have')
+    laps = profiler.begin(perf_counter())
+    owner.work(0.004)
+    owner.work(0.004)
+    laps.lap('a', profiler.take_parts())
+    profiler.end(laps)
+    assert 0.008 <= laps.seconds['a.work'] <= laps.seconds['a']
+    assert not profiler.take_parts()
+    title, first, part, last = profiler.table().splitlines()
+    assert 'median ms' in title
+    assert first.startswith('a ')
+    assert part.startswith('  work')
+    assert last.split()[0] == 'all'
+    assert last.endswith('100.0%')
+
+
+def test_one_that_is_off_does_nothing():
+    work = len
+    owner = SimpleNamespace(work=work)
+    profiler = Profiler(('a',), enabled=False)
+    profiler.watch(owner, 'work')
+    assert owner.work is work
+    laps = profiler.begin(0.0)
+    assert laps is NO_LAPS
+    laps.lap('a')
+    laps.before('a', 1.0)
+    profiler.end(laps)
+    assert profiler.table() == ''
+    assert profiler.medians() == {}
+
+
+def test_an_unknown_age_is_left_out_and_old_frames_leave():
+    profiler = Profiler(('age', 'a'))
+    for _ in range(FRAMES + 10):
+        laps = profiler.begin(perf_counter())
+        laps.lap('a')
+        laps.before('age', math.nan)
+        profiler.end(laps)
+    assert list(profiler.medians()) == ['a']
+    assert f'{FRAMES}' in profiler.table()
+
+
+@pytest.mark.ros
+def test_the_node_says_every_lap_once(tmp_path):
+    pytest.importorskip('rclpy', reason='needs rclpy and the built messages')
+    from node_processes import Camera
+    from node_processes import ros_environment
+    from node_processes import tracker_node
+    import numpy as np
+
+    with ros_environment(), tracker_node(profile='true', device='cpu') as node:
+        node.wait_for_output('tracking on /image')
+        camera = Camera()
+        try:
+            camera.wait_for_tracker()
+            camera.exchange(np.zeros((120, 160, 3), np.uint8))
+            values = camera.next_diagnostics()
+            node.wait_for_output('where the time of a frame goes')
+        finally:
+            camera.close()
+        node.wait_for_output('100.0%')
+        _, _, table = node.output.rpartition('where the time of a frame goes')
+    words = [line.split()[0] for line in table.splitlines() if line.endswith('%')]
+    parts = ['prepare', 'network', 'decode', 'features']
+    for name in ('mailbox', 'conversion', 'detector', *parts, 'tracker', 'publishing', 'all'):
+        assert words.count(name) == 1, table
+    assert float(values['profile.detector_ms']) > 0
