@@ -35,6 +35,10 @@ SWITCHES = {
     'use_sim_time': ('false', 'Whether time comes from /clock, as in simulation.'),
     'autostart': ('true', 'Whether the node activates itself; false: a lifecycle manager does.'),
     'respawn': ('false', 'Whether the node is started again when it has ended.'),
+    'profile': (
+        'false',
+        'Whether to log where the time of a frame goes; false: as in params_file.',
+    ),
     'rviz': ('false', 'Whether to start rviz2, too, with the debug image and 3D markers.'),
 }
 
@@ -90,6 +94,8 @@ def _tracker(context: LaunchContext) -> list[Node]:
     params_file = value('params_file') or str(config / f'{value("model") or "mobile"}.yaml')
     overrides = {name: value(name) for name in PARAMETERS if value(name)}
     overrides |= {name: value(name) == 'true' for name in ('use_sim_time', 'autostart')}
+    if value('profile') == 'true':
+        overrides['profile'] = True
     namespace = value('namespace')
     actions = [
         Node(

@@ -136,7 +136,7 @@ def test_the_head_gives_the_published_heat_maps_and_sides(model, data, batch):
 
 @torch.inference_mode()
 def test_the_proposals_are_the_published_ones(model, data, batch):
-    (proposals,), _ = model.detector.propose(batch.pixels)
+    [proposals] = model.detector.propose(model.detector.network(batch.pixels))
     expected = torch.from_numpy(data['prop_boxes'])
     assert len(proposals.boxes) == len(expected)
     index = nearest(proposals.boxes, expected)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point
 from geometry_msgs.msg import Pose
+from geometry_msgs.msg import PoseWithCovariance
 from geometry_msgs.msg import Vector3
 import numpy as np
 from scipy import ndimage
@@ -131,7 +132,7 @@ def detections_3d_message(
         width, height = end - start
         pose = Pose(position=Point(x=float(x), y=float(y), z=distance))
         for result in detection.results:
-            result.pose.pose = pose
+            result.pose = PoseWithCovariance(pose=pose)
         message.detections.append(
             Detection3D(
                 header=header,

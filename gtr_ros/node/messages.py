@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import TYPE_CHECKING
 
 from builtin_interfaces.msg import Time
@@ -15,6 +16,7 @@ from vision_msgs.msg import BoundingBox2D
 from vision_msgs.msg import Detection2D
 from vision_msgs.msg import Detection2DArray
 from vision_msgs.msg import LabelInfo
+from vision_msgs.msg import ObjectHypothesis
 from vision_msgs.msg import ObjectHypothesisWithPose
 from vision_msgs.msg import VisionClass
 from visualization_msgs.msg import ImageMarker
@@ -53,23 +55,34 @@ def detections_message(
     Only confirmed tracks are in it: an object gets into this message once it was seen
     `min_hits` times, and its id is then its own for good.
 
+    What is the same in all is one object: header, and the pose of the results. Replace these in a
+    detection, do not change them.
+
     :param tracks: the tracks of one image
     :param header: the header of that image; the array and every detection carry it
     :param class_names: the name of each label
     """
-    return Detection2DArray(
-        header=header,
-        detections=[
-            Detection2D(
-                header=header,
-                id=str(int(tracks.ids[i])),
-                bbox=_bounding_box(tracks.boxes[i]),
-                results=[_hypothesis(class_names[tracks.labels[i]], tracks.scores[i])],
-            )
-            for i in range(len(tracks))
-            if tracks.confirmed[i]
-        ],
-    )
+    # Making a message makes all that is in it, even what it is given: copies of one cost less, and
+    # so do plain numbers, not numpy's.
+    empty_detection, empty_result = Detection2D(header=header), ObjectHypothesisWithPose()
+    message = Detection2DArray(header=header)
+    for identity, box, label, score, confirmed in zip(
+        tracks.ids.tolist(),
+        tracks.boxes.tolist(),
+        tracks.labels.tolist(),
+        tracks.scores.tolist(),
+        tracks.confirmed.tolist(),
+    ):
+        if not confirmed:
+            continue
+        result = copy(empty_result)
+        result.hypothesis = ObjectHypothesis(class_id=class_names[label], score=score)
+        detection = copy(empty_detection)
+        detection.id = str(identity)
+        detection.bbox = _bounding_box(box)
+        detection.results = [result]
+        message.detections.append(detection)
+    return message
 
 
 def trajectories_message(tracks: Tracks, header: Header) -> TrajectoryArray:
@@ -128,11 +141,4 @@ def _bounding_box(box: Sequence[float]) -> BoundingBox2D:
     message = BoundingBox2D(size_x=x2 - x1, size_y=y2 - y1)
     message.center.position.x = (x1 + x2) / 2
     message.center.position.y = (y1 + y2) / 2
-    return message
-
-
-def _hypothesis(class_name: str, score: float) -> ObjectHypothesisWithPose:
-    message = ObjectHypothesisWithPose()
-    message.hypothesis.class_id = class_name
-    message.hypothesis.score = float(score)
     return message
