@@ -45,7 +45,7 @@ class OneObject:
     """A pipeline that sees one object in every image, but fails on bright ones."""
 
     association, description, device_megabytes = 'none', 'one object', ''
-    device, class_names = 'cpu', ['thing']
+    device, place, class_names = 'cpu', 'cpu', ['thing']
 
     def __init__(self, parameters, progress) -> None:
         self.settings = parameters
