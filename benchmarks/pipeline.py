@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +18,7 @@ from benchmarks.measuring import Row
 from benchmarks.measuring import row
 from gtr_ros.model.build import build
 from gtr_ros.model.gtr import GTR
+from gtr_ros.profiling import Profiler
 from gtr_ros.runtime.export import export_model
 from gtr_ros.runtime.loading import load_model
 from gtr_ros.runtime.loading import RUNTIMES
@@ -37,7 +37,7 @@ def images(size: tuple[int, int], count: int) -> list[np.ndarray]:
 
 
 class _Chain:
-    """A model and its tracker, each part timed: the wait for one is not a part of the others."""
+    """A model and its tracker, each part timed."""
 
     parts = ('prepare', 'network', 'decode', 'features', 'tracker', 'all')
 
@@ -45,17 +45,10 @@ class _Chain:
         self.model = model
         self.tracker = Tracker(model.association, window=16)
         self.times: dict[str, list[float]] = {part: [] for part in self.parts}
-        for owner, part in (*((model.detector, p) for p in self.parts[:3]), (model, 'features')):
-            setattr(owner, part, self._timed(part, getattr(owner, part)))
-
-    def _timed(self, part: str, call: Callable) -> Callable:
-        def timed(*arguments: object) -> object:
-            start = perf_counter()
-            result = call(*arguments)
-            self.times[part].append(perf_counter() - start)
-            return result
-
-        return timed
+        self._profiler = Profiler(())
+        for part in self.parts[:3]:
+            self._profiler.watch(model.detector, part)
+        self._profiler.watch(model, 'features')
 
     def run(self, image: np.ndarray, stamp: int) -> int:
         """Track an image; return how many objects there are."""
@@ -64,8 +57,9 @@ class _Chain:
         found = perf_counter()
         self.tracker.update(detections)
         end = perf_counter()
-        self.times['tracker'].append(end - found)
-        self.times['all'].append(end - start)
+        parts = {**self._profiler.take_parts(), 'tracker': end - found, 'all': end - start}
+        for part, seconds in parts.items():
+            self.times[part].append(seconds)
         return len(detections)
 
 

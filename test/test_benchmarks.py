@@ -43,6 +43,28 @@ def test_the_report_has_our_trackers_beside_the_fastest_peer(report):
     assert all(limit['flops'] > 1e8 for limit in content['limits'].values())
 
 
+@pytest.mark.ros
+def test_the_node_beside_a_bare_one_has_a_row_of_each_thing():
+    pytest.importorskip('rclpy', reason='needs rclpy and the built messages')
+    from benchmarks.node_overhead import rows
+    from benchmarks.node_overhead import run
+
+    turns = run(objects=7, frames=30)
+    assert (turns['node'].objects, turns['bare'].objects) == (7, 0)
+    for kind in ('node', 'bare'):
+        own = turns[kind]
+        assert len(own.seconds) + own.lost == len(own.cpu) == 30
+        assert own.lost < 15
+        assert [turn for turn, _ in own.megabytes] == [0, 10, 20]
+        assert min(megabytes for _, megabytes in own.megabytes) > 10
+    made = list(rows(7, turns))
+    names = [each.name.rpartition(', ')[2] for each in made]
+    assert names == ['image to message', 'bare', 'overhead', 'CPU', 'CPU of the bare']
+    assert all(each.low <= each.milliseconds <= each.high for each in made)
+    assert '7 published' in made[0].note
+    assert made[0].comparator == made[3].comparator == 'bare'
+
+
 def test_a_ratio_that_is_far_worse_than_it_was_is_named():
     now = row('a', [2.0, 2.0], 'b', [4.0, 4.0])
     assert now.ratio == 2

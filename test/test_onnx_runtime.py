@@ -179,7 +179,9 @@ def test_engines_are_not_built_at_launch(exported, monkeypatch):
 
     everything = ['TensorrtExecutionProvider', 'CUDAExecutionProvider', 'CPUExecutionProvider']
     monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: everything)
-    with pytest.raises(ExportError, match=r'no TensorRT engines in .*, and building them'):
+    with pytest.raises(
+        ExportError, match=r'no TensorRT engines in .*, and a node does not build them'
+    ):
         load_model('mobile', None, 'onnxruntime', provider='tensorrt', exported=exported)
 
 
@@ -197,7 +199,10 @@ def test_what_the_command_exports_is_found_again(tmp_path, monkeypatch, capsys):
     model = load_model('mobile', runtime='onnxruntime')
     assert isinstance(model, OnnxGTR)
     assert main(['export', '--out', str(tmp_path / 'mine')]) == 0
+    (tmp_path / 'mine' / 'notes.txt').write_text('of the user')
     assert main(['export', '--out', str(tmp_path / 'mine')]) == 0  # again: replaced
+    files = sorted(file.name for file in (tmp_path / 'mine').iterdir())
+    assert files == ['association.onnx', 'detector.onnx', 'features.onnx', 'notes.txt']
     assert isinstance(
         load_model('mobile', runtime='onnxruntime', exported=tmp_path / 'mine'), OnnxGTR
     )

@@ -325,7 +325,9 @@ class TrackerNode(LifecycleNode):
     def _log_profile(self) -> None:
         self._profiled_at = monotonic()
         if table := self._profiler.table():
-            self.get_logger().info(f'where the time of a frame goes, newest frames:\n{table}')
+            # After a signal the context is gone, and with it what the node's own logger publishes.
+            logger = self.get_logger() if self.context.ok() else get_logger(f'{_NAME}.profile')
+            logger.info(f'where the time of a frame goes, newest frames:\n{table}')
 
 
 def main(args: list[str] | None = None) -> int:

@@ -7,9 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 import hashlib
-import os
 from pathlib import Path
-import shutil
+from tempfile import TemporaryDirectory
 import warnings
 
 import torch
@@ -90,22 +89,12 @@ class _FullStep(nn.Module):
         self.width = association.features + 4
 
     def forward(self, features: Tensor, boxes: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        own = self.association
-        new = torch.cat((features, boxes), dim=1)
-        memory, boxes = torch.cat((rows, new)).split((own.features, 4), dim=1)
-        position = None
-        if own.embedding is not None:
-            position = own.embedding(boxes, boxes.new_zeros(boxes.shape[0]))
-        for layer in own.encoder:
-            memory = layer(memory, position)
-        query = features
-        for layer in own.decoder:
-            query = layer(query, memory, position)
-        keys = own.key_projection(memory[: rows.shape[0]])
-        logits = own.query_projection(own.decoder_norm(query)) @ keys.T
-        if own.log_scale is not None:
-            logits = own.log_scale.exp() * logits + own.bias
-        return logits, new
+        past, new = rows.shape[0], torch.cat((features, boxes), dim=1)
+        features, boxes = torch.cat((rows, new)).split((self.association.features, 4), dim=1)
+        # How many frames the past is does not matter: no encoder comes here to which it does.
+        counts = [past, new.shape[0]]
+        logits = self.association.logits(features, counts, slice(past, None), boxes)[-1]
+        return logits[:, :past], new
 
 
 def fingerprint(model: GTR) -> str:
@@ -125,31 +114,27 @@ def export_folder(name: str, model: GTR) -> Path:
 @torch.inference_mode()
 def export_model(model: GTR, folder: Path) -> list[Path]:
     """
-    Write a model as ONNX files, whole or not at all; those that are there are replaced.
+    Write a model as ONNX files, all of them or none; those that are there are replaced.
 
     Batch, height, width, number of boxes and of objects are free. Resizing, decoding of the
     network's maps, non-maximum suppression and linking are not in the files.
 
     :param model: in evaluation mode, on the CPU
-    :param folder: made; `detector.onnx`, `features.onnx` and, of a transformer, `association.onnx`
+    :param folder: made, what else is in it stays; `detector.onnx`, `features.onnx` and, of a
+        transformer, `association.onnx`
     :return: the files
     :raises ExportError: if the association cannot go on frame by frame, or nothing can be written
     :raises ModuleNotFoundError: without the package onnx
     """
     step = _step(model)
     mark = fingerprint(model)
-    part = folder.with_name(f'{folder.name}.{os.getpid()}.part')
     try:
-        part.mkdir(parents=True)
-        _export_all(model, step, part, mark)
-        if folder.exists():
-            shutil.rmtree(folder)
-        part.replace(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder) as part:
+            _export_all(model, step, Path(part), mark)
+            return [file.replace(folder / file.name) for file in sorted(Path(part).iterdir())]
     except OSError as error:
         raise ExportError(f'cannot write {folder}: {error}') from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return sorted(folder.glob('*.onnx'))
 
 
 def _step(model: GTR) -> nn.Module | None:

@@ -96,8 +96,9 @@ def _providers(provider: str, device: str, folder: Path) -> list[tuple[str, dict
     engines = folder / 'tensorrt'
     if not any(engines.glob('*.engine')):
         raise ExportError(
-            f'there are no TensorRT engines in {engines}, and building them takes minutes: run '
-            'the model once on your images with trt_engine_cache_path there, or choose cuda'
+            f'there are no TensorRT engines in {engines}, and a node does not build them, which '
+            'takes minutes: run the ONNX files once with ONNX Runtime and its options '
+            'trt_engine_cache_enable and trt_engine_cache_path (that folder), or choose cuda'
         )
     options = {
         'device_id': index,
