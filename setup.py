@@ -38,6 +38,7 @@ setup(
             'trackers>=2.6',
             'trackeval>=1.3',
         ],
+        'cluster': ['ray>=2.9'],
         'onnx': ['onnx>=1.17', 'onnxruntime>=1.24'],
         'training': ['pydantic>=2.5', 'pyyaml>=6', 'tensorboard>=2.15'],
     },

@@ -35,6 +35,7 @@ ROOMS = {
     'runtime': {'model'},
     'weights': {'model'},
     'evaluation': {'structures', 'model', 'tracking', 'media'},
+    'recordings': {'structures', 'model', 'runtime', 'tracking', 'media', 'evaluation'},
     'training': {'structures', 'model', 'tracking', 'evaluation'},
     'node': {'structures', 'profiling', 'model', 'runtime', 'tracking', 'media', 'msg', 'srv'},
     'cli': {
@@ -45,6 +46,7 @@ ROOMS = {
         'media',
         'weights',
         'evaluation',
+        'recordings',
         'training',
     },
 }

@@ -1,46 +1,52 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The command `gtr track`: a video, or a ROS 2 bag."""
+"""The command `gtr track`: videos and ROS 2 bags, one or many."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-import numpy as np
+import torch
 
 from gtr_ros.cli.arguments import add_tracking_arguments
 from gtr_ros.cli.console import console
 from gtr_ros.cli.console import show_progress
-from gtr_ros.evaluation.formats.motchallenge import result_rows
-from gtr_ros.media.drawing import annotate
-from gtr_ros.media.video import VideoReader
-from gtr_ros.media.video import VideoWriter
 from gtr_ros.model.build import RANDOM
 from gtr_ros.model.gtr import GTR
-from gtr_ros.runtime.loading import load_model
+from gtr_ros.recordings.cluster import LOCAL
+from gtr_ros.recordings.cluster import track_on_cluster
+from gtr_ros.recordings.folder import MANIFEST
+from gtr_ros.recordings.folder import Outcome
+from gtr_ros.recordings.folder import ResultsFolder
+from gtr_ros.recordings.recording import is_bag
+from gtr_ros.recordings.recording import Settings
+from gtr_ros.recordings.recording import track_recording
 from gtr_ros.runtime.loading import PROVIDERS
 from gtr_ros.runtime.loading import RUNTIMES
-from gtr_ros.structures import Tracks
-from gtr_ros.tracking import RULES
-from gtr_ros.tracking import Tracker
 
 _OUT = Path('tracks.txt')
+_FOLDER = Path('tracked')
 _MOST_SAID = 5
+_CORES_OF_A_WORKER = 2
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add `track` to the table of commands."""
-    command = commands.add_parser('track', help='track the objects of a video, or of a ROS 2 bag')
+    command = commands.add_parser('track', help='track the objects of videos, or of ROS 2 bags')
     command.add_argument(
-        'source', help='video file, camera as /dev/video0, or a bag: its folder, a .mcap or a .db3'
+        'sources',
+        nargs='+',
+        metavar='SOURCE',
+        help='video file, camera as /dev/video0, or a bag: its folder, a .mcap or a .db3',
     )
     command.add_argument(
         '--out',
         type=Path,
-        help=f'MOTChallenge text (default: {_OUT}); of a bag: the new one (default: BAG_tracked)',
+        help=f'MOTChallenge text (default: {_OUT}); of a bag: the new one (default: BAG_tracked); '
+        f'of several sources: folder for all, gone on with where it was left (default: {_FOLDER})',
     )
     command.add_argument(
         '--video',
@@ -84,107 +90,168 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         metavar='S',
         help="boxes that score less are not tracked (default: the model's own)",
     )
+    command.add_argument(
+        '--ray',
+        metavar='ADDRESS',
+        help=f"spread the sources over this Ray cluster, 'auto' or HOST:PORT, or over this "
+        f"machine: '{LOCAL}'",
+    )
+    command.add_argument(
+        '--cores',
+        type=int,
+        metavar='N',
+        help='threads of a worker (default: 2 with --ray, else all)',
+    )
+    command.add_argument(
+        '--retries',
+        type=int,
+        default=2,
+        metavar='N',
+        help='of a recording whose worker on the cluster was lost (default: %(default)s)',
+    )
     command.set_defaults(run=track)
 
 
 def track(options: argparse.Namespace) -> None:
-    """Track a video or a bag."""
-    if _is_bag(options.source):
-        _track_bag(options)
-        return
-    if options.image_topic or options.storage:
-        raise ValueError(f'{options.source} is no bag: --image-topic and --storage are for bags')
-    _track_video(options)
+    """Track one source, or many into a folder."""
+    settings = _settings(options)
+    if options.cores is not None and options.cores < 1:
+        raise ValueError(f'--cores is {options.cores}; expected 1 or more')
+    if options.retries < 0:
+        raise ValueError(f'--retries is {options.retries}; expected 0 or more')
+    if options.cores:
+        torch.set_num_threads(options.cores)
+    bags = [source for source in options.sources if is_bag(source)]
+    if (options.image_topic or options.storage) and not bags:
+        raise ValueError(
+            f'{options.sources[0]} is no bag: --image-topic and --storage are for bags'
+        )
+    if len(options.sources) == 1 and not options.ray:
+        _track_one(options, settings)
+    else:
+        _track_many(options, settings)
 
 
-def _is_bag(source: str) -> bool:
-    return Path(source).is_dir() or Path(source).suffix in ('.mcap', '.db3')
-
-
-def _make_model(options: argparse.Namespace) -> GTR:
-    model = load_model(
-        options.model,
-        options.checkpoint,
-        options.runtime,
-        options.device,
-        options.provider,
-        options.exported,
+def _settings(options: argparse.Namespace) -> Settings:
+    return Settings(
+        model=options.model,
+        checkpoint=options.checkpoint,
+        runtime=options.runtime,
+        device=options.device,
+        provider=options.provider,
+        exported=options.exported,
+        window=options.window,
+        rule_name=options.rule,
+        score_threshold=options.score_threshold,
+        image_topics=tuple(options.image_topic),
+        storage=options.storage,
     )
-    rule = RULES[options.rule or options.model]
-    linking = f'{model.association.description}; {rule.description}'
-    where = model.device if options.runtime == 'torch' else options.runtime
-    console.print(f'{options.model} on {where}; linking by {linking}')
-    if options.checkpoint == RANDOM:
+
+
+def _load(settings: Settings) -> GTR:
+    model = settings.load()
+    linking = f'{model.association.description}; {settings.rule.description}'
+    where = model.device if settings.runtime == 'torch' else settings.runtime
+    console.print(f'{settings.model} on {where}; linking by {linking}')
+    if settings.checkpoint == RANDOM:
         console.print('the weights are untrained: what is found has no meaning', style='yellow')
     return model
 
 
-def _make_follow(options: argparse.Namespace, model: GTR) -> Callable[[np.ndarray, int], Tracks]:
-    """Return what tracks one camera's images."""
-    rule = RULES[options.rule or options.model]
-    tracker = Tracker(model.association, rule, options.window)
-
-    def follow(image: np.ndarray, stamp: int) -> Tracks:
-        [detections] = model.detect([image], [stamp], options.score_threshold)
-        return tracker.update(detections)
-
-    return follow
-
-
-def _track_video(options: argparse.Namespace) -> None:
-    """Write MOTChallenge text, and an annotated video where asked for."""
-    out = options.out or _OUT
-    model = _make_model(options)
-    follow = _make_follow(options, model)
-    rows, identities = [], set()
-    with ExitStack() as stack:
-        video = stack.enter_context(VideoReader(options.source))
-        writer = None
-        if options.annotated:
-            writer = stack.enter_context(VideoWriter(options.annotated, video.rate, video.size))
-        progress = stack.enter_context(show_progress())
-        task = progress.add_task(options.source, total=video.frame_count)
-        for frame in video:
-            tracks = follow(frame.image, frame.stamp)
-            rows += result_rows(frame.index + 1, tracks.ids, tracks.boxes, tracks.scores)
-            identities.update(tracks.ids.tolist())
-            if writer is not None:
-                writer.write(annotate(frame.image, tracks, model.class_names))
-            progress.advance(task)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(''.join(rows))
-    console.print(f'{len(rows)} boxes of {len(identities)} tracks in {out}')
-
-
-def _track_bag(options: argparse.Namespace) -> None:
-    """Write a bag with the detections added."""
-    from gtr_ros.evaluation.formats.bag_tracks import count_messages
-    from gtr_ros.evaluation.formats.bag_tracks import output_topics
-    from gtr_ros.evaluation.formats.bag_tracks import track_bag
-
-    source = Path(options.source)
-    if options.annotated:
+def _track_one(options: argparse.Namespace, settings: Settings) -> None:
+    """Track a video or a bag of its own, under the name that was asked for."""
+    [source] = options.sources
+    bag = is_bag(source)
+    if bag and options.annotated:
         raise ValueError(f'{source} is a bag: --video is for videos')
-    out = options.out or source.with_name(f'{source.stem}_tracked')
-    topics = output_topics(source, options.image_topic)
-    model = _make_model(options)
+    default = Path(source).with_name(f'{Path(source).stem}_tracked') if bag else _OUT
+    out = options.out or default
+    model = _load(settings)
     with show_progress() as progress:
-        task = progress.add_task(source.name, total=count_messages(source))
-        tracks = track_bag(
-            source,
-            out,
-            topics,
-            {name: _make_follow(options, model) for name in topics},
-            model.class_names,
-            options.storage,
-            lambda: progress.advance(task),
+        task = progress.add_task(Path(source).name)
+
+        def step(done: int, total: int | None) -> None:
+            progress.update(task, completed=done, total=total)
+
+        summary = track_recording(model, source, out, settings, step, options.annotated)
+    _say_skipped(summary.skipped)
+    where = f'on {", ".join(summary.topics)} of {out}' if bag else f'in {out}'
+    console.print(f'{summary}, {where}', markup=False)
+
+
+def _track_many(options: argparse.Namespace, settings: Settings) -> None:
+    """Track what is not done yet into a folder; what is wrong with one stops no other."""
+    if options.annotated:
+        raise ValueError('--video is for one video, tracked without --ray')
+    for source in options.sources:
+        if source.isdecimal() or source.startswith('/dev/'):
+            raise ValueError(f'{source} is a camera, which does not end: give it alone')
+    out = options.out or _FOLDER
+    settings = settings.absolute()
+    failed = []
+    with ResultsFolder(out, options.sources, settings, settings.fingerprint()) as folder:
+        if folder.done_before:
+            console.print(f'{folder.done_before} of {len(folder)} were done before')
+        for outcome in _outcomes(options, settings, folder) if folder.waiting else ():
+            folder.record(outcome)
+            if outcome.error:
+                failed.append(outcome.name)
+                console.print(f'failed: {outcome.error}', style='red', markup=False)
+            else:
+                _say_skipped(outcome.summary.skipped)
+                console.print(f'{outcome.name}: {outcome.summary}', markup=False)
+        manifest = folder.path / MANIFEST
+    if failed:
+        raise ValueError(
+            f'{len(failed)} of {len(folder)} failed: {", ".join(failed)}; why is above, and in '
+            f'{manifest}. The same command tries them again'
         )
-    for line in tracks.skipped[:_MOST_SAID]:
+    console.print(f'{len(folder)} recordings are tracked; see {manifest}', markup=False)
+
+
+def _outcomes(
+    options: argparse.Namespace, settings: Settings, folder: ResultsFolder
+) -> Iterator[Outcome]:
+    """Track the waiting recordings, here or on a cluster, and show how far they are."""
+    with show_progress() as progress:
+        tasks = {
+            job.name: progress.add_task(job.name, start=False, visible=False)
+            for job in folder.waiting
+        }
+
+        def watch(name: str, done: int, total: int | None) -> None:
+            task = tasks[name]
+            progress.start_task(task)
+            progress.update(task, completed=done, total=total, visible=True)
+
+        def say(words: str) -> None:
+            console.print(words, markup=False)
+
+        if options.ray:
+            outcomes = track_on_cluster(
+                folder.waiting,
+                settings,
+                folder.weights,
+                folder.partial,
+                options.ray,
+                options.cores or _CORES_OF_A_WORKER,
+                options.retries,
+                watch,
+                say,
+            )
+        else:
+            model = _load(settings)
+            outcomes = (
+                job.run(model, settings, folder.partial, partial(watch, job.name))
+                for job in folder.waiting
+            )
+        for outcome in outcomes:
+            progress.remove_task(tasks[outcome.name])
+            yield outcome
+
+
+def _say_skipped(lines: tuple[str, ...]) -> None:
+    for line in lines[:_MOST_SAID]:
         console.print(f'skipped {line}', style='yellow', markup=False)
-    if len(tracks.skipped) > _MOST_SAID:
-        console.print(f'and {len(tracks.skipped) - _MOST_SAID} more', style='yellow')
-    count = sum(len(ids) for ids in tracks.identities.values())
-    console.print(
-        f'{tracks.boxes} boxes of {count} tracks in {tracks.images} images, on '
-        f'{", ".join(topics.values())} of {out}'
-    )
+    if len(lines) > _MOST_SAID:
+        console.print(f'and {len(lines) - _MOST_SAID} more', style='yellow')

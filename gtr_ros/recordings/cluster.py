@@ -20,7 +20,6 @@ from gtr_ros.model.gtr import GTR
 from gtr_ros.recordings.folder import Job
 from gtr_ros.recordings.folder import Outcome
 from gtr_ros.recordings.recording import Settings
-from gtr_ros.runtime.export import fingerprint
 
 LOCAL = 'local'
 
@@ -173,10 +172,9 @@ def _track(
 def _load(settings: Settings, weights: str, cores: int) -> GTR:
     """Return the model, which a worker keeps for its next recording."""
     torch.set_num_threads(cores)
-    model = settings.load()
-    if fingerprint(model) != weights:
+    if settings.fingerprint() != weights:
         raise ValueError(
-            'the weights here are others than where `gtr track` was started: the machines need the '
-            'same version of gtr_ros and the same checkpoint'
+            'the weights here are others than where `gtr track` was started: the machines need '
+            'the same version of gtr_ros and the same checkpoint'
         )
-    return model
+    return settings.load()

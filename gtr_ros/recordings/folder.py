@@ -113,6 +113,8 @@ class ResultsFolder:
         deciding = {name: getattr(settings, name) for name in _DECIDING}
         # As it is read again: without tuples.
         self._settings = json.loads(json.dumps({**deciding, 'weights': weights}))
+        #: fingerprint of the model
+        self.weights = weights
         self._recordings: dict[str, dict[str, Any]] = {}
         self._lock = -1
         #: to be tracked now, in the order in which they were named
@@ -124,6 +126,10 @@ class ResultsFolder:
     def partial(self) -> Path:
         """The folder for what is not whole yet."""
         return self.path / '.partial'
+
+    def __len__(self) -> int:
+        """Return how many recordings were named."""
+        return len(self._sources)
 
     def __enter__(self) -> ResultsFolder:
         self.path.mkdir(parents=True, exist_ok=True)

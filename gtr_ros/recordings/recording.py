@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from dataclasses import replace
 import os
 from pathlib import Path
 
@@ -16,7 +17,10 @@ from gtr_ros.evaluation.formats.motchallenge import result_rows
 from gtr_ros.media.drawing import annotate
 from gtr_ros.media.video import VideoReader
 from gtr_ros.media.video import VideoWriter
+from gtr_ros.model.build import build
+from gtr_ros.model.build import RANDOM
 from gtr_ros.model.gtr import GTR
+from gtr_ros.runtime.export import fingerprint
 from gtr_ros.runtime.loading import load_model
 from gtr_ros.structures import Tracks
 from gtr_ros.tracking import LinkingRule
@@ -57,6 +61,19 @@ class Settings:
     @property
     def rule(self) -> LinkingRule:
         return RULES[self.rule_name or self.model]
+
+    def absolute(self) -> Settings:
+        """Return the same for processes that run in another folder."""
+        paths = {
+            name: os.path.abspath(Path(value).expanduser())
+            for name in ('checkpoint', 'exported')
+            if (value := getattr(self, name)) and value != RANDOM
+        }
+        return replace(self, **paths)
+
+    def fingerprint(self) -> str:
+        """Return what tells these weights from all others, wherever they run."""
+        return fingerprint(build(self.model, self.checkpoint))
 
     def load(self) -> GTR:
         """Build the model and put it where it runs; raises ValueError if that cannot be."""
