@@ -187,6 +187,8 @@ def _track_many(options: argparse.Namespace, settings: Settings) -> None:
         if source.isdecimal() or source.startswith('/dev/'):
             raise ValueError(f'{source} is a camera, which does not end: give it alone')
     out = options.out or _FOLDER
+    if settings.checkpoint == RANDOM:
+        raise ValueError('random weights are others in each process: they are for one source')
     settings = settings.absolute()
     failed = []
     with ResultsFolder(out, options.sources, settings, settings.fingerprint()) as folder:
@@ -220,9 +222,9 @@ def _outcomes(
         }
 
         def watch(name: str, done: int, total: int | None) -> None:
-            task = tasks[name]
-            progress.start_task(task)
-            progress.update(task, completed=done, total=total, visible=True)
+            if name in tasks:  # a report may come after the end
+                progress.start_task(tasks[name])
+                progress.update(tasks[name], completed=done, total=total, visible=True)
 
         def say(words: str) -> None:
             console.print(words, markup=False)
@@ -246,7 +248,7 @@ def _outcomes(
                 for job in folder.waiting
             )
         for outcome in outcomes:
-            progress.remove_task(tasks[outcome.name])
+            progress.remove_task(tasks.pop(outcome.name))
             yield outcome
 
 
