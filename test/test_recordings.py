@@ -228,9 +228,17 @@ def test_a_cluster_whose_worker_is_killed_gives_what_one_process_gives(tmp_path)
     assert not (spread / '.partial').exists()
 
 
-def test_no_cluster_at_an_address_is_one_clear_line(tmp_path, capsys):
+@pytest.mark.parametrize(
+    ('address', 'words'),
+    [
+        ('nowhere.invalid:6379', 'no Ray cluster at nowhere.invalid:6379'),
+        ('localhost:1', 'no Ray cluster at localhost:1'),
+        ('cluster', "--ray is 'cluster'; expected 'local', 'auto' or HOST:PORT"),
+    ],
+)
+def test_no_cluster_at_an_address_is_one_clear_line(tmp_path, capsys, address, words):
     pytest.importorskip('ray', reason='needs the cluster extra')
     video = str(write_video(tmp_path / 'a.mp4'))
     command = ['track', video, '--out', str(tmp_path / 'out'), *ANYTHING]
-    assert main([*command, '--ray', 'nowhere.invalid:1']) == 1
-    assert 'no Ray cluster at nowhere.invalid:1' in ' '.join(capsys.readouterr().err.split())
+    assert main([*command, '--ray', address]) == 1
+    assert words in ' '.join(capsys.readouterr().err.split())

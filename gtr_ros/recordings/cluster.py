@@ -24,6 +24,7 @@ from gtr_ros.recordings.recording import Settings
 LOCAL = 'local'
 
 _SECONDS_BETWEEN_REPORTS = 0.5
+_SECONDS_TO_ANSWER = 5
 
 #: told of a recording how many frames are done, and of how many if that is known
 Watch = Callable[[str, int, 'int | None'], None]
@@ -81,6 +82,7 @@ def track_on_cluster(
     import ray
     from ray.exceptions import RayError
 
+    _expect_somebody_at(address)
     options: dict[str, Any] = {}
     if address == LOCAL:
         options = {'include_dashboard': False, 'object_store_memory': 100 << 20}
@@ -116,6 +118,19 @@ def track_on_cluster(
                     yield Outcome(job.name, None, f'{job.source}: its worker was lost: {reason}')
     finally:
         ray.shutdown()
+
+
+def _expect_somebody_at(address: str) -> None:
+    """Raise ValueError if nobody listens there; Ray would go on trying for eight minutes."""
+    host, _, port = address.removeprefix('ray://').rpartition(':')
+    if address in (LOCAL, 'auto'):
+        return
+    if not host or not port.isdecimal():
+        raise ValueError(f"--ray is {address!r}; expected 'local', 'auto' or HOST:PORT")
+    try:
+        socket.create_connection((host, int(port)), _SECONDS_TO_ANSWER).close()
+    except OSError as error:
+        raise ValueError(f'no Ray cluster at {address}: {error}') from error
 
 
 class _Reports:
