@@ -162,7 +162,9 @@ def _track(
     job: Job, settings: Settings, weights: str, partial: str, cores: int, board: Any
 ) -> Outcome:
     """Track one recording; what a worker does."""
-    board.start.remote(job.name)
+    import ray
+
+    ray.get(board.start.remote(job.name))  # noted before anything can happen to us
     last = 0.0
 
     def step(done: int, total: int | None) -> None:
