@@ -409,8 +409,8 @@ def test_a_lifecycle_manager_takes_the_node_through_every_transition():
 
 
 def test_with_simulated_time_a_clock_that_jumps_back_begins_new_ids():
-    def tick(nanoseconds: int) -> None:
-        user.publish('/clock', Clock(clock=nanoseconds_to_stamp(nanoseconds)))
+    def is_forgotten() -> bool:
+        return 'every track was forgotten' in node.output
 
     with (
         tracker_node(
@@ -419,10 +419,13 @@ def test_with_simulated_time_a_clock_that_jumps_back_begins_new_ids():
         robot() as user,
     ):
         node.wait_for_output('tracking on /simulated/image')
-        tick(50_000_000_000)
-        user.spin_until(lambda: False, 0.5)
-        tick(1_000_000_000)
-        node.wait_for_output('every track was forgotten', ANSWER_SECONDS)
+        # A recording played over and over, as its clock may lose ticks: best effort.
+        for tick in range(int(10 * ANSWER_SECONDS)):
+            now = nanoseconds_to_stamp((1 + tick % 10) * 1_000_000_000)
+            user.publish('/clock', Clock(clock=now))
+            if user.spin_until(is_forgotten, 0.1):
+                break
+        assert is_forgotten(), node.output
 
 
 def test_objects_are_placed_in_space_by_an_aligned_depth_image():

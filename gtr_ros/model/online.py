@@ -28,6 +28,14 @@ from gtr_ros.model.association import frame_softmax
 #: stays in the cache; a GPU takes all
 _ROWS_AT_ONCE = 256
 
+#: rows that a window may move on before it is moved back, if an eighth of it is not more
+_SLACK = 256
+
+#: rows that a buffer has room for on a CPU, and how many times more than are needed when it grows:
+#: while it grows both are there, and memory that nobody has written to does not exist yet
+_ROOM_ON_CPU = 4096
+_GROWTH_ON_CPU = 4
+
 
 class Rows:
     """
@@ -88,16 +96,20 @@ class Rows:
 
     def _make_room(self, count: int) -> None:
         length, width = len(self), self._buffer.shape[1]
-        if self._end + count <= len(self._buffer):
+        # A window that slides through more of the buffer than it needs would make it all real.
+        needed = max((length + count) * 9 // 8, length + count + _SLACK)
+        if self._end + count <= min(needed, len(self._buffer)):
             return
-        if (length + count) * 9 // 8 <= len(self._buffer):
+        if needed <= len(self._buffer):
             # In steps that do not overlap, so that nothing more is allocated.
             for i in range(0, length, self._start):
                 step = min(self._start, length - i)
                 begin = self._start + i
                 self._buffer[i : i + step] = self._buffer[begin : begin + step]
         else:
-            buffer = self._buffer.new_empty(max(64, (length + count) * 5 // 4), width)
+            if self._buffer.device.type == 'cpu':
+                needed = max(_ROOM_ON_CPU, needed * _GROWTH_ON_CPU)
+            buffer = self._buffer.new_empty(needed, width)
             buffer[:length] = self._buffer[self._start : self._end]
             self._buffer = buffer
         self._start, self._end = 0, length
