@@ -20,7 +20,6 @@ from benchmarks.measuring import interleaved
 from benchmarks.measuring import Limits
 from benchmarks.measuring import Row
 from benchmarks.measuring import row
-from gtr_ros.model.association import AssociationTransformer
 from gtr_ros.model.association import CosineAssociation
 from gtr_ros.model.build import make_transformer
 from gtr_ros.model.build import TRANSFORMERS
@@ -28,6 +27,7 @@ from gtr_ros.model.online import CachedEncoder
 from gtr_ros.model.online import OnlineAssociation
 from gtr_ros.model.online import Recomputed
 from gtr_ros.model.online import Streaming
+from gtr_ros.model.packed import pack
 
 #: objects of a window above which the plain path's attention weights are not tried: gigabytes
 _MOST_PLAIN = 3300
@@ -69,26 +69,28 @@ def filled(own: OnlineAssociation, window: int, objects: int, features: int) -> 
 
 def ways(model: str, window: int, objects: int) -> dict[str, Callable[[], OnlineAssociation]]:
     """Return what makes each way's state, by its name, the plain one the last."""
-    full = make_transformer(model, causal=False).eval()
-    causal = make_transformer(model, causal=True).eval()
-    kinds: dict[str, tuple[type[OnlineAssociation], AssociationTransformer]] = {
-        'streaming': (Streaming, causal),
-        'cached': (CachedEncoder, full),
-    }
+    kinds: dict[str, type[OnlineAssociation]] = {'streaming': Streaming, 'cached': CachedEncoder}
     if window * objects <= _MOST_PLAIN:
-        kinds['plain'] = (Materialised, full)
+        kinds['plain'] = Materialised
     features = TRANSFORMERS[model]['features']
-    return {
-        name: lambda kind=kind, link=link: filled(kind(link), window, objects, features)
-        for name, (kind, link) in kinds.items()
-    }
+
+    def maker(kind: type[OnlineAssociation]) -> Callable[[], OnlineAssociation]:
+        association = make_transformer(model, causal=kind is Streaming).eval()
+        if kind is not Materialised:
+            pack(association)  # as loading does
+        return lambda: filled(kind(association), window, objects, features)
+
+    return {name: maker(kind) for name, kind in kinds.items()}
 
 
-def flops(own: OnlineAssociation, features: torch.Tensor, boxes: torch.Tensor) -> int:
+def flops(model: str, own: OnlineAssociation, features: torch.Tensor, boxes: torch.Tensor) -> int:
     """Count the operations of a frame, a multiplication and an addition being two."""
-    # A fused attention is not counted; its products are the same ones.
+    # Neither a fused attention nor a packed layer is counted; their products are these.
+    packed = own.association
+    own.association = make_transformer(model, causal=packed.causal).eval()
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         own.ask(features, boxes)
+    own.association = packed
     return counter.get_total_flops()
 
 
@@ -109,7 +111,7 @@ def _measure(limits: Limits, model: str, window: int, objects: int) -> Iterator[
             made[name] = make()
             made[name].ask(*new)
         peaks[name] = peak.megabytes
-        operations[name] = flops(made[name], *new)
+        operations[name] = flops(model, made[name], *new)
     large = window * objects * features > 500_000
     times = interleaved(
         {name: lambda own=own: own.ask(*new) for name, own in made.items()},

@@ -13,6 +13,8 @@ from time import perf_counter
 import numpy as np
 import torch
 
+from gtr_ros.model.packed import pack
+
 
 @dataclass(frozen=True)
 class Row:
@@ -104,17 +106,27 @@ def row(
 
 def machine_limits(size: int = 2048, megabytes: int = 256, repeats: int = 5) -> Limits:
     """
-    Measure a large matrix product and a large copy on the CPU.
+    Measure a large matrix product, by the faster of torch's libraries, and a copy on the CPU.
 
     :param size: rows and columns of the product's matrices
     :param megabytes: that are copied
     """
-    a, b = torch.rand(size, size), torch.rand(size, size)
+    a, layer = torch.rand(size, size), torch.nn.Sequential(torch.nn.Linear(size, size))
+    weight = layer[0].weight.detach()
+    pack(layer)
     source = torch.rand(megabytes * 250_000)
     target = torch.empty_like(source)
-    times = interleaved({'product': lambda: a @ b, 'copy': lambda: target.copy_(source)}, repeats)
+    with torch.inference_mode():
+        times = interleaved(
+            {
+                'product': lambda: a @ weight,
+                'layer': lambda: layer(a),
+                'copy': lambda: target.copy_(source),
+            },
+            repeats,
+        )
     return Limits(
-        flops=2 * size**3 / min(times['product']),
+        flops=2 * size**3 / min(times['product'] + times['layer']),
         bandwidth=2 * source.nbytes / min(times['copy']),
     )
 

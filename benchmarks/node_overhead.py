@@ -269,6 +269,7 @@ def serve_node(objects: int, parameters: list[str]) -> int:
     from gtr_ros.model.association import CosineAssociation
     from gtr_ros.model.build import MODELS
     from gtr_ros.model.build import RANDOM
+    from gtr_ros.model.detector import Detector
     from gtr_ros.node.tracker_node import main as node_main
     from gtr_ros.structures import Detections
 
@@ -276,12 +277,12 @@ def serve_node(objects: int, parameters: list[str]) -> int:
         """A model that finds the same objects in every image; they look nothing like another."""
 
         class_names = ('thing',)
-        association = CosineAssociation()
-        detector = None
         device = torch.device('cpu')
 
         def __init__(self) -> None:
             super().__init__()
+            self.detector, self.head = Detector(), torch.nn.Identity()
+            self.association = CosineAssociation()
             rng = np.random.default_rng(0)
             corner = rng.uniform((0, 0), (SIZE[0] - 40, SIZE[1] - 100), (objects, 2))
             self._found = Detections(

@@ -17,6 +17,7 @@ from gtr_ros.evaluation.peers import Peer
 from gtr_ros.evaluation.peers import PEERS
 from gtr_ros.model.build import make_transformer
 from gtr_ros.model.build import TRANSFORMERS
+from gtr_ros.model.packed import pack
 from gtr_ros.structures import Detections
 from gtr_ros.tracking import Tracker
 
@@ -56,12 +57,11 @@ def measure(limits: Limits, quick: bool = False) -> Iterator[Row]:
 
 
 def _measure(objects: int) -> Iterator[Row]:
-    trackers = {
-        f'gtr_mobile, {kind}': Tracker(
-            make_transformer('mobile', causal=causal).eval(), window=WINDOW
-        )
-        for kind, causal in (('streaming', True), ('cached', False))
-    }
+    trackers = {}
+    for kind, causal in (('streaming', True), ('cached', False)):
+        association = make_transformer('mobile', causal=causal).eval()
+        pack(association)  # as loading does
+        trackers[f'gtr_mobile, {kind}'] = Tracker(association, window=WINDOW)
     ours = list(trackers)
     trackers |= {name: Peer(name) for name in PEERS}
     times: dict[str, list[float]] = {name: [] for name in trackers}

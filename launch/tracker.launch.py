@@ -27,6 +27,7 @@ PARAMETERS = {
     'model': 'Model to run.',
     'checkpoint': "Path of the model's weights (safetensors).",
     'runtime': 'torch, or onnxruntime.',
+    'precision': "Of torch's network: float32, bfloat16 or float16.",
 }
 
 

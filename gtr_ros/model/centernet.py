@@ -155,6 +155,7 @@ class CenterNet(Detector):
     """
 
     strides = LEVEL_STRIDES[:1]
+    exact_layers = ('head.heatmap', 'head.sides')
 
     def __init__(
         self,
@@ -222,6 +223,7 @@ class CenterNet(Detector):
         found = []
         for boxes, scores in self.propose(outputs):
             keep = scores > score_threshold
-            labels = torch.zeros(int(keep.sum()), dtype=torch.long, device=boxes.device)
-            found.append(Found(boxes[keep], scores[keep], labels, regions=boxes[keep]))
+            boxes, scores = boxes[keep], scores[keep]
+            labels = torch.zeros_like(scores, dtype=torch.long)
+            found.append(Found(boxes, scores, labels, regions=boxes))
         return found

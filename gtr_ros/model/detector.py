@@ -34,6 +34,28 @@ class Found(NamedTuple):
     class_scores: Tensor | None = None
 
 
+def to_host(found: Sequence[Found]) -> list[Found]:
+    """Bring the objects of all images to the CPU, in one transfer; their regions stay behind."""
+    if not found:
+        return []
+    columns = [  # labels are exact as float32: there are less than 2^24
+        torch.cat((f.boxes, f.scores[:, None], f.labels[:, None].float()), dim=1) for f in found
+    ]
+    if found[0].class_scores is not None:
+        columns = [torch.cat((c, f.class_scores), dim=1) for c, f in zip(columns, found)]
+    counts = [len(f.boxes) for f in found]
+    return [
+        Found(
+            boxes=rows[:, :4].contiguous(),
+            scores=rows[:, 4].contiguous(),
+            labels=rows[:, 5].long(),
+            regions=f.regions,
+            class_scores=None if f.class_scores is None else rows[:, 6:].contiguous(),
+        )
+        for rows, f in zip(torch.cat(columns).cpu().split(counts), found, strict=True)
+    ]
+
+
 class Detector(nn.Module):
     """Images in, objects and the maps for their features out; its kinds say how."""
 
@@ -43,6 +65,13 @@ class Detector(nn.Module):
     strides: tuple[int, ...]
     #: channels of each of the maps
     channels: tuple[int, ...]
+    #: layers, by name, whose outputs are lengths: they need float32 where others can do with less
+    exact_layers: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """Name of the architecture."""
+        return type(self).__name__
 
     def prepare(self, images: Sequence[np.ndarray], device: torch.device) -> Batch:
         """Resize images, (H, W, 3) uint8 RGB, to what the network reads."""

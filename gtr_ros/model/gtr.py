@@ -14,6 +14,7 @@ from torch import Tensor
 
 from gtr_ros.model.association import Association
 from gtr_ros.model.detector import Detector
+from gtr_ros.model.detector import to_host
 from gtr_ros.model.roi import pool_boxes
 from gtr_ros.structures import Detections
 
@@ -118,21 +119,22 @@ class GTR(nn.Module):
         found, maps = self.detector.find(batch, score_threshold)
         regions = [f.regions for f in found]
         features = self.features(maps, regions).split([len(f.boxes) for f in found])
+        on_image = [f._replace(boxes=batch.to_image(f.boxes, i)) for i, f in enumerate(found)]
         detections = []
-        for i, (objects, feature) in enumerate(zip(found, features, strict=True)):
+        for i, (objects, feature) in enumerate(zip(to_host(on_image), features, strict=True)):
             height, width = batch.sizes[i]
-            boxes = batch.to_image(objects.boxes, i).cpu().numpy()
+            boxes = objects.boxes.numpy()
             if self.clip:
                 boxes = boxes.clip(0, np.array([width, height, width, height], np.float32))
             scores = objects.class_scores
             detections.append(
                 Detections(
                     boxes=boxes,
-                    scores=objects.scores.cpu().numpy(),
-                    labels=objects.labels.cpu().numpy(),
+                    scores=objects.scores.numpy(),
+                    labels=objects.labels.numpy(),
                     features=feature,
                     image_size=(height, width),
-                    class_scores=None if scores is None else scores.cpu().numpy(),
+                    class_scores=None if scores is None else scores.numpy(),
                 )
             )
         # Of a box wholly beside the image clipping leaves nothing.

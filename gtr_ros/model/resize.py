@@ -65,7 +65,15 @@ def upload(image: np.ndarray, device: torch.device) -> tuple[Tensor, bool]:
         image = image[..., ::-1]
     if min(image.strides) < 0 or not image.flags.writeable:
         image = image.copy()  # torch wraps only memory that is read forwards and may be written
-    return torch.from_numpy(image).to(device).permute(2, 0, 1)[None], backwards
+    return _to_device(image, device).permute(2, 0, 1)[None], backwards
+
+
+def _to_device(image: np.ndarray, device: torch.device) -> Tensor:
+    """Copy to a GPU by way of memory that is pinned: the host need not wait for the end."""
+    pixels = torch.from_numpy(image)
+    if device.type == 'cuda':
+        return pixels.pin_memory().to(device, non_blocking=True)
+    return pixels.to(device)
 
 
 @dataclass(frozen=True)
@@ -123,34 +131,44 @@ class _Published:
             check_image(image)
             h, w = image.shape[:2]
             height, width = (max(1, side) for side in self.target(h, w))
-            # Only Pillow's own filter, on bytes, gives what the models were trained on.
-            picture = Image.fromarray(np.ascontiguousarray(image))
-            resized.append(np.array(picture.resize((width, height), Image.Resampling.BILINEAR)))
+            # Only Pillow's own filter, on bytes, gives what the models were trained on; a GPU's
+            # differs from it by one of 255 at most, and need not wait for the host.
+            resize = resize_by_pillow if device.type == 'cpu' else resize_by_torch
+            resized.append(resize(image, height, width, device))
             scales.append((width / w, height / h))
             sizes.append((h, w))
-        pixels, _ = normalise(resized, device, self.multiple)
+        pixels = normalise(resized, self.multiple)
         return Batch(pixels, torch.tensor(scales, device=device), sizes)
 
 
-def normalise(
-    images: Sequence[np.ndarray], device: torch.device, multiple: int
-) -> tuple[Tensor, list[tuple[int, int]]]:
+def resize_by_pillow(image: np.ndarray, height: int, width: int, device: torch.device) -> Tensor:
+    """Resize on the host: (H, W, 3) uint8 -> (3, height, width) uint8."""
+    picture = Image.fromarray(np.ascontiguousarray(image))
+    resized = np.array(picture.resize((width, height), Image.Resampling.BILINEAR))
+    return torch.from_numpy(resized).to(device).permute(2, 0, 1)
+
+
+def resize_by_torch(image: np.ndarray, height: int, width: int, device: torch.device) -> Tensor:
+    """Resize on the device with Pillow's filter: (H, W, 3) uint8 -> (3, height, width) float."""
+    pixels, backwards = upload(image, device)
+    pixels = F.interpolate(pixels.float(), (height, width), mode='bilinear', antialias=True)
+    pixels = pixels[0].round()
+    return pixels.flip(0) if backwards else pixels
+
+
+def normalise(images: Sequence[Tensor], multiple: int) -> Tensor:
     """
     Make the published models' input of images that have its scale already, as in training.
 
-    :param images: (H, W, 3) uint8 RGB, of any sizes
+    :param images: (3, H, W) of values 0..255, RGB, of any sizes, on one device
     :param multiple: sides of the input are a multiple of it
-    :return: (B, 3, H, W) float32, padded to the largest with 0; height and width of each image
+    :return: (B, 3, H, W) float32, padded to the largest with 0
     """
     mean, deviation = (
-        torch.tensor(values, device=device)[:, None, None] for values in (MEAN, DEVIATION)
+        torch.tensor(values, device=images[0].device)[:, None, None]
+        for values in (MEAN, DEVIATION)
     )
-    pixels = []
-    for image in images:
-        check_image(image)
-        values = torch.from_numpy(np.ascontiguousarray(image)).to(device).permute(2, 0, 1).float()
-        pixels.append(((values - mean) / deviation)[None])
-    return pad_to_largest(pixels, multiple), [image.shape[:2] for image in images]
+    return pad_to_largest([((i.float() - mean) / deviation)[None] for i in images], multiple)
 
 
 @dataclass(frozen=True)

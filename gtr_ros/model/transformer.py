@@ -9,6 +9,9 @@ from torch import nn
 from torch import Tensor
 from torch.nn import functional as F
 
+from gtr_ros.model.packed import Packable
+from gtr_ros.model.packed import PackedLinear
+
 
 class FeedForward(nn.Module):
     """Two linear layers with a residual connection, and a norm after it where asked for."""
@@ -26,7 +29,7 @@ class FeedForward(nn.Module):
         return self.norm(x + self.dropout(self.linear2(hidden)))
 
 
-class Attention(nn.Module):
+class Attention(Packable):
     """Multi-head attention of queries to keys, residual, and a norm after it where asked for."""
 
     def __init__(self, features: int, heads: int, dropout: float, norm: bool) -> None:
@@ -34,6 +37,8 @@ class Attention(nn.Module):
         self.attention = nn.MultiheadAttention(features, heads, dropout)
         self.dropout = nn.Dropout(dropout)
         self.norm = nn.LayerNorm(features) if norm else nn.Identity()
+        #: of `_project`, by which weights they have
+        self._parts: dict[tuple[int, int], PackedLinear] = {}
 
     def forward(
         self, x: Tensor, query: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None = None
@@ -51,24 +56,30 @@ class Attention(nn.Module):
 
     def project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """NxD each -> NxD each; of one and the same tensor in one product, which is faster."""
-        own = self.attention
         if query is key is value:
-            return F.linear(value, own.in_proj_weight, own.in_proj_bias).chunk(3, dim=1)
+            return self._project(value, 0, 3).chunk(3, dim=1)
         return self.project_queries(query), *self.project_objects(key, value)
 
     def project_queries(self, x: Tensor) -> Tensor:
         """NxD -> NxD."""
-        own = self.attention
-        return F.linear(x, own.in_proj_weight[: own.embed_dim], own.in_proj_bias[: own.embed_dim])
+        return self._project(x, 0, 1)
 
     def project_objects(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """KxD and KxD -> KxD and KxD: what queries are compared with, and what they find."""
-        weights = self.attention.in_proj_weight[self.attention.embed_dim :]
-        biases = self.attention.in_proj_bias[self.attention.embed_dim :]
         if keys is values:
-            return F.linear(values, weights, biases).chunk(2, dim=1)
-        pairs = zip((keys, values), weights.chunk(2), biases.chunk(2))
-        return tuple(F.linear(x, weight, bias) for x, weight, bias in pairs)
+            return self._project(values, 1, 3).chunk(2, dim=1)
+        return self._project(keys, 1, 2), self._project(values, 2, 3)
+
+    def _project(self, x: Tensor, first: int, last: int) -> Tensor:
+        """Multiply with some of the weights of queries (0), keys (1) and values (2)."""
+        own = self.attention
+        if (first, last) not in self._parts:
+            rows = slice(first * own.embed_dim, last * own.embed_dim)
+            weights = own.in_proj_weight[rows], own.in_proj_bias[rows]
+            if not self.packed:
+                return F.linear(x, *weights)
+            self._parts[first, last] = PackedLinear(*(w.detach() for w in weights))
+        return self._parts[first, last](x)
 
     def look(self, x: Tensor, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """Add to x (N, D) what its projected queries find among projected keys and values."""

@@ -120,6 +120,17 @@ class NodeParameters(Parameters):
         'and needs the files that `gtr export` writes once.',
         choices=('torch', 'onnxruntime'),
     )
+    precision: str = parameter(
+        'float32',
+        "Numbers that torch's network computes with, but for the sides of boxes: bfloat16 is "
+        'faster on a CPU that has instructions for it (avx512_bf16, amx), float16 is for CUDA.',
+        choices=('float32', 'bfloat16', 'float16'),
+    )
+    compile: bool = parameter(
+        False,
+        'Whether torch compiles the network, which needs a C++ compiler and, for each size of '
+        'image, half a minute at the first one; on CUDA it is replayed as a graph.',
+    )
     provider: str = parameter(
         'auto',
         "What ONNX Runtime computes with: 'auto' is CUDA where it is and device is not cpu, else "

@@ -76,13 +76,22 @@ class Pipeline:
                 parameters.device,
                 parameters.provider,
                 parameters.exported,
+                parameters.precision,
+                parameters.compile,
+                progress,
             )
         except ValueError as error:
             raise ConfigurationError(str(error)) from error
         except RuntimeError as error:
             raise ConfigurationError(_does_not_run(self.device, error)) from error
         #: for people: what runs the model
-        self.place = str(self.device)
+        self.place = ' '.join(
+            [
+                str(self.device),
+                *([parameters.precision] if parameters.precision != 'float32' else []),
+                *(['compiled'] if parameters.compile else []),
+            ]
+        )
         if parameters.runtime != 'torch':
             self.device = torch.device('cpu')  # where images and features are
             self.place = f'{parameters.runtime}, provider {parameters.provider}'
@@ -115,7 +124,7 @@ class Pipeline:
     @property
     def description(self) -> str:
         """One line on all that runs."""
-        detector = type(self.model.detector).__name__ if self._own_detector else 'another detector'
+        detector = self.model.detector.kind if self._own_detector else 'another detector'
         return f'{detector}; {self.association}'
 
     def update(self, parameters: NodeParameters) -> None:

@@ -28,7 +28,15 @@ WAITING, DONE, FAILED = 'waiting', 'done', 'failed'
 
 _FORMAT = 1
 # What decides the results. Where and on what a model runs does not.
-_DECIDING = ('model', 'window', 'rule_name', 'score_threshold', 'image_topics', 'storage')
+_DECIDING = (
+    'model',
+    'precision',
+    'window',
+    'rule_name',
+    'score_threshold',
+    'image_topics',
+    'storage',
+)
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,8 @@ class Settings:
 
     :param model: one of `gtr_ros.model.build.MODELS`
     :param checkpoint: see `gtr_ros.model.build.build`
-    :param runtime: with device, provider and exported, see `gtr_ros.runtime.loading.load_model`
+    :param runtime: with device, provider, exported, precision and compiled, see
+        `gtr_ros.runtime.loading.load_model`
     :param window: frames that the tracker looks at
     :param rule_name: of `gtr_ros.tracking.RULES`; None: the model's own
     :param score_threshold: boxes that score less are not tracked; None: the model's own
@@ -52,6 +53,8 @@ class Settings:
     device: str = 'auto'
     provider: str = 'auto'
     exported: str = ''
+    precision: str = 'float32'
+    compiled: bool = False
     window: int = 32
     rule_name: str | None = None
     score_threshold: float | None = None
@@ -78,7 +81,14 @@ class Settings:
     def load(self) -> GTR:
         """Build the model and put it where it runs; raises ValueError if that cannot be."""
         return load_model(
-            self.model, self.checkpoint, self.runtime, self.device, self.provider, self.exported
+            self.model,
+            self.checkpoint,
+            self.runtime,
+            self.device,
+            self.provider,
+            self.exported,
+            self.precision,
+            self.compiled,
         )
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import os
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from gtr_ros.model.build import choose_device
 from gtr_ros.model.gtr import GTR
 from gtr_ros.runtime.export import export_folder
 from gtr_ros.runtime.export import ExportError
+from gtr_ros.runtime.torch_model import tune
 
 RUNTIMES = ('torch', 'onnxruntime')
 
@@ -32,6 +34,9 @@ def load_model(
     device: str = 'auto',
     provider: str = 'auto',
     exported: str | os.PathLike = '',
+    precision: str = 'float32',
+    compiled: bool = False,
+    say: Callable[[str], None] = lambda line: None,
 ) -> GTR:
     """
     Build a model and put it where it runs.
@@ -43,13 +48,21 @@ def load_model(
     :param provider: of ONNX Runtime, one of `PROVIDERS`; 'auto': CUDA where it is and the device
         is not 'cpu', else the CPU; TensorRT only if asked for
     :param exported: folder that `gtr export` wrote; '': the one in the user's cache
+    :param precision: of torch's network, one of `gtr_ros.runtime.torch_model.PRECISIONS`
+    :param compiled: whether torch compiles its network, see `gtr_ros.runtime.torch_model.tune`
+    :param say: told in a line what takes long
     :raises ValueError: if one of these is not known, not here, or does not fit
     """
     if runtime not in RUNTIMES:
         raise ValueError(f'runtime {runtime!r}; expected one of {", ".join(RUNTIMES)}')
     model = build(name, checkpoint)
     if runtime == 'torch':
-        return model.to(choose_device(device))
+        return tune(model.to(choose_device(device)), precision, compiled, say)
+    if precision != 'float32' or compiled:
+        raise ValueError(
+            f'precision {precision} and compile {compiled} are of runtime torch; {runtime} runs '
+            'what was exported, in float32'
+        )
     try:
         from gtr_ros.runtime.onnx_model import OnnxGTR
 

@@ -15,15 +15,13 @@ from torch import Tensor
 from gtr_ros.model.association import Association
 from gtr_ros.model.association import AssociationTransformer
 from gtr_ros.model.association import frame_softmax
-from gtr_ros.model.detector import Detector
-from gtr_ros.model.detector import Found
 from gtr_ros.model.gtr import GTR
 from gtr_ros.model.online import online
 from gtr_ros.model.online import OnlineAssociation
-from gtr_ros.model.resize import Batch
 from gtr_ros.model.roi import regions_of
 from gtr_ros.runtime.export import ExportError
 from gtr_ros.runtime.export import fingerprint
+from gtr_ros.runtime.other_network import OtherNetwork
 
 
 class _Session:
@@ -75,39 +73,6 @@ class _Session:
             if name in self._used
         }
         return [torch.from_numpy(values) for values in self._session.run(None, given)]
-
-
-class OnnxDetector(Detector):
-    """
-    A detector whose network runs in ONNX Runtime; it resizes and decodes as the other does.
-
-    :param plain: the other
-    """
-
-    def __init__(self, plain: Detector, session: _Session) -> None:
-        super().__init__()
-        self.plain = plain
-        self.class_names, self.strides = plain.class_names, plain.strides
-        self.channels = plain.channels
-        self._session = session
-
-    def prepare(self, images: Sequence[np.ndarray], device: torch.device) -> Batch:
-        """Resize images, (H, W, 3) uint8 RGB, to what the network reads."""
-        return self.plain.prepare(images, device)
-
-    def network(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        """Return the maps for features, and what is decoded."""
-        return tuple(self._session(pixels))
-
-    def decode(
-        self, outputs: Sequence[Tensor], batch: Batch, score_threshold: float
-    ) -> list[Found]:
-        """Make objects of the network's outputs, as the other detector does."""
-        return self.plain.decode(outputs, batch, score_threshold)
-
-    def maps(self, batch: Batch) -> Sequence[Tensor]:
-        """Return the maps for features; the whole network is run for them."""
-        return self.network(batch.pixels)[: len(self.strides)]
 
 
 class OnnxAssociation(Association):
@@ -167,7 +132,7 @@ class OnnxGTR(GTR):
                 association, read('association', 'features', 'boxes', 'rows')
             )
         super().__init__(
-            OnnxDetector(plain.detector, read('detector', 'pixels')),
+            OtherNetwork(plain.detector, read('detector', 'pixels')),
             nn.Identity(),  # the features' file has the head
             association,
             plain.pool_size,

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchvision.ops import box_iou
@@ -112,7 +113,9 @@ class MOTObjective(Objective):
         images = [image for clip in clips for image in clip.images]
         truth = [self.to_boxes(boxes) for clip in clips for boxes in clip.boxes]
         labels = [torch.from_numpy(x).to(device) for clip in clips for x in clip.labels]
-        pixels, sizes = normalise(images, device, self.multiple)
+        views = [torch.from_numpy(np.ascontiguousarray(image)).to(device) for image in images]
+        pixels = normalise([view.permute(2, 0, 1) for view in views], self.multiple)
+        sizes = [image.shape[:2] for image in images]
         levels, logits, sides = self.model.detector(pixels)
         whole = [clip.complete for clip in clips for _ in clip.images]
         losses = self._detector_losses(logits, sides, truth, sizes, whole)
