@@ -25,30 +25,43 @@ from rich.table import Table
 import torch
 
 from benchmarks import association
+from benchmarks import detectors
+from benchmarks import gpu
 from benchmarks import node_overhead
 from benchmarks import pipeline
+from benchmarks import scaling
 from benchmarks import trackers
 from benchmarks.measuring import Limits
 from benchmarks.measuring import machine_limits
 from benchmarks.measuring import Row
 from benchmarks.measuring import slower_than
 from gtr_ros import __version__
+from gtr_ros.model.build import choose_device
 
-console = Console()
+#: a file or a pipe has no width of its own
+_WIDTH = None if sys.stdout.isatty() else 180
+
+console = Console(width=_WIDTH)
 
 #: what is measured, by name; and the threads it is measured with, 0: torch's own choice
 PARTS: dict[str, tuple[Callable[[Limits, bool], Iterator[Row]], int]] = {
     'association': (association.measure, 1),
     'trackers': (trackers.measure, 1),
+    'detectors': (detectors.measure, 0),
     'pipeline': (pipeline.measure, 0),
     'node': (node_overhead.measure, 0),
+    'scaling': (scaling.measure, 1),
 }
+#: what is measured on a GPU, if there is one or it is asked for
+GPU = 'gpu'
 
 
 def main() -> int:
     """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog='make bench', description=__doc__)
-    parser.add_argument('parts', nargs='*', metavar='PART', help=f'of {", ".join(PARTS)}')
+    names = [*PARTS, GPU]
+    parser.add_argument('parts', nargs='*', metavar='PART', help=f'of {", ".join(names)}')
+    parser.add_argument('--device', default='auto', help=f'of the part {GPU} (default: a GPU)')
     parser.add_argument('--quick', action='store_true', help='smaller sizes, one minute')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write what was measured')
     parser.add_argument('--against', type=Path, metavar='FILE', help='an earlier --json')
@@ -59,25 +72,33 @@ def main() -> int:
         help='part of a ratio that may be lost (default: %(default)s)',
     )
     options = parser.parse_args()
-    if unknown := set(options.parts) - set(PARTS):
-        parser.error(f'there is no {", ".join(sorted(unknown))}; expected {", ".join(PARTS)}')
+    if unknown := set(options.parts) - set(names):
+        parser.error(f'there is no {", ".join(sorted(unknown))}; expected {", ".join(names)}')
+    device = choose_device(options.device)
+    if GPU in options.parts and device.type != 'cuda' and options.device == 'auto':
+        parser.error(f'there is no GPU here; with --device cpu the part {GPU} is only tried')
     earlier = _read(options.against) if options.against else {}
     threads, limits = torch.get_num_threads(), {}
     rows: list[Row] = []
-    for name in options.parts or PARTS:
-        measure, wanted = PARTS[name]
-        torch.set_num_threads(wanted or threads)
-        count = torch.get_num_threads()
-        if count not in limits:
-            limits[count] = machine_limits()
+    for name in options.parts or (names if device.type == 'cuda' else PARTS):
+        if name == GPU:
+            place, found = str(device), machine_limits(device)
+            measured = gpu.measure(device, options.quick)
+        else:
+            measure, wanted = PARTS[name]
+            torch.set_num_threads(wanted or threads)
+            place = f'{torch.get_num_threads()} threads'
+            found = limits.get(place) or machine_limits()
+            measured = measure(found, options.quick)
+        limits[place] = found
         part = []
-        for row in measure(limits[count], options.quick):
+        for row in measured:
             part.append(row)
             console.print(f'{row.name}: {row.milliseconds:.2f} ms', style='dim')
-        console.print(_table(name, part, count, limits[count]))
+        console.print(_table(name, part, place, found))
         rows += part
     if options.json:
-        options.json.write_text(json.dumps(_report(rows, limits), indent=1))
+        options.json.write_text(json.dumps(_report(rows, limits, device), indent=1))
         console.print(f'wrote {options.json}')
     slower = list(slower_than(earlier, rows, options.tolerance))
     for line in slower:
@@ -87,9 +108,9 @@ def main() -> int:
     return 1 if slower else 0
 
 
-def _table(name: str, rows: list[Row], threads: int, limits: Limits) -> Table:
+def _table(name: str, rows: list[Row], place: str, limits: Limits) -> Table:
     table = Table(
-        title=f'{name}; {threads} threads, at best {limits.flops / 1e9:.0f} GFLOP/s and '
+        title=f'{name}; {place}, at best {limits.flops / 1e9:.0f} GFLOP/s in float32 and '
         f'{limits.bandwidth / 1e9:.0f} GB/s'
     )
     table.add_column('')
@@ -111,16 +132,17 @@ def _table(name: str, rows: list[Row], threads: int, limits: Limits) -> Table:
     return table
 
 
-def _report(rows: list[Row], limits: dict[int, Limits]) -> dict:
+def _report(rows: list[Row], limits: dict[str, Limits], device: torch.device) -> dict:
     return {
         'version': __version__,
         'torch': torch.__version__,
         'python': platform.python_version(),
         'processor': _processor(),
+        'gpu': torch.cuda.get_device_name(device) if device.type == 'cuda' else None,
         'cores': os.cpu_count(),
         'limits': {
-            threads: {'flops': found.flops, 'bandwidth': found.bandwidth}
-            for threads, found in limits.items()
+            place: {'flops': found.flops, 'bandwidth': found.bandwidth}
+            for place, found in limits.items()
         },
         'rows': [asdict(row) for row in rows],
     }

@@ -55,13 +55,19 @@ def frame(objects: int, features: int) -> tuple[torch.Tensor, torch.Tensor]:
     return unit, torch.rand(objects, 4)
 
 
-def filled(own: OnlineAssociation, window: int, objects: int, features: int) -> OnlineAssociation:
+def filled(
+    own: OnlineAssociation,
+    window: int,
+    objects: int,
+    features: int,
+    device: torch.device = torch.device('cpu'),
+) -> OnlineAssociation:
     """Let T - 1 frames be in the window."""
     association = own.association
     if isinstance(own, Recomputed):
         own.association = CosineAssociation()  # what it answers meanwhile is of no interest
     for _ in range(window - 1):
-        own.ask(*frame(objects, features))
+        own.ask(*(part.to(device) for part in frame(objects, features)))
         own.add()
     own.association = association
     return own
@@ -87,7 +93,7 @@ def flops(model: str, own: OnlineAssociation, features: torch.Tensor, boxes: tor
     """Count the operations of a frame, a multiplication and an addition being two."""
     # Neither a fused attention nor a packed layer is counted; their products are these.
     packed = own.association
-    own.association = make_transformer(model, causal=packed.causal).eval()
+    own.association = make_transformer(model, causal=packed.causal).eval().to(features.device)
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         own.ask(features, boxes)
     own.association = packed

@@ -104,24 +104,32 @@ def row(
     return Row(name, median, low, high, comparator, *ratios, limit, note)
 
 
-def machine_limits(size: int = 2048, megabytes: int = 256, repeats: int = 5) -> Limits:
+def machine_limits(
+    device: torch.device = torch.device('cpu'),
+    dtype: torch.dtype = torch.float32,
+    size: int = 2048,
+    megabytes: int = 256,
+    repeats: int = 5,
+) -> Limits:
     """
-    Measure a large matrix product, by the faster of torch's libraries, and a copy on the CPU.
+    Measure a large matrix product, by the faster of torch's libraries, and a large copy.
 
+    :param dtype: of the product
     :param size: rows and columns of the product's matrices
     :param megabytes: that are copied
     """
-    a, layer = torch.rand(size, size), torch.nn.Sequential(torch.nn.Linear(size, size))
+    a = torch.rand(size, size, device=device, dtype=dtype)
+    layer = torch.nn.Sequential(torch.nn.Linear(size, size)).to(device, dtype)
     weight = layer[0].weight.detach()
     pack(layer)
-    source = torch.rand(megabytes * 250_000)
+    source = torch.rand(megabytes * 250_000, device=device)
     target = torch.empty_like(source)
     with torch.inference_mode():
         times = interleaved(
             {
-                'product': lambda: a @ weight,
-                'layer': lambda: layer(a),
-                'copy': lambda: target.copy_(source),
+                'product': waiting(lambda: a @ weight, device),
+                'layer': waiting(lambda: layer(a), device),
+                'copy': waiting(lambda: target.copy_(source), device),
             },
             repeats,
         )
@@ -129,6 +137,19 @@ def machine_limits(size: int = 2048, megabytes: int = 256, repeats: int = 5) -> 
         flops=2 * size**3 / min(times['product'] + times['layer']),
         bandwidth=2 * source.nbytes / min(times['copy']),
     )
+
+
+def waiting(call: Callable[[], object], device: torch.device) -> Callable[[], object]:
+    """Return the same call, ending when the device has done what it asked for."""
+    if device.type != 'cuda':
+        return call
+
+    def wait() -> object:
+        result = call()
+        torch.cuda.synchronize(device)
+        return result
+
+    return wait
 
 
 def slower_than(earlier: dict[str, dict], rows: Sequence[Row], tolerance: float) -> Iterator[str]:

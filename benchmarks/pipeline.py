@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -21,7 +23,6 @@ from gtr_ros.model.gtr import GTR
 from gtr_ros.profiling import Profiler
 from gtr_ros.runtime.export import export_model
 from gtr_ros.runtime.loading import load_model
-from gtr_ros.runtime.loading import RUNTIMES
 from gtr_ros.tracking import Tracker
 
 #: a photograph with four people in it
@@ -64,24 +65,34 @@ class _Chain:
 
 
 def measure(limits: Limits, quick: bool = False) -> Iterator[Row]:
-    """Measure `gtr_mobile` with the weights that come along, in both runtimes, in turns."""
+    """Measure `gtr_mobile` with the weights that come along, in every form, in turns."""
     with TemporaryDirectory() as folder:
         exported = Path(folder) / 'mobile'
         export_model(build('mobile'), exported)
+        forms: dict[str, Callable[[], GTR]] = {
+            'plain': partial(build, 'mobile'),
+            'torch': partial(load_model, 'mobile', device='cpu'),
+            'onnxruntime': partial(
+                load_model, 'mobile', None, 'onnxruntime', 'cpu', 'cpu', exported
+            ),
+            'bfloat16': partial(load_model, 'mobile', device='cpu', precision='bfloat16'),
+            'bfloat16, compiled': partial(
+                load_model, 'mobile', device='cpu', precision='bfloat16', compiled=True
+            ),
+        }
+        if quick:  # without a compiler
+            forms = {name: forms[name] for name in ('plain', 'torch', 'onnxruntime')}
         for size in SIZES[:1] if quick else SIZES:
-            chains = {
-                runtime: _Chain(load_model('mobile', None, runtime, 'cpu', 'cpu', exported))
-                for runtime in RUNTIMES
-            }
+            chains = {name: _Chain(make()) for name, make in forms.items()}
             for t, image in enumerate(images(size, _WARM_UP + _FRAMES)):
                 for chain in chains.values():
                     count = chain.run(image, t * 66_000_000)
-            plain = chains['torch'].times
-            for runtime, chain in chains.items():
+            plain = chains['plain'].times
+            for name, chain in chains.items():
                 for part in chain.parts:
                     seconds, others = chain.times[part][_WARM_UP:], plain[part][_WARM_UP:]
-                    beside = ('torch', others) if runtime != 'torch' else ('', None)
-                    title = f'gtr_mobile at {size[0]} x {size[1]}, {runtime}, {part}'
+                    beside = ('plain', others) if name != 'plain' else ('', None)
+                    title = f'gtr_mobile at {size[0]} x {size[1]}, {name}, {part}'
                     note = ''
                     if part == 'tracker':
                         share = np.median(np.divide(seconds, chain.times['all'][_WARM_UP:]))

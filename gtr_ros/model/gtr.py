@@ -58,6 +58,11 @@ class GTR(nn.Module):
         """Where the parameters are."""
         return next(self.parameters()).device
 
+    @property
+    def batches(self) -> bool:
+        """Whether images of one size are detected in one pass; a CPU is faster one by one."""
+        return self.device.type != 'cpu'
+
     @torch.inference_mode()
     def detect(
         self,
@@ -66,7 +71,7 @@ class GTR(nn.Module):
         score_threshold: float | None = None,
     ) -> list[Detections]:
         """
-        Detect the objects of one image for each camera; those of one size go in one pass.
+        Detect the objects of one image for each camera; on a GPU those of one size in one pass.
 
         :param images: (H, W, 3) uint8 RGB, of any sizes and strides
         :param stamps: nanoseconds, one for each image; None where there is no clock
@@ -78,7 +83,7 @@ class GTR(nn.Module):
         # Padding to a common size would change what norms and global pooling see of an image.
         groups: dict[tuple[int, ...], list[int]] = {}
         for i, image in enumerate(images):
-            groups.setdefault(image.shape, []).append(i)
+            groups.setdefault((*image.shape, 0 if self.batches else i), []).append(i)
         threshold = self.score_threshold if score_threshold is None else score_threshold
         detections: list[Detections | None] = [None] * len(images)
         for indices in groups.values():

@@ -139,6 +139,7 @@ class OnnxGTR(GTR):
             plain.clip,
             plain.score_threshold,
         )
+        self._batches = providers[0][0] != 'CPUExecutionProvider'
         names = (f'map{i}' for i in range(len(plain.detector.strides)))
         self._features = read('features', 'regions', *names)
 
@@ -146,6 +147,11 @@ class OnnxGTR(GTR):
     def device(self) -> torch.device:
         """Where images and features are: the CPU, whatever runs the networks."""
         return torch.device('cpu')
+
+    @property
+    def batches(self) -> bool:
+        """Whether images of one size are detected in one pass."""
+        return self._batches
 
     def features(self, maps: Sequence[Tensor], regions: Sequence[Tensor]) -> Tensor:
         """Pool the regions of each image, and make features of them; see `GTR.features`."""

@@ -164,9 +164,6 @@ class Compiled:
 
     def __call__(self, pixels: Tensor) -> Sequence[Tensor]:
         """Run it; the outputs are valid until the next run."""
-        if len(pixels) > 1 and not pixels.is_cuda:
-            # A CPU gains nothing by a batch, and each number of images would be one more size.
-            return [torch.cat(parts) for parts in zip(*map(self, pixels.split(1)), strict=True)]
         size = tuple(pixels.shape)
         if size not in self._by_size:
             self._by_size[size] = self._compile(pixels)

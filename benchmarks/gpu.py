@@ -1,0 +1,155 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What a GPU makes of it, in less than ten minutes: networks, whole frames, association.
+
+    python -m benchmarks gpu --json gpu.json
+    python -m benchmarks gpu --device cpu --quick      # tries the script where there is none
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import torch
+
+from benchmarks.association import filled
+from benchmarks.association import flops
+from benchmarks.association import frame
+from benchmarks.association import Materialised
+from benchmarks.detectors import count_flops
+from benchmarks.detectors import networks
+from benchmarks.measuring import interleaved
+from benchmarks.measuring import machine_limits
+from benchmarks.measuring import Row
+from benchmarks.measuring import row
+from benchmarks.measuring import waiting
+from benchmarks.pipeline import images
+from gtr_ros.model.build import build
+from gtr_ros.model.build import make_transformer
+from gtr_ros.model.build import RANDOM
+from gtr_ros.model.build import TRANSFORMERS
+from gtr_ros.model.online import CachedEncoder
+from gtr_ros.model.online import Streaming
+from gtr_ros.runtime.torch_model import CudaGraph
+from gtr_ros.runtime.torch_model import tune
+
+#: form: precision, whether it is compiled
+FORMS = {
+    'tuned': ('float32', False),
+    'bfloat16': ('bfloat16', False),
+    'float16': ('float16', False),
+    'float16, compiled': ('float16', True),
+}
+
+#: model: (width, height) of the camera, height and width of the network's input, batches
+SIZES = {
+    'mot': ((1920, 1080), (896, 1664), (1, 8)),
+    'mobile': ((640, 480), (448, 576), (1, 8, 32)),
+}
+QUICK_SIZES = {
+    'mot': ((192, 108), (128, 256), (1, 2)),
+    'mobile': ((160, 120), (128, 160), (1, 2)),
+}
+
+
+def measure(device: torch.device, quick: bool = False) -> Iterator[Row]:
+    """Measure on a device; the comparator is the model as it is built, in float32."""
+    repeats = 2 if quick else 30
+    forms = {k: v for k, v in FORMS.items() if device.type == 'cuda' or v[0] == 'bfloat16'}
+    sizes = QUICK_SIZES if quick else SIZES
+    with torch.inference_mode():
+        yield from _association(device, repeats, window=4 if quick else 32)
+        for model, (camera, size, batches) in sizes.items():
+            for batch in batches:
+                yield from _network(model, size, batch, device, forms, repeats)
+            yield from _frames(model, camera, batches, device, forms, repeats)
+
+
+def _network(
+    model: str,
+    size: tuple[int, int],
+    batch: int,
+    device: torch.device,
+    forms: dict[str, tuple[str, bool]],
+    repeats: int,
+) -> Iterator[Row]:
+    dtype = torch.float16 if device.type == 'cuda' else torch.bfloat16
+    limits = machine_limits(device, dtype, 8192 if device.type == 'cuda' else 512)
+    pixels = torch.rand(batch, 3, *size, device=device)
+    made = networks(model, device, forms)
+    limit = limits.milliseconds(count_flops(made['plain'], pixels))
+    calls: dict[str, Callable[[], object]] = {}
+    for name, detector in made.items():
+        calls[name] = waiting(partial(detector.network, pixels), device)
+        if device.type == 'cuda' and name in forms and not forms[name][1]:
+            detector.network(pixels)
+            graph = CudaGraph(detector.network, pixels)
+            calls[f'{name}, graph'] = waiting(partial(graph, pixels), device)
+    times = interleaved(calls, repeats, warm_up=5)
+    title = f'{model} at {size[1]} x {size[0]}, batch {batch}'
+    for name, seconds in times.items():
+        note = f'{batch / np.median(seconds):.0f} images/s; limit in {str(dtype)[6:]}'
+        beside = ('', None) if name == 'plain' else ('plain', times['plain'])
+        yield row(f'network of {title}, {name}', seconds, *beside, limit=limit, note=note)
+
+
+def _frames(
+    model: str,
+    camera: tuple[int, int],
+    batches: tuple[int, ...],
+    device: torch.device,
+    forms: dict[str, tuple[str, bool]],
+    repeats: int,
+) -> Iterator[Row]:
+    """From images on the host to detections there, with features on the device."""
+    checkpoint = None if model == 'mobile' else RANDOM
+    plain = build(model, checkpoint).to(device)
+    models = {'plain': plain}
+    for name, (precision, compiled) in forms.items():
+        other = build(model, checkpoint)
+        other.load_state_dict(plain.state_dict())
+        models[name] = tune(other.to(device), precision, compiled)
+    for batch in batches:
+        pictures = images(camera, batch)
+        times = interleaved(
+            {
+                name: waiting(partial(each.detect, pictures), device)
+                for name, each in models.items()
+            },
+            repeats,
+            warm_up=3,
+        )
+        title = f'{model}, {camera[0]} x {camera[1]} to detections, batch {batch}'
+        for name, seconds in times.items():
+            beside = ('', None) if name == 'plain' else ('plain', times['plain'])
+            note = f'{batch / np.median(seconds):.0f} images/s'
+            yield row(f'{title}, {name}', seconds, *beside, note=note)
+
+
+def _association(device: torch.device, repeats: int, window: int) -> Iterator[Row]:
+    limits = machine_limits(device, torch.float32, 4096 if device.type == 'cuda' else 512)
+    for model, objects in (('mot', 50), ('mobile', 20)):
+        features = TRANSFORMERS[model]['features']
+        new = tuple(part.to(device) for part in frame(objects, features))
+        made = {}
+        for name, kind in (
+            ('streaming', Streaming),
+            ('cached', CachedEncoder),
+            ('plain', Materialised),
+        ):
+            link = make_transformer(model, causal=kind is Streaming).eval().to(device)
+            made[name] = filled(kind(link), window, objects, features, device)
+        times = interleaved(
+            {name: waiting(partial(own.ask, *new), device) for name, own in made.items()},
+            repeats,
+            warm_up=3,
+        )
+        for name, own in made.items():
+            beside = ('', None) if name == 'plain' else ('plain', times['plain'])
+            limit = limits.milliseconds(flops(model, own, *new))
+            title = f'association {model}, T = {window}, {objects} objects, {name}'
+            yield row(title, times[name], *beside, limit=limit)
