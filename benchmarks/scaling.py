@@ -28,6 +28,7 @@ from gtr_ros.model.association import Association
 from gtr_ros.model.build import make_transformer
 from gtr_ros.model.packed import pack
 from gtr_ros.runtime.loading import load_model
+from gtr_ros.tracking import LinkingRule
 from gtr_ros.tracking import Tracker
 
 OBJECTS = (5, 10, 20, 50, 100, 200)
@@ -36,6 +37,8 @@ CAMERAS = (1, 2, 4, 8, 16)
 #: what the other two are while one grows
 _WINDOW, _OBJECTS = 16, 20
 _CAMERA = (640, 480)
+#: without a memory in seconds, which would keep fewer frames than the window has room for
+_RULE = LinkingRule(memory=None)
 
 #: what the projection is for
 FLEET, RATE = 1000, 10
@@ -84,7 +87,7 @@ def _links() -> dict[str, Association]:
 
 def _track(objects: int, window: int) -> dict[str, list[float]]:
     """Return the seconds of a tracker's frames, both encoders in turns, windows full."""
-    trackers = {line: Tracker(link, window=window) for line, link in _links().items()}
+    trackers = {line: Tracker(link, _RULE, window) for line, link in _links().items()}
     times: dict[str, list[float]] = {line: [] for line in trackers}
     warm_up, count = window + 2, 10 if objects * window > 2000 else 30
     for t, detections in enumerate(crowd(objects, warm_up + count)):
@@ -101,16 +104,16 @@ def _cameras(counts: tuple[int, ...]) -> Iterator[Point]:
     model = load_model('mobile', device='cpu')
     pictures = images(_CAMERA, 8)
     for count in counts:
-        trackers = [Tracker(model.association, window=_WINDOW) for _ in range(count)]
+        trackers = [Tracker(model.association, _RULE, _WINDOW) for _ in range(count)]
         detecting, tracking = [], []
-        for t in range(4 + max(3, 16 // count)):
+        for t in range(_WINDOW + max(4, 16 // count)):
             batch = [pictures[(t + i) % len(pictures)] for i in range(count)]
             start = perf_counter()
             found = model.detect(batch, [t * 100_000_000] * count)
             middle = perf_counter()
             for tracker, detections in zip(trackers, found, strict=True):
                 tracker.update(detections)
-            if t >= 3:
+            if t >= _WINDOW:
                 detecting.append(middle - start)
                 tracking.append(perf_counter() - middle)
         yield Point('cameras', count, 'detector', detecting)

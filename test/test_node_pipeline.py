@@ -15,7 +15,6 @@ pytest.importorskip('rclpy', reason='needs rclpy, whose types describe the param
 
 import torch
 
-from gtr_ros.model.build import MODELS
 from gtr_ros.node import pipeline
 from gtr_ros.node.parameters import ConfigurationError
 from gtr_ros.node.parameters import NodeParameters
@@ -34,7 +33,7 @@ class FourObjects(torch.nn.Module):
     association = SimpleNamespace(description='none at all')
     detector = None
 
-    def __init__(self, checkpoint=None) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.calls = []
 
@@ -76,7 +75,7 @@ class Listener:
 
 @pytest.fixture
 def make(monkeypatch):
-    monkeypatch.setitem(MODELS, 'mobile', FourObjects)
+    monkeypatch.setattr(pipeline, 'load_model', lambda *_: FourObjects())
     monkeypatch.setattr(pipeline, 'Tracker', Listener)
     return lambda **parameters: Pipeline(settings(**parameters))
 

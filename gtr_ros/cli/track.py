@@ -26,6 +26,7 @@ from gtr_ros.recordings.recording import Settings
 from gtr_ros.recordings.recording import track_recording
 from gtr_ros.runtime.loading import PROVIDERS
 from gtr_ros.runtime.loading import RUNTIMES
+from gtr_ros.runtime.memory import keep_freed_memory
 from gtr_ros.runtime.torch_model import PRECISIONS
 
 _OUT = Path('tracks.txt')
@@ -127,6 +128,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 
 def track(options: argparse.Namespace) -> None:
     """Track one source, or many into a folder."""
+    keep_freed_memory()
     settings = _settings(options)
     if options.cores is not None and options.cores < 1:
         raise ValueError(f'--cores is {options.cores}; expected 1 or more')

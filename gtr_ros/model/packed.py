@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Linear layers whose weights lie as oneDNN wants them: on many CPUs twice as fast as torch's."""
+"""Layers whose weights lie as oneDNN wants them: on many CPUs twice as fast as torch's own."""
 
 from __future__ import annotations
 
@@ -36,6 +36,36 @@ class PackedLinear(nn.Linear):
         return torch.ops.mkldnn._linear_pointwise(x, self._packed, self.bias, 'none', [], '')
 
 
+class PackedPointwise(nn.Conv2d):
+    """
+    A 1x1 convolution for a CPU, likewise: on one thread torch computes it without oneDNN.
+
+    :param plain: the convolution, of stride 1
+    """
+
+    def __init__(self, plain: nn.Conv2d) -> None:
+        nn.Module.__init__(self)
+        self.__dict__.update({k: v for k, v in vars(plain).items() if not k.startswith('_')})
+        self.weight, self.bias = plain.weight, plain.bias
+        with torch.no_grad():
+            self._packed = torch.ops.mkldnn._reorder_convolution_weight(
+                self.weight.detach(), *self._shape, None
+            )
+
+    @property
+    def _shape(self) -> tuple[list[int], list[int], list[int], int]:
+        """Padding, stride, dilation and groups."""
+        return list(self.padding), list(self.stride), list(self.dilation), self.groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        """BxCxHxW -> BxC'xHxW."""
+        if torch.is_grad_enabled() or x.device.type != 'cpu' or x.dtype != torch.float32:
+            return super().forward(x)
+        return torch.ops.mkldnn._convolution_pointwise(
+            x, self._packed, self.bias, *self._shape, 'none', [], ''
+        )
+
+
 class Packable(nn.Module):
     """A module that packs weights of its own when it first needs them, if it is told to."""
 
@@ -44,7 +74,7 @@ class Packable(nn.Module):
 
 def pack(module: nn.Module) -> None:
     """
-    Pack the weights of a module's linear layers, where this torch can and they are on a CPU.
+    Pack the weights of a module's layers, where this torch can and they are on a CPU.
 
     They must not change any more; what is kept of them stays beside them, as much memory again.
     """
@@ -56,11 +86,18 @@ def pack(module: nn.Module) -> None:
         for name, layer in list(parent.named_children()):
             if isinstance(layer, nn.Linear) and layer.bias is not None:
                 setattr(parent, name, PackedLinear(layer.weight, layer.bias))
+            elif type(layer) is nn.Conv2d and layer.kernel_size == layer.stride == (1, 1):
+                setattr(parent, name, PackedPointwise(layer))
 
 
 def _can_pack(weight: Tensor) -> bool:
     """Say whether this torch, which calls oneDNN by names of its own, can pack such weights."""
-    names = ('_reorder_linear_weight', '_linear_pointwise')
+    names = (
+        '_reorder_linear_weight',
+        '_linear_pointwise',
+        '_reorder_convolution_weight',
+        '_convolution_pointwise',
+    )
     return (
         weight.device.type == 'cpu'
         and weight.dtype == torch.float32

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from dataclasses import replace
 from difflib import get_close_matches
@@ -66,24 +67,11 @@ class Pipeline:
     ) -> None:
         if parameters.threads:
             torch.set_num_threads(parameters.threads)
-        try:
-            self.device = choose_device(parameters.device)
-            progress(f'loading {parameters.checkpoint or "the weights"} of {parameters.model}')
-            self.model = load_model(
-                parameters.model,
-                parameters.checkpoint,
-                parameters.runtime,
-                parameters.device,
-                parameters.provider,
-                parameters.exported,
-                parameters.precision,
-                parameters.compile,
-                progress,
-            )
-        except ValueError as error:
-            raise ConfigurationError(str(error)) from error
-        except RuntimeError as error:
-            raise ConfigurationError(_does_not_run(self.device, error)) from error
+        # In a thread that ends: OpenMP keeps threads for each one that has computed in parallel,
+        # and where all of them are more than the cores, none waits for work without falling
+        # asleep. The worker's frames took half as long again.
+        with ThreadPoolExecutor(1, 'builder') as builder:
+            builder.submit(self._load, parameters, progress).result()
         #: for people: what runs the model
         self.place = ' '.join(
             [
@@ -93,7 +81,6 @@ class Pipeline:
             ]
         )
         if parameters.runtime != 'torch':
-            self.device = torch.device('cpu')  # where images and features are
             self.place = f'{parameters.runtime}, provider {parameters.provider}'
         self._own_detector = not parameters.detections_topic
         # Another detector's classes are known when they come.
@@ -106,8 +93,6 @@ class Pipeline:
             self._trackers[camera] = Tracker(
                 self.model.association, self._rule, parameters.window, parameters.min_hits
             )
-        progress(f'warming up on {self.device}')
-        self._warm_up()
 
     @property
     def association(self) -> str:
@@ -201,12 +186,31 @@ class Pipeline:
         objects = objects.select(objects.scores >= self.score_threshold)
         return replace(self.model.describe(frame.image, objects), stamp=frame.stamp)
 
-    def _warm_up(self) -> None:
-        # The first run allocates memory and, on CUDA, loads kernels: no camera should wait for it,
-        # and a device that cannot run the model should be known now.
+    def _load(self, parameters: NodeParameters, progress: Callable[[str], None]) -> None:
+        """Build the model, and run it once."""
         try:
-            images = [np.zeros((*_WARM_UP_SIZE, 3), np.uint8)] * len(self._trackers)
+            self.device = choose_device(parameters.device)
+            progress(f'loading {parameters.checkpoint or "the weights"} of {parameters.model}')
+            self.model = load_model(
+                parameters.model,
+                parameters.checkpoint,
+                parameters.runtime,
+                parameters.device,
+                parameters.provider,
+                parameters.exported,
+                parameters.precision,
+                parameters.compile,
+                progress,
+            )
+            if parameters.runtime != 'torch':
+                self.device = torch.device('cpu')  # where images and features are
+            progress(f'warming up on {self.device}')
+            # The first run allocates memory and, on CUDA, loads kernels: no camera should wait for
+            # it, and a device that cannot run the model should be known now.
+            images = [np.zeros((*_WARM_UP_SIZE, 3), np.uint8)] * len(parameters.camera_names)
             self.model.detect(images, None, 1.0)
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from error
         except RuntimeError as error:
             raise ConfigurationError(_does_not_run(self.device, error)) from error
 

@@ -42,6 +42,7 @@ from gtr_ros.node.parameters import declare_all
 from gtr_ros.node.parameters import from_message
 from gtr_ros.node.worker import Worker
 from gtr_ros.profiling import Profiler
+from gtr_ros.runtime.memory import keep_freed_memory
 from gtr_ros.srv import SetClasses
 
 if TYPE_CHECKING:
@@ -337,6 +338,7 @@ def main(args: list[str] | None = None) -> int:
     :return: the process's exit code: 0 after SIGINT or SIGTERM, 1 if the node could not start
     """
     end_begins = interrupt_once()
+    keep_freed_memory()
     try:
         rclpy.init(args=args)
     except RuntimeError as error:

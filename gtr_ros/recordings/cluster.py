@@ -20,6 +20,7 @@ from gtr_ros.model.gtr import GTR
 from gtr_ros.recordings.folder import Job
 from gtr_ros.recordings.folder import Outcome
 from gtr_ros.recordings.recording import Settings
+from gtr_ros.runtime.memory import keep_freed_memory
 
 LOCAL = 'local'
 
@@ -188,6 +189,7 @@ def _track(
 @lru_cache(maxsize=1)
 def _load(settings: Settings, weights: str, cores: int) -> GTR:
     """Return the model, which a worker keeps for its next recording."""
+    keep_freed_memory()
     torch.set_num_threads(cores)
     if settings.fingerprint() != weights:
         raise ValueError(

@@ -39,9 +39,9 @@ def tune(
     """
     Make a model faster: the same function but for rounding.
 
-    Always: batch norms are folded into the convolutions before them, and on a CPU the weights of
-    features and association are packed. The layers that say where a box ends, and all that comes
-    behind the network, stay in float32.
+    Always: batch norms are folded into the convolutions before them, and on a CPU weights are
+    packed. The layers that say where a box ends, and all that comes behind the network, stay in
+    float32.
 
     :param model: in evaluation mode, where it runs; changed, it can be trained no more
     :param precision: one of `PRECISIONS`, of the convolutions
@@ -62,6 +62,8 @@ def tune(
     detector.to(memory_format=torch.channels_last)
     pack(model.head)
     pack(model.association)
+    if precision == 'float32' and not compiled:
+        pack(detector)
     if precision != 'float32':
         run = _in_precision(detector, getattr(torch, precision))
         model.detector = OtherNetwork(detector, run)
