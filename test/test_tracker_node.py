@@ -392,3 +392,9 @@ def test_people_in_a_still_frame_of_a_real_video_keep_their_ids():
 def test_each_run_has_its_own_domain_on_this_machine_only():
     assert os.environ['ROS_DOMAIN_ID'] != '0'
     assert os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] == 'LOCALHOST'
+
+
+def test_in_the_node_torchs_threads_fall_asleep_soon():
+    environment = {'OMP_DISPLAY_ENV': 'verbose'}
+    with tracker_node('__ns:=/asleep', environment=environment, checkpoint='random') as node:
+        node.wait_for_output("GOMP_SPINCOUNT = '1000'")

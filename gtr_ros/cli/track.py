@@ -26,7 +26,7 @@ from gtr_ros.recordings.recording import Settings
 from gtr_ros.recordings.recording import track_recording
 from gtr_ros.runtime.loading import PROVIDERS
 from gtr_ros.runtime.loading import RUNTIMES
-from gtr_ros.runtime.memory import keep_freed_memory
+from gtr_ros.runtime.process import keep_freed_memory
 from gtr_ros.runtime.torch_model import PRECISIONS
 
 _OUT = Path('tracks.txt')

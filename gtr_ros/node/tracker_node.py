@@ -42,7 +42,8 @@ from gtr_ros.node.parameters import declare_all
 from gtr_ros.node.parameters import from_message
 from gtr_ros.node.worker import Worker
 from gtr_ros.profiling import Profiler
-from gtr_ros.runtime.memory import keep_freed_memory
+from gtr_ros.runtime.process import keep_freed_memory
+from gtr_ros.runtime.process import sleep_soon
 from gtr_ros.srv import SetClasses
 
 if TYPE_CHECKING:
@@ -339,6 +340,7 @@ def main(args: list[str] | None = None) -> int:
     """
     end_begins = interrupt_once()
     keep_freed_memory()
+    sleep_soon()
     try:
         rclpy.init(args=args)
     except RuntimeError as error:

@@ -20,7 +20,7 @@ from gtr_ros.model.gtr import GTR
 from gtr_ros.recordings.folder import Job
 from gtr_ros.recordings.folder import Outcome
 from gtr_ros.recordings.recording import Settings
-from gtr_ros.runtime.memory import keep_freed_memory
+from gtr_ros.runtime.process import keep_freed_memory
 
 LOCAL = 'local'
 

@@ -1,9 +1,10 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Memory that one frame has freed is there for the next."""
+"""What a frame has freed is there for the next one; threads that wait fall asleep soon."""
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 #: faults of pages while blocks as large as a frame's are taken and freed again, after the first
 COUNT_FAULTS = """
 import resource, sys, threading
-from gtr_ros.runtime.memory import keep_freed_memory
+from gtr_ros.runtime.process import keep_freed_memory
 if sys.argv[1] == 'keep':
     assert keep_freed_memory()
 import torch
@@ -44,3 +45,27 @@ def faults(how: str) -> int:
 @pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='of glibc')
 def test_what_a_worker_has_freed_it_gets_without_asking_the_system():
     assert faults('keep') < 100 < faults('give back')
+
+
+WAIT = """
+import sys
+from gtr_ros.runtime.process import sleep_soon
+assert sleep_soon()
+import torch
+assert not sleep_soon()
+"""
+
+
+@pytest.mark.parametrize(
+    ('given', 'shown'),
+    [({}, "GOMP_SPINCOUNT = '1000'"), ({'GOMP_SPINCOUNT': '77'}, "GOMP_SPINCOUNT = '77'")],
+)
+def test_torchs_threads_fall_asleep_soon_unless_the_user_says_otherwise(given, shown):
+    result = subprocess.run(
+        [sys.executable, '-c', WAIT],
+        env={**os.environ, 'OMP_DISPLAY_ENV': 'verbose', **given},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown in result.stderr
