@@ -11,6 +11,7 @@ from pathlib import Path
 import signal
 
 import numpy as np
+from PIL import Image as Picture
 import pytest
 
 pytest.importorskip('rclpy', reason='needs rclpy and the built messages')
@@ -25,8 +26,10 @@ import torch
 from vision_msgs.msg import Detection2DArray
 
 from gtr_ros.cli import main
+from gtr_ros.model.build import build
 from gtr_ros.model.build import gtr_mobile
 from gtr_ros.model.checkpoint import save_checkpoint
+from gtr_ros.tracking.linking import box_iou
 
 pytestmark = pytest.mark.ros
 
@@ -187,6 +190,29 @@ def test_with_onnx_runtime_the_boxes_are_the_same(camera, picture, eager_weights
             other.close()
     with tracker_node('__ns:=/onnx', exported=tmp_path / 'none', **parameters) as node:
         node.wait_for_output('cannot configure: these weights are not exported to')
+
+
+@pytest.mark.parametrize(
+    ('parameters', 'place'),
+    [
+        ({'precision': 'bfloat16'}, 'on cpu bfloat16'),
+        pytest.param({'compile': 'true'}, 'on cpu compiled', marks=pytest.mark.slow),
+    ],
+)
+def test_in_other_forms_the_node_finds_the_same(parameters, place):
+    photograph = np.array(Picture.open('docs/demo.jpg').convert('RGB').resize((640, 480)))
+    [expected] = build('mobile').detect([photograph], None, 0.45)
+    assert len(expected) >= 3
+    with tracker_node('__ns:=/form', 'image:=/form/image', min_hits=1, **parameters) as node:
+        node.wait_for_output('tracking on /form/image')
+        assert place in node.output
+        other = Camera('/form/tracker', '/form/image')
+        try:
+            other.wait_for_tracker()
+            found = boxes_and_scores(other.exchange(photograph))
+        finally:
+            other.close()
+    assert (box_iou(expected.boxes, found[:, :4]).max(axis=1) > 0.95).all()
 
 
 def test_trajectories_carry_the_same_ids_and_end_at_this_image(camera, picture):

@@ -83,6 +83,7 @@ class MobileCenterNet(Detector):
     strides = (2, 4, 8, 16)
     channels = MobileNetV3.appearance_channels
     exact_layers = ('sides',)
+    packable = True
 
     def __init__(
         self,

@@ -116,8 +116,8 @@ class NodeParameters(Parameters):
     )
     runtime: str = parameter(
         'torch',
-        'What runs the networks: torch, or ONNX Runtime (onnxruntime), which on a CPU is faster '
-        'and needs the files that `gtr export` writes once.',
+        'What runs the networks: torch, or ONNX Runtime (onnxruntime), which is faster on some '
+        'CPUs and needs the files that `gtr export` writes once.',
         choices=('torch', 'onnxruntime'),
     )
     precision: str = parameter(
