@@ -13,7 +13,7 @@ help:
 	@echo 'make test       run the linters and the tests (sets everything up first)'
 	@echo 'make test-kilted  run the tests with ROS 2 Kilted, in .venv-kilted (6 GB more)'
 	@echo 'make test-slow  run the tests that take minutes'
-	@echo 'make bench      measure the speed of the association, the tracker, a whole frame and the node'
+	@echo 'make bench      measure the speed of networks, association, tracker, a whole frame and the node'
 	@echo 'make soak       run the node for ten minutes and see that its memory does not grow'
 	@echo 'make default-checkpoint  train the weights that come along again: DATA=folder of coco_mini'
 	@echo 'make env        only set up: .venv with ROS 2 Jazzy, torch and this package (6 GB)'

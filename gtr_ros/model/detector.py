@@ -67,8 +67,8 @@ class Detector(nn.Module):
     channels: tuple[int, ...]
     #: layers, by name, whose outputs are lengths: they need float32 where others can do with less
     exact_layers: tuple[str, ...] = ()
-    #: whether a CPU is faster with packed 1x1 convolutions: of large networks it is slower
-    packable = False
+    #: whether a CPU is faster with its 1x1 convolutions packed; with large networks it is slower
+    pack_pointwise = False
 
     @property
     def kind(self) -> str:

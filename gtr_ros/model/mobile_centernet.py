@@ -83,7 +83,7 @@ class MobileCenterNet(Detector):
     strides = (2, 4, 8, 16)
     channels = MobileNetV3.appearance_channels
     exact_layers = ('sides',)
-    packable = True
+    pack_pointwise = True
 
     def __init__(
         self,

@@ -44,9 +44,15 @@ class PackedPointwise(nn.Conv2d):
     """
 
     def __init__(self, plain: nn.Conv2d) -> None:
-        nn.Module.__init__(self)
-        self.__dict__.update({k: v for k, v in vars(plain).items() if not k.startswith('_')})
-        self.weight, self.bias = plain.weight, plain.bias
+        super().__init__(
+            plain.in_channels,
+            plain.out_channels,
+            kernel_size=1,
+            padding=plain.padding,
+            groups=plain.groups,
+            bias=plain.bias is not None,
+        )
+        self.weight, self.bias = plain.weight, plain.bias  # as they were
         with torch.no_grad():
             self._packed = torch.ops.mkldnn._reorder_convolution_weight(
                 self.weight.detach(), *self._shape, None

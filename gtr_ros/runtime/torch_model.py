@@ -62,7 +62,7 @@ def tune(
     detector.to(memory_format=torch.channels_last)
     pack(model.head)
     pack(model.association)
-    if precision == 'float32' and not compiled and detector.packable:
+    if precision == 'float32' and not compiled and detector.pack_pointwise:
         pack(detector)
     if precision != 'float32':
         run = _in_precision(detector, getattr(torch, precision))
