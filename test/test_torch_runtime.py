@@ -23,6 +23,7 @@ from gtr_ros.model.online import Recomputed
 from gtr_ros.model.online import Streaming
 from gtr_ros.model.packed import pack
 from gtr_ros.model.packed import PackedLinear
+from gtr_ros.model.packed import rounded_rows
 from gtr_ros.model.resize import resize_by_pillow
 from gtr_ros.model.resize import resize_by_torch
 from gtr_ros.runtime.loading import load_model
@@ -102,6 +103,22 @@ def test_a_packed_layer_whose_gradient_is_asked_for_is_the_plain_one():
     layer(torch.randn(2, 8)).sum().backward()
     assert layer[0].weight.data_ptr() == weight.data_ptr()
     assert layer[0].weight.grad is not None
+
+
+@pytest.mark.parametrize('rows', [0, 1, 8, 9, 63, 65, 129, 256, 257, 700])
+def test_a_packed_layer_of_any_number_of_rows_is_the_plain_one(rows):
+    plain = nn.Linear(24, 40)
+    layer = nn.Sequential(plain)
+    pack(layer)
+    x = torch.randn(rows, 24)
+    with torch.inference_mode():
+        torch.testing.assert_close(layer(x), plain(x), atol=1e-5, rtol=1e-5)
+
+
+def test_few_numbers_of_rows_are_computed_as_each_costs_memory():
+    rounded = [rounded_rows(count) for count in range(257)]
+    assert all(full >= count for count, full in enumerate(rounded))
+    assert len(set(rounded)) == 16
 
 
 def test_what_is_not_on_a_cpu_in_float32_is_not_packed():

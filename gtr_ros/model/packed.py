@@ -9,6 +9,10 @@ from torch import nn
 from torch import Tensor
 from torch.nn import functional as F
 
+#: rows of a product, above which it is made in pieces. oneDNN keeps a program of 0.3 MB for every
+#: layer and number of rows that it has met, up to a thousand: of all numbers of objects 300 MB
+_MOST_ROWS = 256
+
 
 class PackedLinear(nn.Linear):
     """
@@ -33,7 +37,22 @@ class PackedLinear(nn.Linear):
         """(N, C) -> (N, C')."""
         if torch.is_grad_enabled() or x.device.type != 'cpu' or x.dtype != torch.float32:
             return F.linear(x, self.weight, self.bias)
-        return torch.ops.mkldnn._linear_pointwise(x, self._packed, self.bias, 'none', [], '')
+        if len(x) > _MOST_ROWS:
+            return torch.cat([self._multiply(part) for part in x.split(_MOST_ROWS)])
+        return self._multiply(x)
+
+    def _multiply(self, x: Tensor) -> Tensor:
+        rows, full = len(x), rounded_rows(len(x))
+        if full != rows:
+            x = F.pad(x, (0, 0, 0, full - rows))
+        product = torch.ops.mkldnn._linear_pointwise(x, self._packed, self.bias, 'none', [], '')
+        return product[:rows]
+
+
+def rounded_rows(count: int) -> int:
+    """Return how many rows are computed where so many are wanted, up to `_MOST_ROWS`."""
+    step = 8 if count <= 64 else 16 if count <= 128 else 32
+    return max(step, -(-count // step) * step)
 
 
 class PackedPointwise(nn.Conv2d):
