@@ -20,6 +20,7 @@ from benchmarks.measuring import row
 from gtr_ros.model.build import build
 from gtr_ros.model.build import RANDOM
 from gtr_ros.model.detector import Detector
+from gtr_ros.model.gtr import GTR
 from gtr_ros.runtime.torch_model import tune
 
 CPU = torch.device('cpu')
@@ -81,17 +82,14 @@ def count_flops(detector: Detector, pixels: torch.Tensor) -> int:
     return counter.get_total_flops()
 
 
-def networks(
-    model: str, device: torch.device, forms: dict[str, tuple[str, bool]]
-) -> dict[str, Detector]:
-    """Return a model's detector in each form, with the same weights; 'plain' is the first."""
-    checkpoint = None if model == 'mobile' else RANDOM
-    plain = build(model, checkpoint).to(device)
-    made = {'plain': plain.detector}
-    for name, (precision, compiled) in forms.items():
-        other = build(model, checkpoint)
-        other.load_state_dict(plain.state_dict())
-        made[name] = tune(other.to(device), precision, compiled).detector
+def models(name: str, device: torch.device, forms: dict[str, tuple[str, bool]]) -> dict[str, GTR]:
+    """Return a model in each form, with the same weights; the first is 'plain', as it is built."""
+    checkpoint = None if name == 'mobile' else RANDOM
+    made = {'plain': build(name, checkpoint).to(device)}
+    for form, (precision, compiled) in forms.items():
+        other = build(name, checkpoint)
+        other.load_state_dict(made['plain'].state_dict())
+        made[form] = tune(other.to(device), precision, compiled)
     return made
 
 
@@ -102,7 +100,7 @@ def measure(limits: Limits, quick: bool = False) -> Iterator[Row]:
     for model in ('mobile',) if quick else SIZES:
         height, width = SIZES[model]
         pixels = torch.rand(1, 3, height, width) * (255 if model == 'mobile' else 1)
-        made = networks(model, CPU, forms)
+        made = {form: each.detector for form, each in models(model, CPU, forms).items()}
         limit = limits.milliseconds(count_flops(made['plain'], pixels))
         calls: dict[str, Callable[[], object]] = {
             name: partial(detector.network, pixels) for name, detector in made.items()

@@ -22,21 +22,19 @@ from benchmarks.association import flops
 from benchmarks.association import frame
 from benchmarks.association import Materialised
 from benchmarks.detectors import count_flops
-from benchmarks.detectors import networks
+from benchmarks.detectors import models
 from benchmarks.measuring import interleaved
 from benchmarks.measuring import machine_limits
 from benchmarks.measuring import Row
 from benchmarks.measuring import row
 from benchmarks.measuring import waiting
 from benchmarks.pipeline import images
-from gtr_ros.model.build import build
 from gtr_ros.model.build import make_transformer
-from gtr_ros.model.build import RANDOM
 from gtr_ros.model.build import TRANSFORMERS
+from gtr_ros.model.gtr import GTR
 from gtr_ros.model.online import CachedEncoder
 from gtr_ros.model.online import Streaming
 from gtr_ros.runtime.torch_model import CudaGraph
-from gtr_ros.runtime.torch_model import tune
 
 #: form: precision, whether it is compiled
 FORMS = {
@@ -74,25 +72,27 @@ def _measure(device: torch.device, quick: bool) -> Iterator[Row]:
             for batch in batches:
                 # Compiling takes a minute for each number of images: once must do.
                 some = {k: v for k, v in forms.items() if batch == batches[0] or not v[1]}
-                yield from _network(model, size, batch, device, some, repeats)
-                yield from _frames(model, camera, batch, device, some, repeats)
+                made = models(model, device, some)
+                yield from _network(model, size, batch, made, some, repeats)
+                yield from _frames(model, camera, batch, made, repeats)
 
 
 def _network(
     model: str,
     size: tuple[int, int],
     batch: int,
-    device: torch.device,
+    made: dict[str, GTR],
     forms: dict[str, tuple[str, bool]],
     repeats: int,
 ) -> Iterator[Row]:
+    device = made['plain'].device
     dtype = torch.float16 if device.type == 'cuda' else torch.bfloat16
     limits = machine_limits(device, dtype, 8192 if device.type == 'cuda' else 512)
     pixels = torch.rand(batch, 3, *size, device=device)
-    made = networks(model, device, forms)
-    limit = limits.milliseconds(count_flops(made['plain'], pixels))
+    limit = limits.milliseconds(count_flops(made['plain'].detector, pixels))
     calls: dict[str, Callable[[], object]] = {}
-    for name, detector in made.items():
+    for name, each in made.items():
+        detector = each.detector
         calls[name] = waiting(partial(detector.network, pixels), device)
         if device.type == 'cuda' and name in forms and not forms[name][1]:
             detector.network(pixels)
@@ -107,24 +107,12 @@ def _network(
 
 
 def _frames(
-    model: str,
-    camera: tuple[int, int],
-    batch: int,
-    device: torch.device,
-    forms: dict[str, tuple[str, bool]],
-    repeats: int,
+    model: str, camera: tuple[int, int], batch: int, made: dict[str, GTR], repeats: int
 ) -> Iterator[Row]:
     """From images on the host to detections there, with features on the device."""
-    checkpoint = None if model == 'mobile' else RANDOM
-    plain = build(model, checkpoint).to(device)
-    models = {'plain': plain}
-    for name, (precision, compiled) in forms.items():
-        other = build(model, checkpoint)
-        other.load_state_dict(plain.state_dict())
-        models[name] = tune(other.to(device), precision, compiled)
     pictures = images(camera, batch)
     calls = {
-        name: waiting(partial(each.detect, pictures), device) for name, each in models.items()
+        name: waiting(partial(each.detect, pictures), each.device) for name, each in made.items()
     }
     times = interleaved(calls, repeats, warm_up=3)
     for name, seconds in times.items():

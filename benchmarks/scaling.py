@@ -23,7 +23,7 @@ from benchmarks.measuring import machine_limits
 from benchmarks.measuring import Row
 from benchmarks.measuring import row
 from benchmarks.pipeline import images
-from benchmarks.trackers import crowd
+from benchmarks.trackers import in_turns
 from gtr_ros.model.association import Association
 from gtr_ros.model.build import make_transformer
 from gtr_ros.model.packed import pack
@@ -88,15 +88,7 @@ def _links() -> dict[str, Association]:
 def _track(objects: int, window: int) -> dict[str, list[float]]:
     """Return the seconds of a tracker's frames, both encoders in turns, windows full."""
     trackers = {line: Tracker(link, _RULE, window) for line, link in _links().items()}
-    times: dict[str, list[float]] = {line: [] for line in trackers}
-    warm_up, count = window + 2, 10 if objects * window > 2000 else 30
-    for t, detections in enumerate(crowd(objects, warm_up + count)):
-        for line, tracker in trackers.items():
-            start = perf_counter()
-            tracker.update(detections)
-            if t >= warm_up:
-                times[line].append(perf_counter() - start)
-    return times
+    return in_turns(trackers, objects, window + 2, 10 if objects * window > 2000 else 30)
 
 
 def _cameras(counts: tuple[int, ...]) -> Iterator[Point]:

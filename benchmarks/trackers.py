@@ -50,6 +50,20 @@ def crowd(objects: int, frames: int) -> list[Detections]:
     return scene
 
 
+def in_turns(
+    trackers: dict[str, Tracker | Peer], objects: int, warm_up: int, frames: int
+) -> dict[str, list[float]]:
+    """Return the seconds that each tracker takes for a frame of a crowd, after the warm-up's."""
+    times: dict[str, list[float]] = {name: [] for name in trackers}
+    for t, detections in enumerate(crowd(objects, warm_up + frames)):
+        for name, tracker in trackers.items():
+            start = perf_counter()
+            tracker.update(detections)
+            if t >= warm_up:
+                times[name].append(perf_counter() - start)
+    return times
+
+
 def measure(limits: Limits, quick: bool = False) -> Iterator[Row]:
     """Measure with torch's threads; the comparator is the fastest peer."""
     for objects in OBJECTS[:1] if quick else OBJECTS:
@@ -64,13 +78,7 @@ def _measure(objects: int) -> Iterator[Row]:
         trackers[f'gtr_mobile, {kind}'] = Tracker(association, window=WINDOW)
     ours = list(trackers)
     trackers |= {name: Peer(name) for name in PEERS}
-    times: dict[str, list[float]] = {name: [] for name in trackers}
-    for t, detections in enumerate(crowd(objects, _WARM_UP + _FRAMES)):
-        for name, tracker in trackers.items():
-            start = perf_counter()
-            tracker.update(detections)
-            if t >= _WARM_UP:
-                times[name].append(perf_counter() - start)
+    times = in_turns(trackers, objects, _WARM_UP, _FRAMES)
     fastest = min(PEERS, key=lambda name: np.median(times[name]))
     for name in trackers:
         compared = name in ours

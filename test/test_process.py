@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import subprocess
 import sys
 
@@ -42,7 +41,6 @@ def faults(how: str) -> int:
     return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='of glibc')
 def test_what_a_worker_has_freed_it_gets_without_asking_the_system():
     assert faults('keep') < 100 < faults('give back')
 

@@ -145,7 +145,7 @@ def test_a_tuned_model_finds_the_same_and_gives_the_same_ids():
 
 def test_in_bfloat16_the_same_objects_are_found():
     plain, half = build('mobile'), tune(build('mobile'), 'bfloat16')
-    [expected], [found] = (model.detect([picture()], None, 0.45) for model in (plain, half))
+    [expected] = plain.detect([picture()], None, 0.45)
     assert len(expected) >= 3
     [found] = half.detect([picture()], None, 0.4)  # what scores just enough may come or go
     overlap = box_iou(expected.boxes, found.boxes)
@@ -233,7 +233,8 @@ def test_a_cuda_graph_gives_what_the_network_gives():
 def test_cuda_finds_what_the_cpu_finds(precision, compiled):
     plain = build('mobile')
     other = load_model('mobile', device='cuda', precision=precision, compiled=compiled)
-    [expected], [found] = (model.detect([picture()], None, 0.45) for model in (plain, other))
+    [expected] = plain.detect([picture()], None, 0.45)
+    assert len(expected) >= 3
     [found] = other.detect([picture()], None, 0.4)
     assert (box_iou(expected.boxes, found.boxes).max(axis=1) > 0.95).all()
 
