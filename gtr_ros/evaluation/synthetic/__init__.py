@@ -36,7 +36,8 @@ from gtr_ros.tracking.linking import box_iou
 
 __all__ = ['Generated', 'Hiding', 'Scene', 'generate', 'identities_kept']
 
-_VOTES = 5  # frames that say which identity a person has
+#: frames that say which identity a person has
+VOTES = 5
 
 
 @dataclass(frozen=True)
@@ -100,13 +101,7 @@ def identities_kept(
     :return: hidings after which the identity is that of before; all hidings but those that have no
         matched frame on one side
     """
-    given: dict[int, list[tuple[int, int]]] = {}
-    for truth, stamp, (ids, boxes) in zip(
-        sequence.truth, sequence.stamps.tolist(), results, strict=True
-    ):
-        iou = box_iou(truth.boxes, np.asarray(boxes, np.float64).reshape(-1, 4))
-        for i, j in zip(*match(iou)):
-            given.setdefault(int(truth.ids[i]), []).append((stamp, int(ids[j])))
+    given = identities_given(sequence, results)
     kept = total = 0
     reach = round(SEEN * NANOSECONDS)
     for hiding in hidings:
@@ -115,11 +110,30 @@ def identities_kept(
         after = [i for stamp, i in seen if hiding.end <= stamp < hiding.end + reach]
         if before and after:
             total += 1
-            kept += _vote(before[-_VOTES:]) == _vote(after[:_VOTES])
+            kept += vote(before[-VOTES:]) == vote(after[:VOTES])
     return kept, total
 
 
-def _vote(ids: list[int]) -> int:
+def identities_given(
+    sequence: Sequence, results: Iterable[tuple[np.ndarray, np.ndarray]]
+) -> dict[int, list[tuple[int, int]]]:
+    """
+    Match results with the truth where their IoU is 0.5 or more.
+
+    :param results: of each frame, ids (K,) int and boxes (K, 4), xyxy, pixels
+    :return: by true id, in order of time, the stamp in nanoseconds and the identity that was given
+    """
+    given: dict[int, list[tuple[int, int]]] = {}
+    for truth, stamp, (ids, boxes) in zip(
+        sequence.truth, sequence.stamps.tolist(), results, strict=True
+    ):
+        iou = box_iou(truth.boxes, np.asarray(boxes, np.float64).reshape(-1, 4))
+        for i, j in zip(*match(iou)):
+            given.setdefault(int(truth.ids[i]), []).append((stamp, int(ids[j])))
+    return given
+
+
+def vote(ids: list[int]) -> int:
     """Return the most frequent of ids, of equally frequent ones the latest."""
     counts = Counter(ids)
     return max(reversed(ids), key=counts.__getitem__)

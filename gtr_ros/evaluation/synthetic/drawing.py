@@ -26,11 +26,16 @@ _MASTER = 320  # pixels, height of the drawing that sprites are scaled from
 
 
 class Renderer:
-    """Draws the frames of a world, in order, as often as it is called."""
+    """
+    Draws the frames of a world, in order, as often as it is called.
 
-    def __init__(self, scene: Scene, world: World) -> None:
+    :param looks: of everybody in the world; None: as the scene dresses them
+    """
+
+    def __init__(self, scene: Scene, world: World, looks: list[Look] | None = None) -> None:
         self._scene = scene
         self._world = world
+        self._looks = looks or dress(scene)
         self._masters: dict[tuple[int, int], Image.Image] = {}
         self._sprites: dict[tuple[int, int, int], Image.Image] = {}
 
@@ -41,10 +46,6 @@ class Renderer:
     @cached_property
     def _scenery(self) -> Image.Image:
         return _paint_scenery(self._scene, self._world.margin)
-
-    @cached_property
-    def _looks(self) -> list[_Look]:
-        return dress(self._scene)
 
     def at(self, t: int) -> np.ndarray:
         """Draw frame t."""
@@ -75,7 +76,7 @@ class Renderer:
         return self._sprites[person, phase, height]
 
 
-class _Look(NamedTuple):
+class Look(NamedTuple):
     """
     How a person is dressed; numbers only, so that two looks can be blended.
 
@@ -93,7 +94,7 @@ class _Look(NamedTuple):
     bag: np.ndarray
 
 
-_COMMON = _Look(
+_COMMON = Look(
     colours=np.array(
         [
             [0.35, 0.42, 0.50],
@@ -113,7 +114,7 @@ _SKINS = ((0.96, 0.80, 0.69), (0.85, 0.64, 0.50), (0.62, 0.43, 0.31), (0.40, 0.2
 _HAIRS = ((0.10, 0.08, 0.07), (0.32, 0.20, 0.10), (0.78, 0.62, 0.35), (0.60, 0.58, 0.56))
 
 
-def dress(scene: Scene) -> list[_Look]:
+def dress(scene: Scene) -> list[Look]:
     """Return everybody's look."""
     looks = []
     first_hue = random_stream(scene, LOOK).random()
@@ -121,7 +122,7 @@ def dress(scene: Scene) -> list[_Look]:
         stream = random_stream(scene, LOOK, i)
         # Steps of the golden ratio keep the hues of any number of people apart.
         hue = first_hue + 0.618034 * i
-        own = _Look(
+        own = Look(
             colours=np.array(
                 [
                     _colour(hue, stream.uniform(0.5, 1), stream.uniform(0.35, 1)),
@@ -138,7 +139,7 @@ def dress(scene: Scene) -> list[_Look]:
             bag=np.array([*_colour(stream.random(), 0.7, 0.6), float(stream.random() < 0.4)]),
         )
         alike = scene.similarity
-        looks.append(_Look(*(alike * c + (1 - alike) * o for c, o in zip(_COMMON, own))))
+        looks.append(Look(*(alike * c + (1 - alike) * o for c, o in zip(_COMMON, own))))
     return looks
 
 
@@ -150,7 +151,7 @@ def _colour(hue: float, saturation: float, value: float) -> list[float]:
     ]
 
 
-def paint_person(look: _Look, phase: float) -> Image.Image:
+def paint_person(look: Look, phase: float) -> Image.Image:
     """
     Draw a person from the front.
 
@@ -189,7 +190,7 @@ def paint_person(look: _Look, phase: float) -> Image.Image:
     right = [(0.24, 0.155), (0.3, 0.185), (0.275, 0.54)]
     outline = [*right, *[(0.4 - x, y) for x, y in reversed(right)]]
     ImageDraw.Draw(torso).polygon(at(*outline), fill=255)
-    person.paste(_weave(look, size), (0, 0), torso)
+    person.paste(weave(look, size), (0, 0), torso)
     for side, step in ((-1, -swing), (1, swing)):
         shoulder, elbow = (0.2 + side * 0.09, 0.2), (0.2 + side * 0.15, 0.35)
         hand = (0.2 + side * 0.17, 0.485 + 0.025 * step)
@@ -215,7 +216,7 @@ def paint_person(look: _Look, phase: float) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def _weave(look: _Look, size: tuple[int, int]) -> Image.Image:
+def weave(look: Look, size: tuple[int, int]) -> Image.Image:
     """Return the RGB fabric of a shirt, as large as the drawing; size is (width, height)."""
     x = (np.arange(size[0]) / _MASTER)[None]
     y = (np.arange(size[1]) / _MASTER)[:, None]
@@ -268,6 +269,12 @@ def _paint_scenery(scene: Scene, margin: tuple[int, int]) -> Image.Image:
         fill = _bytes(np.clip(ground[int(low), 0] * shade, 0, 1))
         draw.ellipse((x - wide, low - 0.3 * wide, x + wide, low + 0.3 * wide), fill=fill)
 
+    return add_grain(image, stream)
+
+
+def add_grain(image: Image.Image, stream: np.random.Generator) -> Image.Image:
+    """Return an RGB image with noise of several sizes, so that every spot of it is another."""
+    width, height = image.size
     grain = np.zeros((height, width))
     for cell, strength in ((1, 5), (4, 5), (24, 7), (160, 14)):
         small = stream.standard_normal((height // cell + 2, width // cell + 2)) * strength

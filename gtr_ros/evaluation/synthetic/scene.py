@@ -63,28 +63,23 @@ class Scene:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least, most in (
-            ('objects', 0, 1000),
-            ('similarity', 0, 1),
-            ('rate', 0.1, 1000),
-            ('camera', 0, 1000),
-            ('missed', 0, 1),
-            ('false', 0, 1000),
-            ('jitter', 0, 0.5),
-            ('duration', 1, 3600),
-            ('seed', 0, math.inf),
-        ):
-            value = getattr(self, name)
-            if not least <= value <= most:
-                rule = f'{least} to {most}' if most < math.inf else f'{least} or more'
-                raise ValueError(f'{name} is {value}; expected {rule}')
+        check_ranges(
+            self,
+            objects=(0, 1000),
+            similarity=(0, 1),
+            rate=(0.1, 1000),
+            camera=(0, 1000),
+            missed=(0, 1),
+            false=(0, 1000),
+            jitter=(0, 0.5),
+            duration=(1, 3600),
+            seed=(0, math.inf),
+        )
         if not 0 <= self.occlusion <= self.duration - 1:
             raise ValueError(
                 f'occlusion is {self.occlusion} s; expected 0 to {self.duration - 1:g}, which '
                 f'leaves 1 s of the duration of {self.duration:g} s to be seen in'
             )
-        if len(self.size) != 2 or not all(96 <= side <= 8192 for side in self.size):
-            raise ValueError(f'size is {self.size}; expected height and width, 96 to 8192 each')
 
     @classmethod
     def parse(cls, text: str) -> Scene:
@@ -108,23 +103,12 @@ class Scene:
         return cls(**values)
 
     def __str__(self) -> str:
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        texts = [
-            f'{f.name}={"{}x{}".format(*self.size) if f.name == "size" else values[f.name]}'
-            for f in fields(self)
-            if values[f.name] != f.default
-        ]
-        return PREFIX + (':' + ','.join(texts) if texts else '')
+        return write_text(PREFIX, self)
 
     @property
     def image_key(self) -> str:
         """Hex digest of what decides the pixels; noise of detections does not."""
-        values = [
-            (f.name, getattr(self, f.name))
-            for f in fields(self)
-            if f.name not in ('missed', 'false', 'jitter')
-        ]
-        return sha256(f'{DRAWING} {values}'.encode()).hexdigest()
+        return make_image_key('', self, noise=('missed', 'false', 'jitter'))
 
 
 class Hiding(NamedTuple):
@@ -141,6 +125,42 @@ class Hiding(NamedTuple):
     end: int
 
 
+def check_ranges(parameters, **ranges: tuple[float, float]) -> None:
+    """
+    Check the numbers of a scene of any kind, and its size.
+
+    :param parameters: a dataclass with a field `size`, (height, width), pixels
+    :param ranges: by the field's name, least and most
+    :raises ValueError: if one is out of its range
+    """
+    for name, (least, most) in ranges.items():
+        value = getattr(parameters, name)
+        if not least <= value <= most:
+            rule = f'{least} to {most}' if most < math.inf else f'{least} or more'
+            raise ValueError(f'{name} is {value}; expected {rule}')
+    size = parameters.size
+    if len(size) != 2 or not all(96 <= side <= 8192 for side in size):
+        raise ValueError(f'size is {size}; expected height and width, 96 to 8192 each')
+
+
+def write_text(prefix: str, parameters) -> str:
+    """Return the text form of a scene of any kind: what is not as by default."""
+    values = {f.name: getattr(parameters, f.name) for f in fields(parameters)}
+    texts = [
+        f'{f.name}={"{}x{}".format(*values["size"]) if f.name == "size" else values[f.name]}'
+        for f in fields(parameters)
+        if values[f.name] != f.default
+    ]
+    return prefix + (':' + ','.join(texts) if texts else '')
+
+
+def make_image_key(prefix: str, parameters, noise: tuple[str, ...]) -> str:
+    """Return a hex digest of a scene of any kind, but of its fields that are only noise."""
+    names = [f.name for f in fields(parameters) if f.name not in noise]
+    values = [(name, getattr(parameters, name)) for name in names]
+    return sha256(f'{prefix}{DRAWING} {values}'.encode()).hexdigest()
+
+
 def _parse_value(key: str, text: str, kind: type) -> int | float | tuple[int, int]:
     if kind is tuple:
         match = re.fullmatch(r'(\d+)x(\d+)', text, re.ASCII)
@@ -154,5 +174,6 @@ def _parse_value(key: str, text: str, kind: type) -> int | float | tuple[int, in
         raise ValueError(f'{key}={text}; expected {expected}') from None
 
 
-def random_stream(scene: Scene, *purpose: int) -> np.random.Generator:
+def random_stream(scene, *purpose: int) -> np.random.Generator:
+    """Return the random numbers of one purpose; scene is of any kind, and has a seed."""
     return np.random.default_rng([scene.seed, *purpose])

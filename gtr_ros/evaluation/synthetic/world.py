@@ -165,7 +165,12 @@ def hide(scene: Scene) -> tuple[Hiding, ...]:
 
 
 def detect(
-    scene: Scene, stamp: int, boxes: np.ndarray, present: np.ndarray, visible: np.ndarray
+    scene: Scene,
+    stamp: int,
+    boxes: np.ndarray,
+    present: np.ndarray,
+    visible: np.ndarray,
+    labels: np.ndarray | None = None,
 ) -> Detections:
     """
     Find people as a detector does.
@@ -176,6 +181,7 @@ def detect(
     :param boxes: (N, 4) float64, xyxy, pixels, of everybody
     :param present: (P,) int64, who is in the truth
     :param visible: (P,) float64, the part of each that is seen
+    :param labels: (N,) int64, what a detector takes everybody for; None: class 0
     """
     count = len(boxes)
     found = random_stream(scene, MISSED, stamp).random(count)[present] >= scene.missed
@@ -199,14 +205,15 @@ def detect(
     order = random_stream(scene, ORDER, stamp).permutation(len(seen) + extra)
     seen = clip_boxes(np.concatenate([seen, false])[order], scene.size)
     scores = np.concatenate([scores, 0.4 + 0.2 * draws[:, 4]])[order]
+    known = np.zeros(count, np.int64) if labels is None else labels
+    labels = np.append(known[present], np.zeros(extra, np.int64))[order]
     # Strong jitter can turn a box inside out.
     good = (seen[:, 2:] - seen[:, :2] >= 2).all(axis=1)
-    count = int(good.sum())
     return Detections(
         boxes=seen[good].astype(np.float32),
         scores=scores[good].astype(np.float32),
-        labels=np.zeros(count, np.int64),
-        features=torch.zeros((count, 1)),
+        labels=labels[good],
+        features=torch.zeros((int(good.sum()), 1)),
         image_size=scene.size,
         stamp=stamp,
     )
