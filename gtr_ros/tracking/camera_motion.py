@@ -1,0 +1,298 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+How the background of an image moved since the image before: the camera turned, or drove.
+
+Both images are made small. Phase correlation finds where the whole image went, then where each of
+many overlapping patches went, to a part of a pixel. The motion that most patches agree on is that
+of the background: a similarity, which is a rotation, a zoom and a shift. Points of the small image
+are complex numbers x + iy here, so that a similarity is `turn * point + shift`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy.fft import fftfreq
+from scipy.fft import irfft2
+from scipy.fft import rfft2
+from scipy.fft import rfftfreq
+
+_AREA = 160 * 120  # of the small image, pixels, about
+_PATCH, _SPACING = 24, 12  # side S of a patch, and from one to the next, its pixels
+_COVERED = 0.4  # part of a patch covered by objects, from which on it is not background
+_TEXTURED = 0.3  # part of a patch's spectrum above the noise, from which on it should be found
+_WHOLE_WIDTH, _PATCH_WIDTH = 0.25, 0.2  # of the filters that smooth correlations, cycles a pixel
+_FARTHEST = 0.42  # shift of the whole image, parts of its sides
+_PEAKS, _TRIES = 4, 2  # shifts that are compared, and those of them that patches are looked for at
+_PASSES, _NEAR = 3, 2  # patches are looked for so often, until they are so near, pixels
+_FEWEST, _SPREAD = 8, 0.2  # patches that have to agree; their deviation, in mean image sides
+_LARGEST_TURN = 0.25  # from 1: 14 degrees, or 25 % of zoom
+_GROWTH = 0.02  # of the tolerance, with the length of a move
+
+_Similarity = tuple[complex, complex]  # turn and shift
+
+
+class _Small(NamedTuple):
+    """
+    An image, made small, both of its sides even.
+
+    :param size: (height, width) of the image as received, pixels
+    :param grey: (h, w) float32, grey levels
+    :param covered: (h, w) bool, where objects are
+    :param coarse: (h / 2, w / 2) float32, grey levels around 0; 0 where objects are
+    :param corners: (P, 2) int64, x and y of the patches
+    :param patches: (P, S, S / 2 + 1) complex64, their spectra
+    """
+
+    size: tuple[int, int]
+    grey: np.ndarray
+    covered: np.ndarray
+    coarse: np.ndarray
+    corners: np.ndarray
+    patches: np.ndarray
+
+
+class CameraMotion:
+    """
+    Estimates how the background moved from one image to the next: one for each camera.
+
+    Between two images it may move by a third of the width, 5 degrees and 5 % of zoom. Objects
+    whose boxes are known do not disturb; others do if they have more texture than the background.
+
+    :param still: a motion that is smaller everywhere in the image is noise, in image widths
+    :param agreement: in (0, 1], part of the patches with texture that has to move as one
+    :param tolerance: of a patch's place, pixels of a 160 x 120 image
+    :param clarity: in (0, 1), least peak of a patch's correlation for it to be found
+    :param grain: standard deviation of what is noise, not texture, grey levels
+    """
+
+    def __init__(
+        self,
+        still: float = 0.0015,
+        agreement: float = 0.35,
+        tolerance: float = 0.75,
+        clarity: float = 0.25,
+        grain: float = 1.5,
+    ) -> None:
+        self.still = still
+        self.agreement = agreement
+        self.tolerance = tolerance
+        window = np.hanning(_PATCH + 2)[1:-1]
+        self._window = np.outer(window, window).astype(np.float32)
+        self._noise = np.float32(grain**2 * (self._window**2).sum())  # power at each frequency
+        self._filter = _low_pass((_PATCH, _PATCH), _PATCH_WIDTH)
+        self._least_peak = clarity * irfft2(self._filter)[0, 0]
+        self._previous: _Small | None = None
+
+    def reset(self) -> None:
+        """Forget the previous image."""
+        self._previous = None
+
+    def update(self, image: np.ndarray, boxes: np.ndarray | None = None) -> np.ndarray | None:
+        """
+        Estimate how the background moved from the previous image to this one.
+
+        :param image: (H, W, 3) uint8, RGB, of any strides
+        :param boxes: (N, 4), xyxy, pixels of the image, of objects, which are not background
+        :return: (2, 3) float64, maps (x, y, 1) in pixels of the previous image to pixels of this
+            one, exactly the identity if the camera stood still; None if that cannot be told: the
+            first image, another size, no texture, or too little of it that moves as one
+        :raises ValueError: if the image or the boxes have another shape or type
+        """
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise ValueError(
+                f'image is {image.dtype} {image.shape}; expected uint8 (H, W, 3), RGB'
+            )
+        boxes = np.zeros((0, 4)) if boxes is None else np.asarray(boxes)
+        if boxes.ndim != 2 or boxes.shape[1] != 4:
+            raise ValueError(f'boxes have shape {boxes.shape}; expected (N, 4), xyxy')
+        before, self._previous = self._previous, None
+        step = max(1, round((image.shape[0] * image.shape[1] / _AREA) ** 0.5))
+        if min(image.shape[:2]) // step < _PATCH:
+            return None
+        self._previous = now = self._shrink(image, boxes, step)
+        if before is None or before.size != now.size:
+            return None
+        motions = (self._motion(before, now, place) for place in _whole_shifts(before, now))
+        turn, shift = next((motion for motion in motions if motion), (None, None))
+        if turn is None:
+            return None
+        middle = step / 2 * (1 + 1j)  # of the first small pixel, nearly, in the image
+        shift = step * shift + middle * (1 - turn)
+        return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+
+    def _shrink(self, image: np.ndarray, boxes: np.ndarray, step: int) -> _Small:
+        """Make every step pixels of an image one, either way."""
+        height, width = (side // step // 2 * 2 for side in image.shape[:2])
+        # Green is nearly grey, and four pixels of a square nearly its mean: few pixels are read.
+        green = image[: height * step, : width * step, 1]
+        low, high = step // 4, step * 3 // 4
+        samples = [green[y::step, x::step] for y in (low, high) for x in (low, high)]
+        grey = np.sum(samples, axis=0, dtype=np.float32) / 4
+
+        covered = np.zeros((height, width), bool)
+        rounded = np.rint(boxes / step).clip(0, [width, height, width, height]).astype(int)
+        for x1, y1, x2, y2 in rounded.tolist():
+            covered[y1:y2, x1:x2] = True
+
+        coarse = (grey[::2, ::2] + grey[1::2, ::2] + grey[::2, 1::2] + grey[1::2, 1::2]) / 4
+        coarse -= coarse.mean()
+        coarse[covered[::2, ::2]] = 0
+        y, x = np.mgrid[0 : height - _PATCH + 1 : _SPACING, 0 : width - _PATCH + 1 : _SPACING]
+        corners = np.stack([x, y], axis=-1).reshape(-1, 2)
+        patches = self._spectra(grey, corners)
+        return _Small(image.shape[:2], grey, covered, coarse, corners, patches)
+
+    def _spectra(self, grey: np.ndarray, corners: np.ndarray) -> np.ndarray:
+        """Return (P, S, S / 2 + 1) complex64, the spectra of the patches at (P, 2) corners."""
+        patches = sliding_window_view(grey, (_PATCH, _PATCH))[corners[:, 1], corners[:, 0]]
+        patches -= patches.mean(axis=(1, 2), keepdims=True)
+        patches *= self._window
+        return rfft2(patches)
+
+    def _motion(self, before: _Small, now: _Small, place: np.ndarray) -> _Similarity | None:
+        """Look for the patches at place, (2,) int64, x and y, off where they were; then nearer."""
+        height, width = now.grey.shape
+        points = (before.corners + _PATCH / 2 - 0.5) @ [1, 1j]
+        background = _covered_parts(before, before.corners) < _COVERED
+        offsets = np.tile(place, (len(points), 1))
+        for _ in range(_PASSES):
+            places = before.corners + offsets
+            inside = (places >= 0) & (places <= [width - _PATCH, height - _PATCH])
+            rows = np.flatnonzero(background & inside.all(axis=1))
+            rows = rows[_covered_parts(now, places[rows]) < _COVERED]
+            moved = offsets.any()
+            spectra = self._spectra(now.grey, places[rows]) if moved else now.patches[rows]
+            moves, found, textured = self._displacements(before.patches[rows], spectra)
+            if found.sum() < _FEWEST:
+                return None
+            # Patches in which objects move a little would draw the fit away from standing still.
+            if not moved and 2 * (np.abs(moves[found]) < self.still * width).sum() > textured:
+                return 1, 0
+            starts = points[rows[found]]
+            ends = starts + offsets[rows[found]] @ [1, 1j] + moves[found]
+            turn, shift, agreed = _fit(starts, ends, self.tolerance)
+            if agreed.sum() < _FEWEST:
+                return None
+            wanted = turn * points + shift - points
+            wanted = np.rint(np.stack([wanted.real, wanted.imag], axis=1)).astype(int)
+            if np.abs(wanted - offsets).max() <= _NEAR:
+                break
+            offsets = wanted
+        # The patches of one object that moves agree, too, but they lie together.
+        together = starts[agreed].std() < _SPREAD * (height * width) ** 0.5
+        if together or agreed.sum() < self.agreement * textured:
+            return None
+        borders = np.array([0, width, 1j * height, width + 1j * height])
+        moved = np.abs(turn * borders + shift - borders).max() >= self.still * width
+        return (turn, shift) if moved else (1, 0)
+
+    def _displacements(
+        self, before: np.ndarray, now: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, int]:
+        """
+        Correlate the phases of patches; frequencies that are mostly noise weigh little.
+
+        From spectra (P, S, S / 2 + 1) complex64 return (P,) complex, how far each moved; (P,)
+        bool, whether it was found; and how many have so much texture that they should be.
+        """
+        cross = now * before.conj()
+        power = np.abs(cross)
+        weights = self._filter / (power + self._noise)
+        texture = np.einsum('pyx,pyx->p', weights, power) / self._filter.sum()
+        cross *= weights
+        values = irfft2(cross, s=(_PATCH, _PATCH)).reshape(-1, _PATCH**2)
+        patch, best = np.arange(len(values)), values.argmax(axis=1)
+        y, x = np.divmod(best, _PATCH)
+        top = values[patch, best]
+        left, right = (values[patch, y * _PATCH + (x + i) % _PATCH] for i in (-1, 1))
+        above, below = (values[patch, (y + i) % _PATCH * _PATCH + x] for i in (-1, 1))
+        x = _signed(x, _PATCH) + _peak(left, top, right)
+        y = _signed(y, _PATCH) + _peak(above, top, below)
+        found = top > self._least_peak
+        return x + 1j * y, found, int((found | (texture > _TEXTURED)).sum())
+
+
+def _whole_shifts(before: _Small, now: _Small) -> list[np.ndarray]:
+    """Return the likeliest shifts, best first, each (2,) int64, x and y, small pixels."""
+    height, width = now.coarse.shape
+    cross = rfft2(now.coarse) * rfft2(before.coarse).conj()
+    power = np.abs(cross)
+    cross *= _low_pass((height, width), _WHOLE_WIDTH) / (power + 0.02 * power.mean() + 1e-6)
+    correlation = irfft2(cross, s=(height, width))
+    shifts = {(0, 0)}
+    for _ in range(_PEAKS):
+        y, x = divmod(int(correlation.argmax()), width)
+        around = np.ix_(np.arange(y - 1, y + 2) % height, np.arange(x - 1, x + 2) % width)
+        correlation[around] = -np.inf
+        x, y = _signed(x, width), _signed(y, height)
+        if abs(x) < _FARTHEST * width and abs(y) < _FARTHEST * height:
+            shifts.add((x, y))
+
+    def overlap(image: np.ndarray, x: int, y: int) -> np.ndarray:
+        return image[max(0, y) : height + min(0, y), max(0, x) : width + min(0, x)].ravel()
+
+    def likeness(shift: tuple[int, int]) -> float:
+        x, y = shift
+        one, two = overlap(before.coarse, -x, -y), overlap(now.coarse, x, y)
+        return float(one @ two / np.sqrt((one @ one) * (two @ two) + 1e-6))
+
+    return [2 * np.array(s) for s in sorted(shifts, key=likeness, reverse=True)[:_TRIES]]
+
+
+def _fit(
+    starts: np.ndarray, ends: np.ndarray, tolerance: float
+) -> tuple[complex, complex, np.ndarray]:
+    """
+    Fit a similarity from (P,) complex starts to ends; return it and (P,) bool, who agrees.
+
+    Each pair of points with one half, or a third, of all points between them proposes one, as
+    each point proposes a shift. That with most votes is refined by reweighted least squares.
+    """
+    count = len(starts)
+    tolerances = tolerance + _GROWTH * np.abs(ends - starts)
+    first = np.tile(np.arange(count), 2)
+    second = np.concatenate([np.roll(np.arange(count), k) for k in (count // 2, count // 3)])
+    turns = (ends[first] - ends[second]) / (starts[first] - starts[second])
+    turns = np.concatenate([turns, np.ones(count)])
+    shifts = np.tile(ends, 3) - turns * np.tile(starts, 3)
+    proposals = np.stack([turns, shifts], axis=1)[np.abs(turns - 1) < _LARGEST_TURN]
+    errors = proposals @ np.stack([starts, np.ones(count)]) - ends  # [proposals,P]
+    votes = 1 - (errors.real**2 + errors.imag**2) / tolerances**2
+    turn, shift = proposals[np.maximum(votes, 0).sum(axis=1).argmax()]
+    for _ in range(3):
+        errors = np.abs(turn * starts + shift - ends)
+        weights = np.maximum(1 - (errors / (2 * tolerances)) ** 2, 0) ** 2
+        weights /= weights.sum()
+        start, end = weights @ starts, weights @ ends
+        # It is 0 if one point won alone: then so is the turn, with which no other agrees.
+        spread = max(weights @ np.abs(starts - start) ** 2, 1e-9)
+        turn = (weights * (starts - start).conj()) @ (ends - end) / spread
+        shift = end - turn * start
+    return complex(turn), complex(shift), np.abs(turn * starts + shift - ends) < tolerances
+
+
+def _peak(left: np.ndarray, top: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Return (P,) in [-0.5, 0.5], how far right of top a Gaussian with these values peaks."""
+    left, top, right = (np.log(np.maximum(values, 1e-6)) for values in (left, top, right))
+    return np.clip((left - right) / (2 * np.minimum(left + right - 2 * top, -1e-6)), -0.5, 0.5)
+
+
+def _signed(index, size: int):
+    """Return the shift that an index of a correlation stands for."""
+    return (index + size // 2) % size - size // 2
+
+
+def _low_pass(shape: tuple[int, int], width: float) -> np.ndarray:
+    """Return float32, a Gaussian over the frequencies of rfft2."""
+    squares = fftfreq(shape[0])[:, None] ** 2 + rfftfreq(shape[1])[None] ** 2
+    return np.exp(-squares / (2 * width**2)).astype(np.float32)
+
+
+def _covered_parts(small: _Small, corners: np.ndarray) -> np.ndarray:
+    """Return (P,) in [0, 1], the part of each patch that objects cover."""
+    views = sliding_window_view(small.covered, (_PATCH, _PATCH))
+    return views[corners[:, 1], corners[:, 0]].mean(axis=(1, 2))
