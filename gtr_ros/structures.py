@@ -25,6 +25,8 @@ class Detections:
     :param stamp: time of the image in nanoseconds of the camera's clock; None where there is no
         clock, and frames are then taken to be 0.1 s apart
     :param class_scores: (N, C) float32 in [0, 1], where the detector scores every class
+    :param camera: (2, 3) float64, how the background moved: maps pixels (x, y, 1) of the camera's
+        frame before to those of this one; None: not known, or it stood still
     """
 
     boxes: np.ndarray
@@ -34,6 +36,7 @@ class Detections:
     image_size: tuple[int, int]
     stamp: int | None = None
     class_scores: np.ndarray | None = None
+    camera: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         count = len(self.boxes)
@@ -74,6 +77,7 @@ class Trajectory:
     :param likelihoods: (K,) float32, P_A of the paper's Eq. 1: probability that the object of this
         frame is the one in that box; 1 for the box of this frame itself
     :param confirmed: whether the object has been seen often enough to be believed
+    :param away: seconds for which it was away when it last came back and was known again; 0: never
     """
 
     id: int
@@ -81,6 +85,7 @@ class Trajectory:
     boxes: np.ndarray
     likelihoods: np.ndarray
     confirmed: bool
+    away: float = 0.0
 
 
 @dataclass
@@ -88,11 +93,15 @@ class Tracks:
     """
     The identities of one frame's detections, in the order of those detections.
 
+    Boxes that were let go on with a track, and not begin one, are here only if they do.
+
     :param ids: (N,) int64, from 1
     :param boxes: (N, 4) float32, xyxy, pixels of the image as received
     :param scores: (N,) float32 in [0, 1]
     :param labels: (N,) int64, index into the model's class names
-    :param confirmed: (N,) bool, whether the object was seen at least `min_hits` times
+    :param confirmed: (N,) bool, whether the object has been seen often enough to be believed
+    :param away: (N,) float64, seconds for which the object was away when it last came back and was
+        known again; 0: never. None: the tracker knows nobody again
     :param trajectories: one for each detection, in the same order
     """
 
@@ -101,6 +110,7 @@ class Tracks:
     scores: np.ndarray
     labels: np.ndarray
     confirmed: np.ndarray
+    away: np.ndarray | None = None
     trajectories: Sequence[Trajectory] = ()
 
     def __len__(self) -> int:

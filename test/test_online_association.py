@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ from torch import Tensor
 from gtr_ros.model.association import AssociationTransformer
 from gtr_ros.model.association import CosineAssociation
 from gtr_ros.model.association import frame_softmax
+from gtr_ros.model.calibration import Calibration
 from gtr_ros.model.online import CachedEncoder
 from gtr_ros.model.online import online
 from gtr_ros.model.online import OnlineAssociation
@@ -23,6 +26,7 @@ from gtr_ros.model.online import Recomputed
 from gtr_ros.model.online import Rows
 from gtr_ros.model.online import Streaming
 from gtr_ros.structures import Detections
+from gtr_ros.tracking import EvidenceRule
 from gtr_ros.tracking import RULES
 from gtr_ros.tracking import Tracker
 
@@ -232,10 +236,14 @@ def test_a_tracker_gives_the_ids_of_the_plain_path(rule, causal, monkeypatch):
                 class_scores=np.full((len(here), 1), 0.9, np.float32),
             )
         )
-    fast = Tracker(model, RULES[rule], window=12)
-    monkeypatch.setattr('gtr_ros.tracking.tracker.online', Recomputed)
-    plain = Tracker(model, RULES[rule], window=12)
-    assert type(fast._window._association) is not type(plain._window._association)
+    linking = RULES[rule]
+    if isinstance(linking, EvidenceRule):  # which asks only where the transformer is its cue
+        linking = replace(linking, appearance='transformer')
+        model.calibration = Calibration(logit_slope=1.0)
+    fast = Tracker(model, linking, window=12)
+    monkeypatch.setattr('gtr_ros.tracking.window.online', Recomputed)
+    plain = Tracker(model, linking, window=12)
+    assert type(fast._window._online) is not type(plain._window._online)
     for detections in scene:
         a, b = fast.update(detections), plain.update(detections)
         assert a.ids.tolist() == b.ids.tolist()

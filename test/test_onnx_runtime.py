@@ -20,12 +20,14 @@ from gtr_ros.model.build import build
 from gtr_ros.model.build import gtr_mobile
 from gtr_ros.model.build import make_transformer
 from gtr_ros.model.build import RANDOM
+from gtr_ros.model.calibration import Calibration
 from gtr_ros.model.online import online
 from gtr_ros.runtime.export import export_model
 from gtr_ros.runtime.export import ExportError
 from gtr_ros.runtime.loading import load_model
 from gtr_ros.runtime.onnx_model import OnnxAssociation
 from gtr_ros.runtime.onnx_model import OnnxGTR
+from gtr_ros.runtime.torch_model import tune
 from gtr_ros.tracking import RULES
 from gtr_ros.tracking import Tracker
 
@@ -46,11 +48,14 @@ def pictures(width: int, height: int, count: int = 12) -> list[np.ndarray]:
     return [np.roll(picture, (2 * t, 5 * t), (0, 1)) for t in range(count)]
 
 
-@pytest.mark.parametrize('size', [(640, 480), (480, 640), (1280, 720)])
-def test_boxes_and_ids_are_those_of_torch(exported, size):
+@pytest.mark.parametrize(
+    ('size', 'rule'),
+    [((640, 480), 'gaussian'), ((480, 640), 'evidence'), ((1280, 720), 'gaussian')],
+)
+def test_boxes_and_ids_are_those_of_torch(exported, size, rule):
     plain = build('mobile')
     other = OnnxGTR(build('mobile'), exported, CPU)
-    trackers = [Tracker(m.association, RULES['mobile'], 8, 1) for m in (plain, other)]
+    trackers = [Tracker(m.association, RULES[rule], 8, 1) for m in (plain, other)]
     seen = 0
     for t, image in enumerate(pictures(*size)):
         [expected], [found] = (m.detect([image], [t * 100_000_000]) for m in (plain, other))
@@ -60,8 +65,18 @@ def test_boxes_and_ids_are_those_of_torch(exported, size):
         torch.testing.assert_close(found.features, expected.features, atol=1e-3, rtol=0)
         tracks, others = (k.update(d) for k, d in zip(trackers, (expected, found)))
         np.testing.assert_array_equal(others.ids, tracks.ids)
+        for one, same in zip(tracks.trajectories, others.trajectories, strict=True):
+            np.testing.assert_allclose(same.likelihoods, one.likelihoods, atol=2e-3)
         seen += len(tracks)
     assert seen > 12
+
+
+def test_what_runs_a_model_keeps_what_its_numbers_are_worth(exported):
+    worth = Calibration(cue='transformer', same=0.7, logit_slope=0.5)
+    plain = build('mobile')
+    plain.association.calibration = worth
+    assert OnnxGTR(plain, exported, CPU).association.calibration == worth
+    assert tune(plain).association.calibration == worth
 
 
 def test_several_images_of_two_sizes_go_in_one_call(exported):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import torch
 from gtr_ros.model.association import Association
 from gtr_ros.model.association import CosineAssociation
 from gtr_ros.structures import Detections
+from gtr_ros.tracking import EvidenceRule
 from gtr_ros.tracking import LinkingRule
 from gtr_ros.tracking import Tracker
 
@@ -119,8 +121,8 @@ def test_a_track_is_confirmed_from_its_third_box_on():
     assert confirmed == [False, False, True, True]
 
 
-def test_a_dog_does_not_continue_a_cats_track():
-    follow = tracker()
+def test_a_dog_does_not_continue_a_cats_track_where_labels_are_a_gate():
+    follow = tracker(rule=LinkingRule())
     follow.update(scene([(0, 100, 50)], 0, labels=[15]))
     assert follow.update(scene([(0, 100, 50)], FRAME, labels=[16])).ids.tolist() == [2]
 
@@ -194,17 +196,33 @@ def test_a_pair_that_would_not_be_linked_gives_no_track_away(gated, ids):
     assert follow.update(scene([(0, 106, 50), (0, 130, 50)], FRAME)).ids.tolist() == ids
 
 
+def test_boxes_of_nobody_take_no_track_away():
+    # Two that are too weak to begin a track are, together, more like the first than itself.
+    rule = LinkingRule(average=False, motion=0.0, same_label=False, threshold=0.2, gated=False)
+    follow = tracker(rule=rule, begin_score=0.4)
+    people = scene([(0, 100, 50), (1, 300, 50), (2, 500, 50)])
+    people.features[:, :3] = torch.tensor([[1, 0, 0], [0.8, 0.6, 0], [0.8, 0, 0.6]])
+    people.scores[1:] = 0.1
+    for t in range(4):
+        ids = follow.update(replace(people, stamp=t * FRAME)).ids
+        assert ids.tolist() == [1]
+    alone = replace(people.select(np.array([True, False, False])), stamp=4 * FRAME)
+    assert follow.update(alone).ids.tolist() == [1]
+
+
 def test_frames_without_a_clock_are_tracked():
     follow = tracker()
     assert [follow.update(scene([(0, 100, 50)])).ids.tolist() for _ in range(3)] == [[1]] * 3
 
 
-def test_the_memory_of_a_long_run_is_bounded():
-    follow = tracker(window=4)
+@pytest.mark.parametrize(('rule', 'tracks'), [(LinkingRule(), 4), (EvidenceRule(), 41)])
+def test_the_memory_of_a_long_run_is_bounded(rule, tracks):
+    # Seconds say how long evidence remembers, 4 of them at 10 frames each; frames the window.
+    follow = tracker(window=4, rule=rule)
     for t in range(300):
         follow.update(scene([(t % 8, 37 * t % 600, 50)], t * FRAME))
     assert len(follow._window) == 3
-    assert len(follow._hits) <= 4
+    assert len(follow._existence) == len(follow._linker.ids) <= tracks
 
 
 @pytest.mark.parametrize('options', [{'window': 1}, {'min_hits': 0}])

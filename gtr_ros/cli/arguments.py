@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 
 from gtr_ros.model.build import MODELS
-from gtr_ros.tracking import RULES
+from gtr_ros.tracking.rules import NAMES
 
 
 def add_tracking_arguments(command: argparse.ArgumentParser, more_of_checkpoint: str = '') -> None:
@@ -32,5 +32,5 @@ def add_tracking_arguments(command: argparse.ArgumentParser, more_of_checkpoint:
         help='frames that the tracker looks at (default: %(default)s)',
     )
     command.add_argument(
-        '--rule', choices=RULES, help="what links boxes to tracks (default: the model's own)"
+        '--rule', choices=NAMES, help="what links boxes to tracks (default: the model's own)"
     )

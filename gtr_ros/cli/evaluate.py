@@ -40,6 +40,7 @@ from gtr_ros.model.build import choose_device
 from gtr_ros.model.build import RANDOM
 from gtr_ros.model.checkpoint import cached_checkpoint
 from gtr_ros.tracking import RULES
+from gtr_ros.tracking.rules import rule_name
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -154,7 +155,7 @@ def evaluate(options: argparse.Namespace) -> None:
         model=options.model,
         checkpoint=options.checkpoint,
         device=choose_device(options.device),
-        rule=options.rule or options.model,
+        rule=rule_name(options.rule, options.model),
         window=options.window,
         threshold=options.score_threshold,
         strides=tuple(sorted(set(options.strides))),

@@ -158,8 +158,9 @@ class Session:
     def _prepare(self, sequence, boxes, entrants: SequenceOf[Entrant]) -> Course:
         s = self.settings
         features = [e.features for e in entrants if e.features]
+        camera = any(e.camera for e in entrants)
         return prepare(
-            sequence, boxes, features, self.networks, s.threshold, self.progress, s.cache
+            sequence, boxes, features, self.networks, s.threshold, self.progress, s.cache, camera
         )
 
     def _rows(self, course: SequenceOf[Course], entrants: SequenceOf[Entrant]) -> list[Row]:

@@ -21,11 +21,14 @@ from gtr_ros.evaluation.peers import PEERS
 from gtr_ros.model.association import Association
 from gtr_ros.model.association import AssociationTransformer
 from gtr_ros.model.association import CosineAssociation
+from gtr_ros.model.calibration import CUES
 from gtr_ros.structures import Detections
 from gtr_ros.structures import Tracks
+from gtr_ros.tracking.evidence_rule import EvidenceRule
 from gtr_ros.tracking.fairmot import FairMOT
 from gtr_ros.tracking.linking import LinkingRule
-from gtr_ros.tracking.linking import RULES
+from gtr_ros.tracking.rules import rule_name
+from gtr_ros.tracking.rules import RULES
 from gtr_ros.tracking.tracker import Tracker
 
 #: frames of the native rate for which trackers with a memory remember whom they lost
@@ -55,6 +58,7 @@ class Entrant:
     :param features: that it needs: `MODEL`, `UNTRAINED`, a path of an ONNX network; '': none
     :param weak_boxes: whether it is fed boxes below the score threshold, too
     :param all_boxes: whether boxes count that it does not (yet) believe in
+    :param camera: whether it is told how the camera moves
     """
 
     name: str
@@ -62,6 +66,7 @@ class Entrant:
     features: str = ''
     weak_boxes: bool = False
     all_boxes: bool = True
+    camera: bool = False
 
 
 class Unrelated(Association):
@@ -88,16 +93,18 @@ NEED_IMAGES = ('gtr', 'cosine', 'reid', 'iou+reid')
 _OPTIONS = {
     'window': 'T, frames that the tracker looks at',
     'rule': f'one of {", ".join(RULES)}',
-    'min_hits': 'boxes from which on a track is believed; those before do not count',
+    'min_hits': 'boxes from which on a track is believed, and counts; 0: evidence decides',
+    'camera': "on or off: whether the camera's motion is estimated, where there are images",
+    'appearance': 'cosine, transformer or none: what says whether two look alike',
     'location': 'on or off: overlap, motion and gates of place beside the likelihood',
     'encoder': 'causal or full: whether an object is encoded once, or anew in every frame',
     'features': 'model, untrained, or the path of an ONNX ReID network',
     'memory': f'native frames for which a lost track is remembered (default {MEMORY})',
 }
 _ALLOWED = {
-    'gtr': ('window', 'rule', 'min_hits', 'location', 'encoder'),
-    'cosine': ('window', 'rule', 'min_hits', 'location', 'features'),
-    'motion': ('window', 'min_hits'),
+    'gtr': ('window', 'rule', 'min_hits', 'location', 'encoder', 'appearance', 'camera'),
+    'cosine': ('window', 'rule', 'min_hits', 'location', 'features', 'camera'),
+    'motion': ('window', 'rule', 'min_hits', 'camera'),
     **dict.fromkeys(('reid', 'iou+reid'), ('memory', 'features')),
     **dict.fromkeys(('iou', *PEERS, *(f'{name}+weak' for name in PEERS)), ('memory',)),
     ORACLE: (),
@@ -107,7 +114,7 @@ _ALLOWED = {
 def parse_entrant(
     text: str,
     association: Association,
-    rule: str = 'mobile',
+    rule: str = 'evidence',
     window: int = 32,
     threshold: float = 0.4,
 ) -> Entrant:
@@ -137,7 +144,7 @@ def parse_entrant(
             all_boxes=False,
         )
     if name in _OURS:
-        return _ours(text, name, options, association, rule, window)
+        return _ours(text, name, options, association, rule, window, threshold)
     peer, _, weak = name.partition('+')
     return Entrant(
         text,
@@ -148,32 +155,46 @@ def parse_entrant(
 
 
 def _ours(
-    text: str, name: str, options: dict, association: Association, rule: str, window: int
+    text: str,
+    name: str,
+    options: dict,
+    association: Association,
+    rule: str,
+    window: int,
+    threshold: float,
 ) -> Entrant:
     features = MODEL if name == 'gtr' else options.get('features', UNTRAINED)
+    linking = RULES[options.get('rule', rule if name == 'gtr' else 'evidence')]
     if name == 'motion':
-        association, linking, features = Unrelated(), LinkingRule(motion=1.0), ''
-    else:
-        association = association if name == 'gtr' else CosineAssociation()
-        if 'encoder' in options:
-            if not isinstance(association, AssociationTransformer):
-                raise ValueError(
-                    f"encoder of tracker {name!r}: the model's association has none, "
-                    f'it is {association.description}'
-                )
-            association = copy(association)  # which shares its weights
-            association.causal = options['encoder']
-        linking = RULES[options.get('rule', rule if name == 'gtr' else 'mobile')]
+        association, features = Unrelated(), ''
+        if isinstance(linking, LinkingRule):
+            linking = replace(linking, motion=1.0)
+    elif name == 'cosine':
+        association = CosineAssociation()
+    if 'encoder' in options:
+        if not isinstance(association, AssociationTransformer):
+            raise ValueError(
+                f"encoder of tracker {name!r}: the model's association has none, "
+                f'it is {association.description}'
+            )
+        association = copy(association)  # which shares its weights
+        association.causal = options['encoder']
+    if isinstance(linking, EvidenceRule):
+        appearance = {'motion': 'none', 'cosine': 'cosine'}.get(name, linking.appearance)
+        linking = replace(linking, appearance=options.get('appearance', appearance))
     if not options.get('location', True):
-        linking = replace(linking, overlap=False, motion=0.0, centre_gate=None)
+        linking = linking.without_location()
     frames = options.get('window', window)
-    min_hits = options.get('min_hits')
+    # With the published rules every box has an identity, and counts, as in the paper's tables.
+    counted = isinstance(linking, LinkingRule) and not options.get('min_hits')
+    min_hits = options.get('min_hits') or None
 
     def make(stride: int) -> Tracker:
-        return Tracker(association, linking, frames, min_hits or 1)
+        return Tracker(association, linking, frames, min_hits, threshold)
 
     make(1)  # raises here if a number is out of range, and not in the midst of a run
-    return Entrant(text, make, features, all_boxes=min_hits is None)
+    camera = isinstance(linking, EvidenceRule) and options.get('camera', True)
+    return Entrant(text, make, features, all_boxes=counted, camera=camera)
 
 
 def _title(text: str, options: dict) -> str:
@@ -192,14 +213,16 @@ def _parse_options(name: str, text: str) -> dict:
         try:
             if key in ('window', 'min_hits', 'memory'):
                 options[key] = int(value)
-                if options[key] < 1:
+                if options[key] < (key != 'min_hits'):
                     raise ValueError
-            elif key == 'location':
+            elif key in ('location', 'camera'):
                 options[key] = {'on': True, 'off': False}[value]
             elif key == 'encoder':
                 options[key] = {'causal': True, 'full': False}[value]
             elif key == 'rule':
-                options[key] = {r: r for r in RULES}[value]
+                options[key] = rule_name(value or '?', 'mobile')
+            elif key == 'appearance':
+                options[key] = {c: c for c in (*CUES, 'none')}[value]
             else:
                 options[key] = value
         except (ValueError, KeyError):

@@ -17,6 +17,7 @@ import torch
 from gtr_ros.evaluation.appearance import describe_all
 from gtr_ros.evaluation.appearance import OnnxAppearance
 from gtr_ros.evaluation.boxes import find_boxes
+from gtr_ros.evaluation.boxes import images_of
 from gtr_ros.evaluation.cache import cache_key
 from gtr_ros.evaluation.cache import load_arrays
 from gtr_ros.evaluation.cache import network_key
@@ -35,6 +36,7 @@ from gtr_ros.model.checkpoint import cached_checkpoint
 from gtr_ros.model.checkpoint import default_checkpoint
 from gtr_ros.model.gtr import GTR
 from gtr_ros.structures import Detections
+from gtr_ros.tracking.camera_motion import CameraMotion
 
 #: says how many frames a slow part has, and returns what is called after each of them
 Progress = Callable[[str, int], Callable[[], None]]
@@ -110,6 +112,7 @@ def prepare(
     threshold: float,
     progress: Progress = silent,
     cache: Path | None = None,
+    camera: bool = False,
 ) -> Course:
     """
     Find the boxes of a sequence, if they are not given, and their features by each network.
@@ -118,6 +121,7 @@ def prepare(
     :param features: names of networks, see `Networks.get`
     :param threshold: score from which on a box gets features
     :param cache: folder for what was computed; None: in the user's cache
+    :param camera: whether the camera's motion is estimated, if there are images
     """
     cache = cache or cache_directory() / 'evaluation'
     found = boxes is None
@@ -137,7 +141,32 @@ def prepare(
         title = f'{sequence.name}: features ({Path(name).stem})'
         step = (lambda: None) if known else progress(title, len(sequence))
         described[name] = describe_all(describe, sequence, strong, file, step)
-    return Course(sequence, boxes, described)
+    moved = None
+    if camera and sequence.images is not None:
+        moved = _camera(sequence, strong, cache, progress)
+    return Course(sequence, boxes, described, moved)
+
+
+def _camera(
+    sequence: Sequence, detections: SequenceOf[Detections], cache: Path, progress: Progress
+) -> np.ndarray:
+    """Return how the background moved from frame to frame, (T, 2, 3); nan: it is not known."""
+    file, estimate = None, CameraMotion()
+    if sequence.image_key:
+        constants = sorted((k, v) for k, v in vars(estimate).items() if isinstance(v, float))
+        file = cache / f'{cache_key(f"camera {constants}", sequence, detections)}.npz'
+    kept = (load_arrays(file) or {}).get('camera') if file else None
+    if kept is not None and kept.shape == (len(sequence), 2, 3):
+        return kept
+    step = progress(f'{sequence.name}: camera motion', len(sequence))
+    moved = np.full((len(sequence), 2, 3), np.nan)
+    for t, (image, found) in enumerate(zip(images_of(sequence), detections)):
+        own = estimate.update(image, found.boxes)
+        moved[t] = np.nan if own is None else own
+        step()
+    if file:
+        save_arrays(file, {'camera': moved})
+    return moved
 
 
 def _found(

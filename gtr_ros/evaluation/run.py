@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
@@ -32,11 +33,14 @@ class Course:
     :param boxes: of each frame, whatever their score
     :param described: by the name of a network: of each frame the boxes above the threshold, with
         the features that this network gives them
+    :param camera: (T, 2, 3) float64, how the background moved from the frame before; see
+        `Detections.camera`. None: nobody needs it, or there are no images
     """
 
     sequence: Sequence
     boxes: Described
     described: dict[str, Described]
+    camera: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -87,19 +91,24 @@ def run(
     :param step: called after every frame
     """
     sequences, phases, results = [], [], []
-    for sequence, boxes, described in ((c.sequence, c.boxes, c.described) for c in course):
+    for one in course:
+        sequence = one.sequence
         if entrant.features:
-            seen = described[entrant.features]
+            seen = one.described[entrant.features]
         elif entrant.weak_boxes:
-            seen = boxes
+            seen = one.boxes
         else:
-            seen = [d.select(d.scores >= threshold) for d in boxes]
+            seen = [d.select(d.scores >= threshold) for d in one.boxes]
         for phase in range(min(stride, len(sequence))):
             frames = range(phase, len(sequence), stride)
             part = sequence.select(frames, f'{sequence.name}@{phase}' if phase else None)
             sequences.append(part)
             phases.append(phase)
-            results.append(_follow(entrant, stride, part, [seen[t] for t in frames], step))
+            detections = [seen[t] for t in frames]
+            if entrant.camera and one.camera is not None:
+                moved = [camera_between(one.camera, t - stride, t) for t in frames]
+                detections = [replace(d, camera=c) for d, c in zip(detections, moved)]
+            results.append(_follow(entrant, stride, part, detections, step))
     return Row(
         tracker=entrant.name,
         stride=stride,
@@ -109,6 +118,21 @@ def run(
         results=tuple(tuple(r) for r in results),
         track_precision=track_precision(sequences, results) if with_track_map else None,
     )
+
+
+def camera_between(camera: np.ndarray, first: int, last: int) -> np.ndarray | None:
+    """
+    Return how the background moved from one frame to a later one.
+
+    :param camera: (T, 2, 3) float64, from each frame to the next, of all frames; nan: not known
+    :return: (2, 3) float64; None: not known, or there is no such first frame
+    """
+    if first < 0 or np.isnan(camera[first + 1 : last + 1]).any():
+        return None
+    total = np.eye(3)
+    for one in camera[first + 1 : last + 1]:
+        total[:2] = one @ total
+    return total[:2]
 
 
 def _follow(

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch import Tensor
 
+from gtr_ros.model.calibration import Calibration
 from gtr_ros.model.transformer import BoxEmbedding
 from gtr_ros.model.transformer import DecoderLayer
 from gtr_ros.model.transformer import EncoderLayer
@@ -49,6 +50,8 @@ class Association(nn.Module):
 
     #: one line for people: what links the objects
     description: str
+    #: what cosines and logits of this network are worth
+    calibration = Calibration()
 
     def forward(
         self, features: Tensor, counts: Sequence[int], query_frame: int, boxes: Tensor

@@ -77,16 +77,27 @@ class _Session:
 
 class OnnxAssociation(Association):
     """
-    An association transformer whose steps run in ONNX Runtime; frame by frame alone.
+    An association transformer whose steps run in ONNX Runtime.
 
+    What is asked of a whole window, and not frame by frame, the transformer itself answers.
+
+    :param plain: the transformer that was exported
     :param session: (features, boxes, rows) -> logits (M, P), rows of the new objects
     """
 
     def __init__(self, plain: AssociationTransformer, session: _Session) -> None:
         super().__init__()
         self.description = plain.description
+        self.calibration = plain.calibration
+        self.plain = plain
         self.session = session
         self.width = int(session.metadata['width'])
+
+    def forward(
+        self, features: Tensor, counts: Sequence[int], query_frame: int, boxes: Tensor
+    ) -> Tensor:
+        """Return P_A of the query frame's objects, (M, N); see `Association.forward`."""
+        return self.plain(features, counts, query_frame, boxes)
 
 
 class OnnxSteps(OnlineAssociation):

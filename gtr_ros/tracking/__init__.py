@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Identities over time: `Tracker.update(Detections) -> Tracks`, one tracker for each camera."""
 
+from gtr_ros.tracking.evidence_rule import EvidenceRule
 from gtr_ros.tracking.linking import LinkingRule
-from gtr_ros.tracking.linking import RULES
+from gtr_ros.tracking.rules import RULES
 from gtr_ros.tracking.tracker import Tracker
 
-__all__ = ['RULES', 'LinkingRule', 'Tracker']
+__all__ = ['RULES', 'EvidenceRule', 'LinkingRule', 'Tracker']

@@ -5,13 +5,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 import torch
 
+from gtr_ros.model.calibration import Calibration
 from gtr_ros.structures import Detections
 from gtr_ros.tracking.window import NANOSECONDS
 from gtr_ros.tracking.window import Past
+from gtr_ros.tracking.window import View
 
 
 @dataclass(frozen=True)
@@ -19,9 +23,10 @@ class LinkingRule:
     """
     What makes a track's score out of the association's likelihoods, and what score is enough.
 
-    The defaults are this package's own rule: mean likelihood over the track's boxes in the window,
-    mixed with a motion term that gets wider and weaker as the gap grows. The published rules are
-    `PAPER`, `PUBLISHED_MOT` and `PUBLISHED_TAO`.
+    The published rules are `PAPER`, `PUBLISHED_MOT` and `PUBLISHED_TAO`. The defaults are the rule
+    that this package had before `EvidenceRule`, and has for comparison: mean likelihood over the
+    track's boxes in the window, mixed with a Gaussian of motion that gets wider and weaker as the
+    gap grows.
 
     :param average: the track's score is the mean likelihood over its boxes; False: the sum
     :param decay: likelihoods of a box are multiplied by decay^(frames before the previous one)
@@ -68,6 +73,14 @@ class LinkingRule:
         parts += ['constant-velocity motion'] if self.motion else []
         parts += ['overlap with the last box'] if self.overlap else []
         return ', '.join(parts)
+
+    def without_location(self) -> LinkingRule:
+        """Return the same without what depends on where boxes are."""
+        return replace(self, overlap=False, motion=0.0, centre_gate=None)
+
+    def linker(self, calibration: Calibration) -> WindowLinker:
+        """Make what links the detections of one camera."""
+        return WindowLinker(self)
 
     def scores(
         self, likelihoods: np.ndarray, past: Past, now: Detections
@@ -128,6 +141,64 @@ class LinkingRule:
         return (offset**2).sum(-1) / (size**2).sum(-1) < self.centre_gate
 
 
+class WindowLinker:
+    """
+    Links the detections of a frame to the tracks of one camera's window, as a `LinkingRule` says.
+
+    :param rule: what makes scores of likelihoods
+    """
+
+    #: whether P_A is needed of every frame
+    asks = True
+    #: those who came back after they were lost: what left the window never does
+    returns = ()
+    #: tracks that may be somebody who was here before
+    pending = np.zeros(0, np.int64)
+
+    def __init__(self, rule: LinkingRule) -> None:
+        self.rule = rule
+        self._last_id = 0
+        self._began = False
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget every track. Identities given so far are not given again."""
+        self.ids = np.zeros(0, np.int64)  # those of the window and of the newest frame
+
+    def settle(self, ids: np.ndarray) -> None:
+        """Let these tracks keep their identities, as they do in any case."""
+
+    def away(self, ids: np.ndarray) -> np.ndarray:
+        """Return for how many seconds tracks were away when they last came back: none ever."""
+        return np.zeros(len(ids))
+
+    def link(self, view: View, seconds: float, may_begin: np.ndarray) -> np.ndarray:
+        """
+        Say whose each detection of a frame is.
+
+        :param view: of the frame
+        :param seconds: since the frame before
+        :param may_begin: (M,) bool: those that begin a track where they continue none
+        :return: (M,) int64; 0: of nobody
+        """
+        ids = np.zeros(len(view.now), np.int64)
+        past = view.past if len(view) else None
+        if past is not None and len(past.ids) and len(ids):
+            scores, thresholds = self.rule.scores(view.likelihoods, past, view.now)
+            scores[:, past.ids == 0] = 0  # boxes of nobody are no track
+            rows, columns = linear_sum_assignment(scores, maximize=True)
+            linked = scores[rows, columns] > thresholds[columns]
+            ids[rows[linked]] = past.ids[columns[linked]]
+        new = (ids == 0) & may_begin
+        ids[new] = self._last_id + 1 + np.arange(new.sum())
+        self._last_id += int(new.sum())
+        if not self._began and self.rule.skips_an_id:
+            self._last_id += 1
+        self._began = True
+        self.ids = ids if past is None else np.union1d(past.ids, ids)
+        return ids
+
+
 def box_intersection(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return the area that (M, 4) and (K, 4) xyxy boxes share, (M, K)."""
     overlap = np.minimum(a[:, None, 2:], b[:, 2:]) - np.maximum(a[:, None, :2], b[:, :2])
@@ -170,6 +241,3 @@ PUBLISHED_TAO = LinkingRule(
     gated=False,
     skips_an_id=True,
 )
-
-#: the rules by the names that users give; a model's own has its name
-RULES = {'mobile': LinkingRule(), 'mot': PUBLISHED_MOT, 'tao': PUBLISHED_TAO, 'paper': PAPER}

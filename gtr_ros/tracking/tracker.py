@@ -4,57 +4,59 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 
-import numpy as np
-from scipy.optimize import linear_sum_assignment
-
 from gtr_ros.model.association import Association
-from gtr_ros.model.online import online
 from gtr_ros.structures import Detections
 from gtr_ros.structures import Tracks
-from gtr_ros.tracking.linking import LinkingRule
+from gtr_ros.tracking.clock import FrameClock
+from gtr_ros.tracking.evidence_rule import EvidenceRule
+from gtr_ros.tracking.existence import Existence
+from gtr_ros.tracking.recognition import Return
+from gtr_ros.tracking.rules import Rule
 from gtr_ros.tracking.trajectories import Trajectories
 from gtr_ros.tracking.window import NANOSECONDS
-from gtr_ros.tracking.window import Past
 from gtr_ros.tracking.window import Window
 
 
 class Tracker:
     """
-    The sliding-window tracker of the paper's section 4.3, causal and bounded: one for each camera.
+    An online tracker, causal and bounded: one for each camera.
 
-    The objects of a frame query all objects of the last T frames; the assignment of detections to
-    tracks that has the highest total score wins (Hungarian algorithm); what is left begins tracks.
+    A rule scores every pair of a detection and a track; the assignment with the highest total
+    score wins (Hungarian algorithm); what is left begins tracks. With the published rules that is
+    the sliding-window tracker of the paper's section 4.3.
+
     An identity is unique for the tracker's life. It survives frames in which its object is not
-    found, as long as its last box is in the window: the last T frames, or as many seconds as the
-    rule remembers.
+    found, for as long as the rule remembers: seconds, or the last T frames.
 
-    :param association: likelihoods of the pairs of a window's objects
-    :param rule: what makes a track's score out of them
-    :param window: T, frames, this one included; at least 2
-    :param min_hits: boxes from which on a track is confirmed; at least 1
+    :param association: likelihoods P_A of the pairs of a window's objects
+    :param rule: what makes scores, and of what
+    :param window: T, frames of trajectories and of P_A, this one included; at least 2
+    :param min_hits: boxes from which on a track is confirmed; None: by the probability that it is
+        of an object, see `gtr_ros.tracking.existence`
+    :param begin_score: boxes that score less may continue a track and begin none
     :raises ValueError: if one of these is out of range
     """
 
     def __init__(
         self,
         association: Association,
-        rule: LinkingRule = LinkingRule(),
+        rule: Rule = EvidenceRule(),
         window: int = 32,
-        min_hits: int = 3,
+        min_hits: int | None = None,
+        begin_score: float = 0.0,
     ) -> None:
-        if min_hits < 1:
-            raise ValueError(f'min_hits is {min_hits}; expected at least 1')
         self.rule = rule
-        self.min_hits = min_hits
         self.resets = 0
-        self._window = Window(online(association), _past_frames(window), rule.memory)
-        self._hits: Counter[int] = Counter()
-        self._last_id = 0
-        self._previous: int | None = None  # stamp of the frame before, nanoseconds
-        self._began = False
+        #: how many came back after they were lost, and the newest of them
+        self.returns = 0
+        self.last_return: Return | None = None
+        self._existence = Existence(begin_score)
+        self.min_hits = min_hits
+        self._linker = rule.linker(association.calibration)
+        self._window = Window(association, _past_frames(window), rule.memory, self._linker.asks)
+        self._clock = FrameClock()
 
     @property
     def window(self) -> int:
@@ -65,62 +67,85 @@ class Tracker:
     def window(self, frames: int) -> None:
         self._window.frames = _past_frames(frames)
 
+    @property
+    def min_hits(self) -> int | None:
+        """Boxes from which on a track is confirmed; None: by the probability of its existence."""
+        return self._existence.min_hits
+
+    @min_hits.setter
+    def min_hits(self, count: int | None) -> None:
+        if count is not None and count < 1:
+            raise ValueError(f'min_hits is {count}; expected at least 1, or None')
+        self._existence.min_hits = count
+
+    @property
+    def begin_score(self) -> float:
+        """Score from which on a box may begin a track."""
+        return self._existence.threshold
+
+    @begin_score.setter
+    def begin_score(self, score: float) -> None:
+        self._existence.threshold = score
+
+    @property
+    def repaired_stamps(self) -> int:
+        """How many frames had a stamp that was not after the one before, and were tracked."""
+        return self._clock.repaired
+
     def reset(self) -> None:
         """Forget every track. Identities given so far are not given again."""
         self._window.clear()
-        self._hits.clear()
-        self._previous = None
+        self._linker.clear()
+        self._existence.clear()
+        self._clock.reset()
         self.resets += 1
 
     def update(self, detections: Detections) -> Tracks:
         """
         Give identities to the detections of the next frame.
 
-        A stamp that is not after the previous frame's resets the tracker first: the clock, or the
-        recording, began again.
+        A stamp that is more than a second before the latest resets the tracker first: the clock,
+        or the recording, began again. One that repeats, or is a little back, is taken for wrong;
+        see `gtr_ros.tracking.clock`.
 
         :param detections: of one frame, in any order
-        :return: tracks, in the order of the detections
+        :return: tracks, in the order of the detections; without boxes that may begin no track and
+            continue none
         """
-        previous = self._previous
-        if detections.stamp is None:
-            detections = replace(detections, stamp=(previous or 0) + NANOSECONDS // 10)
-        elif previous is not None and detections.stamp <= previous:
+        if self._clock.began_again(detections.stamp):
             self.reset()
-        self._previous = detections.stamp
-        self._window.forget(detections.stamp)
-        past = self._window.past() if len(self._window) else None
-        likelihoods = self._window.likelihoods(detections)
-        ids = self._link(likelihoods, past, detections)
-        confirmed = np.array([self._hits[i] >= self.min_hits for i in ids.tolist()], bool)
-        self._window.add(detections, ids)
+        now = replace(detections, stamp=self._clock.time(detections.stamp))
+        self._window.forget(now.stamp)
+        view = self._window.view(now)
+        elapsed = self._clock.elapsed / NANOSECONDS
+        ids = self._linker.link(view, elapsed, now.scores >= self.begin_score)
+        for back in self._linker.returns:
+            self._window.rename(back.began, back.id)
+            view = view.rename(back.began, back.id)
+            self._existence.resume(back.began, back.id)
+            self.returns += 1
+            self.last_return = back
+        of_somebody = ids > 0
+        if self._linker.asks:
+            self._window.add(now, ids)
+        view, ids = view.select(of_somebody), ids[of_somebody]
+        now = view.now
+        if not self._linker.asks:
+            self._window.add(now, ids)
+        seconds, held = now.stamp / NANOSECONDS, self._linker.pending
+        confirmed = self._existence.update(ids, now.scores, seconds, held)
+        self._existence.keep(self._linker.ids)
+        self._linker.settle(ids[confirmed])
+        away = self._linker.away(ids)
         return Tracks(
             ids=ids,
-            boxes=detections.boxes,
-            scores=detections.scores,
-            labels=detections.labels,
+            boxes=now.boxes,
+            scores=now.scores,
+            labels=now.labels,
             confirmed=confirmed,
-            trajectories=Trajectories(ids, confirmed, detections, past, likelihoods),
+            away=away,
+            trajectories=Trajectories(ids, confirmed, away, view),
         )
-
-    def _link(self, likelihoods: np.ndarray, past: Past | None, now: Detections) -> np.ndarray:
-        """Return the identity of each detection, (M,) int64."""
-        ids = np.zeros(len(now), np.int64)
-        if past is not None and len(past.ids) and len(now):
-            scores, thresholds = self.rule.scores(likelihoods, past, now)
-            rows, columns = linear_sum_assignment(scores, maximize=True)
-            linked = scores[rows, columns] > thresholds[columns]
-            ids[rows[linked]] = past.ids[columns[linked]]
-        new = ids == 0
-        ids[new] = self._last_id + 1 + np.arange(new.sum())
-        self._last_id += int(new.sum())
-        if not self._began and self.rule.skips_an_id:
-            self._last_id += 1
-        self._began = True
-        alive = set(ids.tolist()) | (set(past.ids.tolist()) if past is not None else set())
-        self._hits = Counter({i: n for i, n in self._hits.items() if i in alive})
-        self._hits.update(ids.tolist())
-        return ids
 
 
 def _past_frames(window: int) -> int:

@@ -9,9 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
-from gtr_ros.structures import Detections
 from gtr_ros.structures import Trajectory
-from gtr_ros.tracking.window import Past
+from gtr_ros.tracking.window import View
 
 
 class Trajectories(Sequence):
@@ -20,25 +19,17 @@ class Trajectories(Sequence):
 
     :param ids: (M,) int64, identities of the frame's objects
     :param confirmed: (M,) bool
-    :param now: the frame's detections, with their stamp
-    :param past: the window before it; None: there was none
-    :param likelihoods: (M, P) float32, P_A with the window's P objects
+    :param away: (M,) float, seconds for which each was away when it last came back; 0: never
+    :param view: the frame's M detections, and the window before it
     """
 
     def __init__(
-        self,
-        ids: np.ndarray,
-        confirmed: np.ndarray,
-        now: Detections,
-        past: Past | None,
-        likelihoods: np.ndarray,
+        self, ids: np.ndarray, confirmed: np.ndarray, away: np.ndarray, view: View
     ) -> None:
         self._ids = ids
         self._confirmed = confirmed
-        self._stamp = now.stamp
-        self._boxes = now.boxes
-        self._past = past
-        self._likelihoods = likelihoods
+        self._away = away
+        self._view = view
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -46,34 +37,38 @@ class Trajectories(Sequence):
     def __getitem__(self, index: int | slice) -> Trajectory | list[Trajectory]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        identity, newest = self._ids[index], self._boxes[index][None]
-        stamps, boxes, likelihoods = [self._stamp], newest, [1]
+        now = self._view.now
+        identity, newest = self._ids[index], now.boxes[index][None]
+        stamps, boxes, likelihoods = [now.stamp], newest, [1]
         own = self._objects_of(identity)
         if len(own):
-            stamps = np.append(self._past.stamps[own], stamps)
-            boxes = np.concatenate((self._past.boxes[own], newest))
-            likelihoods = np.append(self._likelihoods[index, own], likelihoods)
+            past = self._view.past
+            stamps = np.append(past.stamps[own], stamps)
+            boxes = np.concatenate((past.boxes[own], newest))
+            likelihoods = np.append(self._view.likelihoods[index, own], likelihoods)
         return Trajectory(
             id=int(identity),
             stamps=np.asarray(stamps, np.int64),
             boxes=boxes,
             likelihoods=np.asarray(likelihoods, np.float32),
             confirmed=bool(self._confirmed[index]),
+            away=float(self._away[index]),
         )
 
     @cached_property
     def _by_track(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the window's objects track by track, oldest first; where each track begins."""
-        track = self._past.track
-        order = np.argsort(track, kind='stable')
-        return order, np.searchsorted(track[order], np.arange(len(self._past.ids) + 1))
+        past = self._view.past
+        order = np.argsort(past.track, kind='stable')
+        return order, np.searchsorted(past.track[order], np.arange(len(past.ids) + 1))
 
     def _objects_of(self, identity: int) -> np.ndarray:
         """Return the indices of a track's objects in the window."""
-        if self._past is None:
+        if not len(self._view):
             return np.zeros(0, np.int64)
-        track = np.searchsorted(self._past.ids, identity)
-        if track == len(self._past.ids) or self._past.ids[track] != identity:
+        ids = self._view.past.ids
+        track = np.searchsorted(ids, identity)
+        if track == len(ids) or ids[track] != identity:
             return np.zeros(0, np.int64)
         order, starts = self._by_track
         return order[starts[track] : starts[track + 1]]

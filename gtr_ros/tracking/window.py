@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
 from functools import cached_property
@@ -12,7 +13,8 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from gtr_ros.model.online import OnlineAssociation
+from gtr_ros.model.association import Association
+from gtr_ros.model.online import online
 from gtr_ros.structures import Detections
 
 NANOSECONDS = 1_000_000_000
@@ -54,6 +56,11 @@ class Past:
         order, begins = self._by_track
         return np.add.reduceat(values[:, order], begins, axis=1)
 
+    def best_by_track(self, values: np.ndarray) -> np.ndarray:
+        """Take the largest of what is of one track: (M, P) float -> (M, K)."""
+        order, begins = self._by_track
+        return np.maximum.reduceat(values[:, order], begins, axis=1)
+
     def any_by_track(self, values: np.ndarray) -> np.ndarray:
         """Say whether any of a track is true: (M, P) bool -> (M, K)."""
         order, begins = self._by_track
@@ -92,6 +99,80 @@ class Past:
         return np.stack(slopes, axis=1) / spread[:, None]
 
 
+class View:
+    """
+    A window as a new frame meets it: what it holds, and P_A, which is computed when asked for.
+
+    :param now: the new frame's M detections
+    :param frames: the detections and identities of the past frames, oldest first
+    :param association: what relates the new frame to them, if somebody asks
+    :param likelihoods: (M, P) float32, where it was asked already
+    """
+
+    def __init__(
+        self,
+        now: Detections,
+        frames: Sequence[tuple[Detections, np.ndarray]],
+        association: Association,
+        likelihoods: np.ndarray | None = None,
+    ) -> None:
+        self.now = now
+        self._frames = tuple(frames)
+        self._association = association
+        self._likelihoods = likelihoods
+
+    def __len__(self) -> int:
+        """Count the past frames."""
+        return len(self._frames)
+
+    @cached_property
+    def past(self) -> Past:
+        """The objects of all past frames, of which there is at least one, and their tracks."""
+        frames, identities = zip(*self._frames)
+        counts = [len(d) for d in frames]
+        ids, track = np.unique(np.concatenate(identities), return_inverse=True)
+        scored = all(d.class_scores is not None for d in frames)
+        return Past(
+            boxes=np.concatenate([d.boxes for d in frames]),
+            labels=np.concatenate([d.labels for d in frames]),
+            class_scores=np.concatenate([d.class_scores for d in frames]) if scored else None,
+            stamps=np.repeat([d.stamp for d in frames], counts),
+            age=np.repeat(np.arange(len(frames), 0, -1), counts),
+            ids=ids,
+            track=track,
+        )
+
+    @property
+    def likelihoods(self) -> np.ndarray:
+        """(M, P) float32: P_A of the new frame's objects with those of the past."""
+        if self._likelihoods is None:
+            self._likelihoods = self._compute()
+        return self._likelihoods
+
+    def select(self, keep: np.ndarray) -> View:
+        """Return the view of some of the new frame's detections; keep is (M,) bool."""
+        if keep.all():
+            return self
+        known = None if self._likelihoods is None else self._likelihoods[keep]
+        return View(self.now.select(keep), self._frames, self._association, known)
+
+    def rename(self, old: int, new: int) -> View:
+        """Return the view in which the past boxes of one identity are of another."""
+        frames = _renamed(self._frames, old, new)
+        return View(self.now, frames, self._association, self._likelihoods)
+
+    @torch.inference_mode()
+    def _compute(self) -> np.ndarray:
+        frames = [*(d for d, _ in self._frames), self.now]
+        counts = [len(d) for d in frames]
+        past = sum(counts[:-1])
+        if not past or not counts[-1]:
+            return np.zeros((counts[-1], past), np.float32)
+        features = torch.cat([d.features for d in frames if len(d)])
+        boxes = torch.cat([_relative_boxes(d) for d in frames])
+        return self._association(features, counts, len(frames) - 1, boxes)[:, :past].cpu().numpy()
+
+
 class Window:
     """
     The detections of the last frames, with the identities they were given.
@@ -102,12 +183,19 @@ class Window:
     :param association: what relates a new frame to those of the window
     :param frames: frames kept at most
     :param memory: seconds after which a frame leaves; None: only others push it out
+    :param asked: whether P_A is asked of every frame; it is then computed with what was computed
+        of the frames before. False: of those alone that somebody looks at, from the beginning
     """
 
     def __init__(
-        self, association: OnlineAssociation, frames: int, memory: float | None = None
+        self,
+        association: Association,
+        frames: int,
+        memory: float | None = None,
+        asked: bool = True,
     ) -> None:
         self._association = association
+        self._online = online(association) if asked else None
         self._frames: deque[tuple[Detections, np.ndarray]] = deque()
         self._most = frames
         self._memory = None if memory is None else round(memory * NANOSECONDS)
@@ -125,25 +213,40 @@ class Window:
         self._most = count
         self._drop_oldest(len(self._frames) - count)
 
-    def likelihoods(self, now: Detections) -> np.ndarray:
-        """Return P_A of a new frame's M objects with the window's P, (M, P); then `add` it."""
-        relative = now.boxes / np.tile(now.image_size[::-1], 2)
-        boxes = torch.as_tensor(relative, dtype=torch.float32, device=now.features.device)
-        return self._association.ask(now.features, boxes).cpu().numpy()
+    def view(self, now: Detections) -> View:
+        """Return the window as a new frame meets it; then `add` the frame."""
+        likelihoods = None
+        if self._online is not None:
+            boxes = _relative_boxes(now)
+            likelihoods = self._online.ask(now.features, boxes).cpu().numpy()
+        return View(now, self._frames, self._association, likelihoods)
 
     def add(self, detections: Detections, ids: np.ndarray) -> None:
-        """Append the frame that `likelihoods` was asked of; what is one too many leaves."""
+        """
+        Append a frame; what is one too many leaves.
+
+        :param detections: those that the last `view` was of; where P_A is not asked of every
+            frame, some of them may be left out
+        :param ids: (N,) int64; 0: of nobody
+        """
         if self._memory is not None and len(self._frames) > 1:
             (before, _), (newest, _) = self._frames[-2], self._frames[-1]
             # The newest was kept in any case; with a newer one here it must be far enough on.
             if (newest.stamp - before.stamp) * self._most < self._memory:
                 self._frames.pop()
-                self._association.drop_newest()
-        # What there is of its features the association keeps; a view would keep all of them.
-        light = replace(detections, features=detections.features.new_empty(len(detections), 0))
-        self._frames.append((light, ids))
-        self._association.add()
+                if self._online is not None:
+                    self._online.drop_newest()
+        if self._online is not None:
+            # What there is of its features this keeps; a view would keep all of them.
+            none = detections.features.new_empty(len(detections), 0)
+            detections = replace(detections, features=none)
+            self._online.add()
+        self._frames.append((detections, ids))
         self._drop_oldest(len(self._frames) - self._most)
+
+    def rename(self, old: int, new: int) -> None:
+        """Give the boxes of one identity to another; views made before do not change."""
+        self._frames = deque(_renamed(self._frames, old, new))
 
     def forget(self, stamp: int) -> None:
         """Drop the frames that are older than the memory at a time in nanoseconds."""
@@ -155,25 +258,24 @@ class Window:
     def clear(self) -> None:
         """Forget every frame."""
         self._frames.clear()
-        self._association.clear()
-
-    def past(self) -> Past:
-        """Return the objects of all frames and the tracks they form."""
-        frames, identities = zip(*self._frames)
-        counts = [len(d) for d in frames]
-        ids, track = np.unique(np.concatenate(identities), return_inverse=True)
-        scored = all(d.class_scores is not None for d in frames)
-        return Past(
-            boxes=np.concatenate([d.boxes for d in frames]),
-            labels=np.concatenate([d.labels for d in frames]),
-            class_scores=np.concatenate([d.class_scores for d in frames]) if scored else None,
-            stamps=np.repeat([d.stamp for d in frames], counts),
-            age=np.repeat(np.arange(len(frames), 0, -1), counts),
-            ids=ids,
-            track=track,
-        )
+        if self._online is not None:
+            self._online.clear()
 
     def _drop_oldest(self, count: int) -> None:
         for _ in range(count):
             self._frames.popleft()
-            self._association.drop_oldest()
+            if self._online is not None:
+                self._online.drop_oldest()
+
+
+def _renamed(
+    frames: Sequence[tuple[Detections, np.ndarray]], old: int, new: int
+) -> list[tuple[Detections, np.ndarray]]:
+    return [(d, np.where(ids == old, new, ids)) for d, ids in frames]
+
+
+def _relative_boxes(detections: Detections) -> torch.Tensor:
+    """Return boxes relative to the image's width and height, (N, 4), where the features are."""
+    relative = detections.boxes / np.tile(detections.image_size[::-1], 2)
+    device = detections.features.device
+    return torch.as_tensor(relative, dtype=torch.float32, device=device)

@@ -1,0 +1,70 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Frames that tests of the tracker make by hand: who is where, and what they look like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from gtr_ros.model.association import CosineAssociation
+from gtr_ros.structures import Detections
+from gtr_ros.tracking import Tracker
+
+SECOND = 1_000_000_000
+WIDTH = 32  # D, of the features
+
+_LOOKS = np.random.default_rng(11).normal(size=(400, WIDTH))
+LOOKS = _LOOKS / np.linalg.norm(_LOOKS, axis=1, keepdims=True)
+
+
+def looks(people: Sequence[int], seed: int | None = None, noise: float = 0.5) -> np.ndarray:
+    """
+    Return what people look like in one frame, (N, D): different ones have cosines around 0.
+
+    :param seed: of the noise; None: everybody looks the same every time
+    :param noise: its length, beside that of the feature, which is 1
+    """
+    features = LOOKS[list(people)].reshape(-1, WIDTH)
+    if seed is not None:
+        chance = np.random.default_rng(seed).normal(size=features.shape)
+        features = features + noise * chance / np.sqrt(WIDTH)
+    return features
+
+
+def frame(
+    places: Sequence[tuple[float, float]],
+    seconds: float | None,
+    features: np.ndarray | None = None,
+    labels: Sequence[int] | None = None,
+    scores: Sequence[float] | float = 0.9,
+    height: float = 80.0,
+    camera: np.ndarray | None = None,
+    image_size: tuple[int, int] = (480, 640),
+) -> Detections:
+    """
+    Make a frame of people half as wide as they are high.
+
+    :param places: x and y of each one's centre, pixels
+    :param seconds: of the frame; None: it has no stamp
+    :param features: (N, D); None: they have none
+    """
+    centre = np.array(places, np.float64).reshape(-1, 2)
+    half = np.array([height / 4, height / 2])
+    count = len(centre)
+    features = np.zeros((count, 0)) if features is None else features
+    return Detections(
+        boxes=np.hstack([centre - half, centre + half]).astype(np.float32),
+        scores=np.full(count, scores, np.float32) if np.isscalar(scores) else np.array(scores),
+        labels=np.zeros(count, np.int64) if labels is None else np.array(labels, np.int64),
+        features=torch.from_numpy(np.ascontiguousarray(features, np.float32)),
+        image_size=image_size,
+        stamp=None if seconds is None else round(seconds * SECOND),
+        camera=camera,
+    )
+
+
+def tracker(**options) -> Tracker:
+    return Tracker(CosineAssociation(), **options)

@@ -1,0 +1,136 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Times ascend whatever the stamps do, and are the stamps where those are good."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scenes import frame
+from scenes import looks
+from scenes import tracker
+
+from gtr_ros.tracking.clock import FrameClock
+
+SECOND = 1_000_000_000
+START = 1_700_000_000 * SECOND
+
+
+def times(*stamps: float | None) -> tuple[FrameClock, list[float]]:
+    """Return the clock, and the times of stamps in seconds, both after the start."""
+    clock = FrameClock()
+    given = [None if s is None else START + round(s * SECOND) for s in stamps]
+    return clock, [(clock.time(stamp) - START) / SECOND for stamp in given]
+
+
+def test_good_stamps_are_the_times():
+    clock, found = times(0, 0.1, 0.25, 7, 7.001)
+    assert found == pytest.approx([0, 0.1, 0.25, 7, 7.001])
+    assert clock.repaired == 0
+
+
+def test_a_stamp_that_repeats_is_one_frame_later():
+    clock, found = times(0, 0.04, 0.04, 0.08)
+    assert found[:3] == pytest.approx([0, 0.04, 0.08])
+    assert found[3] > found[2]
+    assert clock.repaired == 1
+
+
+def test_a_stamp_that_steps_back_is_one_frame_later():
+    clock, found = times(0, 0.2, 0.4, 0.3, 0.8)
+    assert found == pytest.approx([0, 0.2, 0.4, 0.6, 0.8])
+    assert clock.repaired == 1
+
+
+def test_missing_stamps_among_good_ones_are_filled_in():
+    clock, found = times(0, 0.1, None, 0.3, None, None, 0.6)
+    assert found == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    assert clock.repaired == 0  # there was none to repair
+
+
+def test_where_every_other_stamp_is_missing_frames_are_evenly_apart():
+    _, found = times(*(None if t % 2 else t * 0.05 for t in range(20)))
+    np.testing.assert_allclose(np.diff(found[4:]), 0.05, rtol=1e-6)
+
+
+def test_where_stamps_come_twice_frames_are_evenly_apart():
+    _, found = times(*(t // 2 * 0.1 for t in range(20)))
+    np.testing.assert_allclose(np.diff(found[4:]), 0.05, rtol=1e-6)
+
+
+def test_without_any_stamp_frames_are_a_tenth_of_a_second_apart():
+    clock = FrameClock()
+    assert np.diff([clock.time(None) for _ in range(5)]).tolist() == [SECOND // 10] * 4
+
+
+def test_a_clock_that_was_set_back_catches_up():
+    stamps = [*np.arange(0, 2, 0.1), *np.arange(1.5, 4, 0.1)]
+    clock, found = times(*stamps)
+    assert (np.diff(found) > 0).all()
+    assert 4 <= clock.repaired <= 6
+    np.testing.assert_allclose(found[-10:], stamps[-10:])
+
+
+def test_a_forward_gap_is_believed():
+    _, found = times(0, 0.1, 3600, 3600.1)
+    assert found == pytest.approx([0, 0.1, 3600, 3600.1])
+
+
+def test_after_a_gap_a_missing_stamp_is_a_second_later_at_most():
+    _, found = times(0, 60, None)
+    assert found == pytest.approx([0, 60, 61])
+
+
+def test_only_more_than_a_second_back_is_another_beginning():
+    clock, _ = times(0, 5)
+    assert not clock.began_again(None)
+    assert not clock.began_again(START + 4 * SECOND)
+    assert clock.began_again(START + 4 * SECOND - 1)
+    assert not FrameClock().began_again(0)
+
+
+def test_after_a_reset_any_stamp_is_good_and_what_was_repaired_is_still_counted():
+    clock, _ = times(5, 5)
+    clock.reset()
+    assert not clock.began_again(START)
+    assert clock.time(START) == START
+    assert clock.repaired == 1
+
+
+def walk(stamps: list[float | None]) -> tuple:
+    """Track somebody who stands still through frames with these stamps."""
+    follow = tracker()
+    ids = {follow.update(frame([(100, 100)], s, looks([0]))).ids[0] for s in stamps}
+    return follow, ids
+
+
+@pytest.mark.parametrize(
+    ('stamps', 'repaired'),
+    [
+        ([5.0, 5.1, 5.1, 5.1, 5.2], 2),
+        ([5.0, 5.1, 5.05, 5.2], 1),
+        ([5.0, 5.1, 4.2, 4.3, 5.2], 2),
+        ([5.0, 5.1, None, 5.3, None], 0),
+        ([None, None, None], 0),
+    ],
+)
+def test_an_id_survives_stamps_that_are_a_little_wrong(stamps, repaired):
+    follow, ids = walk(stamps)
+    assert ids == {1}
+    assert follow.repaired_stamps == repaired
+    assert follow.resets == 0
+
+
+def test_a_jump_back_begins_new_ids():
+    follow, ids = walk([5.0, 5.1, 3.0, 3.1])
+    assert ids == {1, 2}
+    assert follow.resets == 1
+    assert follow.repaired_stamps == 0
+
+
+def test_tracks_have_the_times_that_were_made():
+    follow = tracker()
+    for stamp in (5.0, 5.1, 5.1):
+        tracks = follow.update(frame([(100, 100)], stamp, looks([0])))
+    stamps = tracks.trajectories[0].stamps / SECOND
+    np.testing.assert_allclose(stamps, [5.0, 5.1, 5.2])
