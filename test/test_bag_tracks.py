@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip('rosbags', reason='needs the evaluation extra')
 
@@ -29,8 +30,12 @@ from gtr_ros.evaluation.formats.rosbag import read_bag_detections
 from gtr_ros.evaluation.formats.rosbag import STORAGES
 from gtr_ros.evaluation.formats.rosbag import write_bag
 from gtr_ros.media.video import VideoReader
+from gtr_ros.model.association import CosineAssociation
 from gtr_ros.model.build import gtr_mobile
 from gtr_ros.model.checkpoint import default_checkpoint
+from gtr_ros.recordings.recording import Settings
+from gtr_ros.recordings.recording import track_recording
+from gtr_ros.structures import Detections
 from gtr_ros.structures import Tracks
 from gtr_ros.tracking import Tracker
 
@@ -141,6 +146,66 @@ def test_an_image_that_cannot_be_read_is_told_and_kept(tmp_path):
     assert len([m for m in read(tmp_path / 'out') if m[0] == '/image']) == 3
 
 
+def write_stamps(path: Path, stamps: list[int]) -> Path:
+    """Write a bag of images with these stamps, received a tenth of a second apart."""
+    store = typestore()
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        topic = writer.add_connection('/image', IMAGE, typestore=store)
+        for t, stamp in enumerate(stamps):
+            message = image_message((stamp, picture(t)), False, 'optical')
+            writer.write(topic, 10**18 + t * TENTH, store.serialize_cdr(message, IMAGE))
+    return path
+
+
+@pytest.mark.parametrize(
+    ('stamps', 'times'),
+    [
+        # none: when they were received; of another clock than the others', the difference
+        ([0, 0, 0], [10**18, 10**18 + TENTH, 10**18 + 2 * TENTH]),
+        ([TENTH, 0, 0, 4 * TENTH], [TENTH, 2 * TENTH, 3 * TENTH, 4 * TENTH]),
+    ],
+)
+def test_an_image_without_a_stamp_is_of_the_time_it_was_received_at(tmp_path, stamps, times):
+    bag, follow = write_stamps(tmp_path / 'bag', stamps), OneObject()
+    track_bag(bag, tmp_path / 'out', output_topics(bag), {'/image': follow}, ('a',))
+    assert [time for _, time in follow.seen] == times
+
+
+class OneBox:
+    """A model that finds one box, and always the same."""
+
+    class_names = ('person',)
+    association = CosineAssociation()
+    score_threshold = 0.4
+
+    def detect(self, images, stamps, score_threshold):
+        return [
+            Detections(
+                boxes=np.array([BOX], np.float32),
+                scores=np.array([0.9], np.float32),
+                labels=np.zeros(1, np.int64),
+                features=torch.ones(1, 4),
+                image_size=images[0].shape[:2],
+                stamp=stamps[0],
+            )
+        ]
+
+
+@pytest.mark.parametrize(
+    ('tenths', 'ids'),
+    [
+        ([50, 51, 51, 50, 53, 54, 46, 55], '11111111'),  # jitter
+        ([50, 51, 52, 12, 13, 14], '111222'),  # time began again
+        ([50, 51, 0, 0, 54, 0], '111111'),  # some have none
+    ],
+)
+def test_stamps_that_jitter_keep_the_ids_of_a_bag(tmp_path, tenths, ids):
+    bag, out = write_stamps(tmp_path / 'bag', [t * TENTH for t in tenths]), tmp_path / 'out'
+    track_recording(OneBox(), str(bag), out, Settings(min_hits=1, gallery=False), lambda *_: None)
+    found = read_bag_detections(out, class_names=('person',), image_size=(16, 24))
+    assert [''.join(names) for _, _, names in found] == list(ids)
+
+
 def test_a_bag_that_is_cut_off_is_tracked_as_far_as_it_goes(tmp_path):
     bag = write(tmp_path / 'bag', {'/image': IMAGE}, 40, 'sqlite3')
     metadata = bag / 'metadata.yaml'
@@ -237,7 +302,7 @@ def test_a_bag_of_real_video_gets_the_ids_that_its_frames_get(pets, tmp_path):
     write_bag(tmp_path / 'bag', images=rows)
     assert main(['track', str(tmp_path / 'bag'), '--device', 'cpu']) == 0
     model = gtr_mobile(default_checkpoint('mobile'))
-    tracker = Tracker(model.association)
+    tracker = Tracker(model.association, begin_score=model.score_threshold)
     found = read_bag_detections(
         tmp_path / 'bag_tracked', class_names=model.class_names, image_size=images[0].shape[:2]
     )

@@ -7,11 +7,13 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from gtr_ros.media.drawing import annotate
 from gtr_ros.media.drawing import colour_of
+from gtr_ros.media.video import FrameTimes
 from gtr_ros.media.video import VideoError
 from gtr_ros.media.video import VideoReader
 from gtr_ros.media.video import VideoWriter
@@ -90,6 +92,64 @@ def test_a_file_that_ends_early_is_an_error_that_names_it(tmp_path):
     short.write_bytes(path.read_bytes()[:300])
     with pytest.raises(VideoError, match=r'short\.mp4'), VideoReader(short) as video:
         list(video)
+
+
+MILLISECOND = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ('written', 'expected'),
+    [
+        # as they should be: of a camera that began earlier, at a rate that changes
+        ([500, 600, 700, 1700, 1710], [0, 100, 200, 1200, 1210]),
+        # none at all
+        ([None] * 4, [0, 100, 200, 300]),
+        # of some frames none
+        ([0, 40, None, 120, None, None], [0, 40, 80, 120, 160, 200]),
+        # the same one twice
+        ([0, 0, 100, 100, 200, 200], [0, 50, 100, 150, 200, 250]),
+        ([0, 0, 0, 0, 100, 200], [0, 50, 100, 150, 200, 250]),
+        # begun anew: three files that were joined, the last one from elsewhere
+        ([0, 40, 80, 0, 40, 80, 5000, 5040], [0, 40, 80, 120, 160, 200, 5120, 5160]),
+        ([9000, 9040, 9080, 0, 40, 80], [0, 40, 80, 120, 160, 200]),
+        # back by a frame
+        ([0, 100, 50, 200, 300], [0, 100, 200, 350, 450]),
+    ],
+)
+def test_times_go_on_whatever_is_written(written, expected):
+    times = FrameTimes(rate=10)
+    given = [times.next(None if t is None else t * MILLISECOND) for t in written]
+    assert [t / MILLISECOND for t in given] == expected
+
+
+def test_frames_of_the_same_time_a_thousand_times_are_still_in_order():
+    times = FrameTimes(rate=1e9)
+    given = [times.next(0) for _ in range(1000)]
+    assert all(a < b for a, b in pairwise(given))
+
+
+def test_in_a_video_whose_time_begins_anew_frames_go_on_at_its_rate(tmp_path):
+    # MPEG-TS files are joined by writing one after the other.
+    joined = b''
+    for part in range(3):
+        file = tmp_path / f'{part}.ts'
+        with av.open(str(file), 'w') as container:
+            stream = container.add_stream('mpeg4', rate=10)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, 'yuv420p'
+            for level in range(20):
+                image = np.full((48, 64, 3), 10 * level, np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format='rgb24')))
+            container.mux(stream.encode(None))
+        joined += file.read_bytes()
+    path = tmp_path / 'joined.ts'
+    path.write_bytes(joined)
+    with av.open(str(path)) as container:
+        written = [frame.pts for frame in container.decode(video=0)]
+    assert any(b < a for a, b in pairwise(written))
+    with VideoReader(path) as video:
+        stamps = [frame.stamp for frame in video]
+    assert len(stamps) == len(written)
+    assert {b - a for a, b in pairwise(stamps)} == {100 * MILLISECOND}
 
 
 def tracks(box=(20, 30, 60, 90), confirmed=True) -> Tracks:

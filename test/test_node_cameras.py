@@ -11,10 +11,12 @@ from contextlib import contextmanager
 import signal
 
 import numpy as np
+from PIL import Image as Picture
 import pytest
 
 pytest.importorskip('rclpy', reason='needs rclpy and the built messages')
 
+from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
@@ -52,6 +54,7 @@ from visualization_msgs.msg import Marker
 from visualization_msgs.msg import MarkerArray
 
 from gtr_ros.media.drawing import colour_of
+from gtr_ros.msg import TrajectoryArray
 from gtr_ros.node.images import array_to_image
 from gtr_ros.node.images import compress
 from gtr_ros.node.messages import detections_message
@@ -150,11 +153,13 @@ def picture(seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
 
 
-def boxes_message(header: Header, scale: float = 1.0, name: str = 'forklift') -> Detection2DArray:
+def boxes_message(
+    header: Header, scale: float = 1.0, name: str = 'forklift', boxes: np.ndarray = BOXES
+) -> Detection2DArray:
     """Make what another detector publishes."""
     tracks = Tracks(
         ids=np.array([7, 8]),
-        boxes=BOXES * np.float32(scale),
+        boxes=boxes * np.float32(scale),
         scores=np.array([0.9, 0.8], np.float32),
         labels=np.array([0, 0]),
         confirmed=np.array([True, True]),
@@ -276,6 +281,55 @@ def test_outlines_and_times_are_published(other_detector):
     )
     assert times[-1].data > 0
     assert np.isfinite(ages[-1].data)
+
+
+def test_who_comes_back_after_minutes_is_known_again_and_it_is_told():
+    image = np.array(Picture.open('docs/demo.jpg').convert('RGB').resize((640, 480)))
+    people = np.array([[449, 225, 480, 301], [249, 147, 274, 207]], np.float32)
+
+    with (
+        tracker_node('__ns:=/back', threads=1, detections_topic='boxes') as node,
+        robot() as user,
+    ):
+        node.wait_for_output('tracking on /back/image')
+        answers = user.listen(Detection2DArray, '/back/tracker/detections')
+        paths = user.listen(TrajectoryArray, '/back/tracker/trajectories')
+        reports = user.listen(DiagnosticArray, '/diagnostics')
+
+        def see(seen: bool) -> Detection2DArray:
+            return user.exchange(
+                lambda header: [
+                    ('/back/image', array_to_image(image, header)),
+                    (
+                        '/back/boxes',
+                        boxes_message(header, name='person', boxes=people)
+                        if seen
+                        else Detection2DArray(header=header),
+                    ),
+                ],
+                answers,
+            )
+
+        for _ in range(6):
+            first = see(True)
+        ids = [d.id for d in first.detections]
+        assert len(ids) == 2
+        see(False)
+        user.stamp += 120_000_000_000
+        see(False)
+        for _ in range(12):
+            again = see(True)
+        assert [d.id for d in again.detections] == ids
+        assert user.spin_until(lambda: paths and paths[-1].header == again.header)
+        for trajectory in paths[-1].trajectories:
+            assert trajectory.away == pytest.approx(120, abs=5)
+
+        def told() -> dict[str, str]:
+            values = [v for r in reports for s in r.status if 'back' in s.name for v in s.values]
+            return {value.key: value.value for value in values}
+
+        assert user.spin_until(lambda: told().get('returns') == '2')
+        assert told()['last_return'].startswith('id ')
 
 
 def test_reset_gives_new_ids_and_never_old_ones(other_detector):

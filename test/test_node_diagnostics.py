@@ -8,12 +8,22 @@ import pytest
 
 pytest.importorskip('rclpy', reason='needs rclpy')
 
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.qos import QoSProfile
 from rclpy.qos import QoSReliabilityPolicy
 from sensor_msgs.msg import Image
 
+from gtr_ros.node.diagnostics import CameraReport
 from gtr_ros.node.diagnostics import explain_silence
 from gtr_ros.node.diagnostics import Throttle
+from gtr_ros.node.inputs import Arrivals
+from gtr_ros.node.parameters import NodeParameters
+from gtr_ros.node.pipeline import Events
+from gtr_ros.node.steps import Camera
+from gtr_ros.node.steps import LAPS
+from gtr_ros.node.worker import Counts
+from gtr_ros.profiling import Profiler
+from gtr_ros.tracking.recognition import Return
 
 IMAGE = 'sensor_msgs/msg/Image'
 BEST_EFFORT = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
@@ -70,3 +80,28 @@ def test_many_kinds_of_messages_do_not_fill_the_memory():
     for i in range(10_000):
         throttle.admits(f'kind {"x" * (i % 500)}{"y" * (i // 500)}', 0.0)
     assert len(throttle._times) <= 64
+
+
+def report(events: Events, **camera: object) -> dict[str, str]:
+    """Return the values of a camera whose tracks this became of."""
+    inputs = SimpleNamespace(topic='/image', unmatched=0, arrivals=Arrivals())
+    worker = SimpleNamespace(counts={'': Counts()}, dropped=lambda _: 0)
+    pipeline = SimpleNamespace(
+        events=lambda _: events, place='cpu', association='none', device_megabytes=''
+    )
+    camera = Camera(inputs, None, **camera)
+    made = CameraReport('', camera, worker, pipeline, Profiler(LAPS, enabled=False))
+    status, warning = made.make('tracker', NodeParameters(), enabled=True)
+    assert (status.level, warning) == (DiagnosticStatus.OK, '')
+    return {value.key: value.value for value in status.values}
+
+
+def test_stamps_that_were_wrong_and_who_came_back_are_told():
+    back = Return(row=0, began=40, id=12, away=45.23)
+    values = report(Events(1, 7, 3, back), without_stamp=5)
+    assert values['resets'] == '1'
+    assert (values['repaired_stamps'], values['without_stamp']) == ('7', '5')
+    assert (values['returns'], values['last_return']) == ('3', 'id 12 after 45.2 s')
+    values = report(Events())
+    assert (values['repaired_stamps'], values['without_stamp']) == ('0', '0')
+    assert (values['returns'], values['last_return']) == ('0', '')

@@ -22,15 +22,21 @@ from node_processes import ANSWER_SECONDS
 from node_processes import Camera
 from node_processes import ros_environment
 import rclpy
+from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from rosgraph_msgs.msg import Clock
 
 from gtr_ros.media import drawing
 from gtr_ros.node import pipeline
+from gtr_ros.node.messages import nanoseconds_to_stamp
 from gtr_ros.node.parameters import ConfigurationError
+from gtr_ros.node.pipeline import Events
+from gtr_ros.node.tracker_node import JUMP_SECONDS
 from gtr_ros.node.tracker_node import TrackerNode
 from gtr_ros.structures import Tracks
+from gtr_ros.tracking.clock import JUMP
 
 pytestmark = pytest.mark.ros
 
@@ -61,8 +67,8 @@ class OneObject:
     def reset(self):
         self.reset_count += 1
 
-    def resets(self, camera=''):
-        return self.reset_count
+    def events(self, camera=''):
+        return Events(self.reset_count)
 
     def close(self):
         self.settings = None
@@ -192,9 +198,12 @@ def test_live_parameters_reach_the_pipeline_all_or_none(running):
         assert not refused.successful
         assert word in refused.reason
     refused = node.set_parameters_atomically(
-        [Parameter('window', value=7), Parameter('min_hits', value=0)]
+        [Parameter('window', value=7), Parameter('min_hits', value=-1)]
     )
     assert not refused.successful
+    [refused] = node.set_parameters([Parameter('weak_score_threshold', value=0.8)])
+    assert not refused.successful
+    assert 'weak_score_threshold is 0.8, above score_threshold 0.7' in refused.reason
     assert node._pipeline.settings == node.settings
     assert (node.settings.score_threshold, node.settings.window) == (0.7, 32)
 
@@ -233,6 +242,29 @@ def test_a_transition_that_raises_says_why_and_the_node_can_be_configured_again(
     on_executor(running, node.trigger_activate)
     running.camera.wait_for_tracker()
     assert running.camera.exchange(DARK).detections
+
+
+def test_a_clock_that_goes_back_by_less_than_a_second_does_not_begin_again(monkeypatch):
+    assert Duration(seconds=JUMP_SECONDS).nanoseconds == JUMP
+    monkeypatch.setattr(pipeline, 'Pipeline', OneObject)
+    with ros_environment(), spinning(use_sim_time=True) as node:
+        camera = Camera()
+        clock = camera.node.create_publisher(Clock, '/clock', 10)
+
+        def set_to(seconds: float) -> None:
+            now = round(seconds * 1e9)
+            for _ in range(100):  # what is sent before both sides know each other is lost
+                clock.publish(Clock(clock=nanoseconds_to_stamp(now)))
+                if camera.spin_until(lambda: node.get_clock().now().nanoseconds == now, 0.3):
+                    return
+            raise AssertionError(f'the clock is {node.get_clock().now()}, not {now}')
+
+        for seconds in (20.0, 19.5, 19.6, 18.7, 18.8):
+            set_to(seconds)
+        assert node._pipeline.reset_count == 0
+        set_to(17.5)
+        assert camera.spin_until(lambda: node._pipeline.reset_count == 1, ANSWER_SECONDS)
+        camera.close()
 
 
 @pytest.mark.parametrize('seconds', [6, pytest.param(60, marks=pytest.mark.slow)])

@@ -53,6 +53,7 @@ def tracks() -> Tracks:
             boxes=boxes[2:],
             likelihoods=np.ones(1, np.float32),
             confirmed=True,
+            away=45.25,
         ),
     ]
     return Tracks(
@@ -93,6 +94,7 @@ def test_every_track_is_a_trajectory_tentative_ones_included(tracks, header):
     assert (first.bbox.center.position.x, first.bbox.size_y) == (18, 40)
     assert last.stamp == header.stamp
     assert last.probability == 1
+    assert [t.away for t in message.trajectories] == [0, 0, 45.25]
 
 
 def test_no_tracks_make_messages_that_are_empty_but_stamped(header):

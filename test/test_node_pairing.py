@@ -44,6 +44,17 @@ def test_a_slow_detector_gets_the_image_that_it_looked_at():
     assert pairing.unmatched == 3
 
 
+def test_stamps_that_repeat_or_go_back_lose_no_image():
+    pairing, stamps = Pairing(0), (5, 7, 6, 6, 0, 0, 8)
+    images = [message(stamp) for stamp in stamps]
+    for image in images:
+        assert pairing.add_image(image) is None
+    for image in images:
+        found, _ = pairing.add_boxes(message(image.time))
+        assert found is image
+    assert pairing.unmatched == 0
+
+
 def test_stamps_may_differ_by_the_slop_and_no_more():
     pairing = Pairing(10)
     pairing.add_image(message(100))

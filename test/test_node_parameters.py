@@ -21,9 +21,19 @@ import yaml
 from gtr_ros.node.parameters import ConfigurationError
 from gtr_ros.node.parameters import declare_all
 from gtr_ros.node.parameters import NodeParameters
+from gtr_ros.tracking import EvidenceRule
+from gtr_ros.tracking.rules import NAMES
 
 CONFIG = Path('config/mobile.yaml')
-LIVE = ('score_threshold', 'class_names', 'window', 'min_hits', 'max_rate', 'max_age')
+LIVE = (
+    'score_threshold',
+    'weak_score_threshold',
+    'class_names',
+    'window',
+    'min_hits',
+    'max_rate',
+    'max_age',
+)
 
 
 @pytest.fixture
@@ -140,7 +150,11 @@ def test_every_parameter_has_a_descriptor(node_with):
         ('score_threshold', 1, ['score_threshold', 'INTEGER', 'DOUBLE', '0.4']),
         ('window', 1, ['window', '1', '2']),
         ('window', 'many', ['window', "'many'", 'STRING', '32']),
-        ('min_hits', 0, ['min_hits', '0', '1']),
+        ('min_hits', -1, ['min_hits', '-1', '0', '64']),
+        ('rule', 'iou', ['rule', "'iou'", 'one of', 'evidence', 'gaussian']),
+        ('weak_score_threshold', 0.5, ['weak_score_threshold is 0.5', '0.4', 'below', '0.0']),
+        ('gallery_size', 100_001, ['gallery_size', '100001', '100000']),
+        ('gallery_seconds', -1.0, ['gallery_seconds', '-1', '86400']),
         ('threads', -1, ['threads', '-1']),
         ('model', 'yolo', ['model', "'yolo'", 'one of', 'mobile']),
         ('class_names', 'dog', ['class_names', 'STRING_ARRAY', "['person']"]),
@@ -168,6 +182,14 @@ def test_one_topic_of_boxes_for_several_cameras_is_refused():
 def test_the_dataclass_refuses_by_itself_what_is_out_of_range(value):
     with pytest.raises(ConfigurationError, match=r'score_threshold is .*from 0\.0 to 1\.0'):
         NodeParameters(score_threshold=value)
+
+
+def test_the_rules_are_those_of_the_trackers_and_so_is_how_long_they_remember():
+    defaults = NodeParameters()
+    [rule] = [spec for spec in fields(NodeParameters) if spec.name == 'rule']
+    assert rule.metadata['choices'] == ('', *NAMES)
+    gallery = EvidenceRule().gallery
+    assert (defaults.gallery_size, defaults.gallery_seconds) == (gallery.size, gallery.seconds)
 
 
 def test_a_read_only_parameter_cannot_be_set_later(node_with):

@@ -15,19 +15,25 @@ import time
 
 import numpy as np
 import pytest
+import torch
 
 from gtr_ros.cli import main
 from gtr_ros.media.video import VideoWriter
+from gtr_ros.model.association import CosineAssociation
+from gtr_ros.recordings import recording
 from gtr_ros.recordings.folder import Job
 from gtr_ros.recordings.folder import Outcome
 from gtr_ros.recordings.folder import ResultsFolder
 from gtr_ros.recordings.recording import Settings
 from gtr_ros.recordings.recording import Summary
+from gtr_ros.recordings.recording import track_recording
+from gtr_ros.structures import Detections
+from gtr_ros.tracking import Tracker
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 
 #: sees something in noise, too: shows that results are the same, never that they are good
-ANYTHING = ['--score-threshold', '0', '--cores', '1']
+ANYTHING = ['--score-threshold', '0', '--min-hits', '1', '--cores', '1']
 
 
 def write_video(path: Path, seed: int = 0, count: int = 4) -> Path:
@@ -45,6 +51,108 @@ def manifest(folder: Path) -> dict:
 
 def results(folder: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in folder.glob('*.txt')}
+
+
+class Scripted:
+    """A model that finds one box, frame by frame of a score: 0 if it is not there."""
+
+    class_names = ('person',)
+    association = CosineAssociation()
+    score_threshold = 0.5
+
+    def __init__(self, *scores: float) -> None:
+        self.scores = iter(scores)
+        self.stamps = []
+
+    def detect(self, images, stamps, score_threshold):
+        scores = np.array([next(self.scores)], np.float32)
+        self.stamps += stamps
+        return [
+            Detections(
+                boxes=np.array([[20, 10, 40, 40]], np.float32),
+                scores=scores,
+                labels=np.zeros(1, np.int64),
+                features=torch.ones(1, 4),
+                image_size=images[0].shape[:2],
+                stamp=stamps[0],
+            ).select(scores >= max(score_threshold, 0.01))
+        ]
+
+
+@pytest.fixture
+def track(tmp_path, monkeypatch):
+    """Track a video of so many frames; return what is written of it: the frames with a box."""
+    drawn = []
+
+    def annotate(image, tracks, _) -> np.ndarray:
+        assert tracks.confirmed.all()
+        assert [trajectory.id for trajectory in tracks.trajectories] == tracks.ids.tolist()
+        drawn.append(len(tracks))
+        return image
+
+    def track(model: Scripted, count: int, **settings) -> tuple[Summary, list[int]]:
+        video, out = write_video(tmp_path / 'video.mp4', count=count), tmp_path / 'out.txt'
+        summary = track_recording(
+            model, str(video), out, Settings(**settings), lambda *_: None, tmp_path / 'drawn.mp4'
+        )
+        frames = [int(line.split(',')[0]) for line in out.read_text().splitlines()]
+        assert [t + 1 for t in range(count) if drawn[t]] == frames
+        assert summary.boxes == len(frames)
+        return summary, frames
+
+    monkeypatch.setattr(recording, 'annotate', annotate)
+    return track
+
+
+@pytest.mark.parametrize(
+    ('settings', 'frames'),
+    [
+        ({'min_hits': 3}, [3, 4, 6]),
+        ({'min_hits': 1}, [1, 2, 3, 4, 6]),
+        ({'min_hits': 1, 'weak_score_threshold': 0.25}, [1, 2, 3, 4, 5, 6]),
+        ({'min_hits': 1, 'score_threshold': 0.2}, [1, 2, 3, 4, 5, 6]),
+        ({'min_hits': 1, 'camera_motion': True}, [1, 2, 3, 4, 6]),
+        ({}, [2, 3, 4, 6]),
+    ],
+)
+def test_what_is_confirmed_is_written_and_drawn(track, settings, frames):
+    model = Scripted(0.6, 0.7, 0.8, 0.9, 0.3, 0.8)
+    summary, found = track(model, 6, **settings)
+    assert found == frames
+    assert str(summary) == f'{len(frames)} boxes of 1 tracks in 6 images'
+
+
+def test_the_cameras_motion_is_estimated_from_image_to_image(tmp_path, monkeypatch):
+    moved = []
+    update = Tracker.update
+
+    def watch(self, detections):
+        moved.append(detections.camera)
+        return update(self, detections)
+
+    monkeypatch.setattr(Tracker, 'update', watch)
+    scene = np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)
+    scene = scene.repeat(8, axis=0).repeat(8, axis=1)
+    path = tmp_path / 'video.mp4'
+    with VideoWriter(path, 10, (320, 240)) as writer:
+        for x in (0, 8, 16):
+            writer.write(scene[:240, x : x + 320])
+    for on in (True, False):
+        settings = Settings(camera_motion=on)
+        track_recording(Scripted(0, 0, 0), str(path), tmp_path / 'o', settings, lambda *_: None)
+    assert moved[0] is None
+    for motion in moved[1:3]:
+        np.testing.assert_allclose(motion, [[1, 0, -8], [0, 1, 0]], atol=0.6)
+    assert moved[3:] == [None] * 3
+
+
+@pytest.mark.parametrize('gallery', [True, False])
+def test_the_summary_says_how_many_came_back(track, gallery):
+    model = Scripted(*[0.9] * 6, *[0] * 50, *[0.9] * 8)
+    summary, _ = track(model, 64, min_hits=1, gallery=gallery)
+    assert summary.returns == int(gallery)
+    back = ' (1 came back)' if gallery else ''
+    assert f'tracks{back} in 64 images' in str(summary)
 
 
 def test_one_that_is_wrong_fails_and_the_others_go_on(tmp_path, capsys):
@@ -138,10 +246,17 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path):
         pass
     with pytest.raises(ValueError, match='window 32, not 8'), folder_of(out, video, window=8):
         pass
+    for settings in ({'min_hits': 3}, {'weak_score_threshold': 0.1}, {'gallery': False}):
+        [name] = settings
+        with pytest.raises(ValueError, match=f'with {name} '), folder_of(out, video, **settings):
+            pass
     with folder_of(out, video, device='cuda', runtime='onnxruntime'):
         pass  # where it runs does not matter
     (out / 'manifest.json').write_text('{"format": 1}')
     with pytest.raises(ValueError, match=r'manifest\.json is no manifest'), folder_of(out, video):
+        pass
+    (out / 'manifest.json').write_text('{"format": 1, "settings": {}, "recordings": {}}')
+    with pytest.raises(ValueError, match='another version'), folder_of(out, video):
         pass
 
 
@@ -163,6 +278,11 @@ def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path):
         (['a.mp4', 'b.mp4', '--video', 'c.mp4'], '--video is for one video'),
         (['a.mp4', 'b.mp4', '--cores', '0'], '--cores is 0'),
         (['a.mp4', '--ray', 'local', '--retries', '-1'], '--retries is -1'),
+        (['a.mp4', '--min-hits', '-1'], '--min-hits is -1; expected 0 or more'),
+        (
+            ['a.mp4', '--checkpoint', 'random', '--weak-score-threshold', '0.5'],
+            '--weak-score-threshold is 0.5, above --score-threshold 0.4',
+        ),
         (['a.mp4', 'b.mp4', '--image-topic', '/image'], 'is no bag'),
         (['a.mp4', 'b.mp4', '--checkpoint', 'no.safetensors'], 'no.safetensors'),
         (['a.mp4', 'b.mp4', '--checkpoint', 'random'], 'others in each process'),

@@ -102,7 +102,33 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         '--score-threshold',
         type=float,
         metavar='S',
-        help="boxes that score less are not tracked (default: the model's own)",
+        help="boxes that score less begin no track (default: the model's own)",
+    )
+    command.add_argument(
+        '--weak-score-threshold',
+        type=float,
+        default=0.0,
+        metavar='S',
+        help='boxes from this score to --score-threshold may continue a track (default: none may)',
+    )
+    command.add_argument(
+        '--min-hits',
+        type=int,
+        default=0,
+        metavar='N',
+        help='boxes from which on a track is written; 0: by the probability that it is of an '
+        'object (default: %(default)s)',
+    )
+    command.add_argument(
+        '--camera-motion',
+        action='store_true',
+        help='estimate how the camera moves, for one that turns or drives (rule evidence)',
+    )
+    command.add_argument(
+        '--no-gallery',
+        dest='gallery',
+        action='store_false',
+        help='give everybody who comes back after seconds a new id (rule evidence)',
     )
     command.add_argument(
         '--ray',
@@ -132,6 +158,8 @@ def track(options: argparse.Namespace) -> None:
     settings = _settings(options)
     if options.cores is not None and options.cores < 1:
         raise ValueError(f'--cores is {options.cores}; expected 1 or more')
+    if options.min_hits < 0:
+        raise ValueError(f'--min-hits is {options.min_hits}; expected 0 or more')
     if options.retries < 0:
         raise ValueError(f'--retries is {options.retries}; expected 0 or more')
     if options.cores:
@@ -160,6 +188,10 @@ def _settings(options: argparse.Namespace) -> Settings:
         window=options.window,
         rule_name=options.rule,
         score_threshold=options.score_threshold,
+        weak_score_threshold=options.weak_score_threshold,
+        min_hits=options.min_hits,
+        camera_motion=options.camera_motion,
+        gallery=options.gallery,
         image_topics=tuple(options.image_topic),
         storage=options.storage,
     )

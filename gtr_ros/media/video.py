@@ -75,25 +75,63 @@ class VideoReader:
 
         :raises VideoError: where the file is damaged; says how many frames came before
         """
-        begin = last = None
-        index = 0
+        times, index = FrameTimes(self.rate), 0
         try:
             for picture in self._container.decode(self._stream):
-                stamp = self._stamp(picture, index)
-                begin = stamp if begin is None else begin
-                # Files exist whose frames carry no time, or the same one twice.
-                last = stamp - begin if last is None else max(stamp - begin, last + 1)
-                yield Frame(picture.to_ndarray(format='rgb24'), last, index)
+                stamp = times.next(_written_time(picture))
+                yield Frame(picture.to_ndarray(format='rgb24'), stamp, index)
                 index += 1
         except FFmpegError as error:
             raise VideoError(f'{self.source} is damaged after frame {index}: {error}') from error
         if not index:
             raise VideoError(f'{self.source} has no frame that can be read')
 
-    def _stamp(self, picture: av.VideoFrame, index: int) -> int:
-        if picture.pts is None or picture.time_base is None:
-            return int(index * NANOSECONDS / self.rate)
-        return int(picture.pts * picture.time_base * NANOSECONDS)
+
+class FrameTimes:
+    """
+    The times of a video's frames, from 0 and strictly increasing, whatever is written in it.
+
+    Files exist whose frames carry no time, or the same one twice, or times that begin anew, as in
+    files that were joined. Without a time, or after a step back, a frame comes as long after the
+    one before as frames came so far, and the times go on from there; one of the same time as the
+    one before comes half as long after it.
+
+    :param rate: frames a second, until it is known how far they are apart
+    """
+
+    def __init__(self, rate: float) -> None:
+        self._interval = round(NANOSECONDS / rate)
+        self._begin = 0
+        self._written: int | None = None  # of the frame before
+        self._time = 0
+
+    def next(self, written: int | None) -> int:
+        """
+        Return the time of the next frame, nanoseconds.
+
+        :param written: what the video says, nanoseconds; None: nothing
+        """
+        before = self._written
+        if before is None:
+            self._written = self._begin = written or 0
+            return 0
+        if written is None:
+            written = before + self._interval
+        elif written < before:
+            self._begin = written - self._time - self._interval
+        elif written > before:
+            self._interval = min(written - before, NANOSECONDS)
+        self._written = written
+        time = written - self._begin
+        self._time = time if time > self._time else self._time + max(self._interval // 2, 1)
+        return self._time
+
+
+def _written_time(picture: av.VideoFrame) -> int | None:
+    """Return a frame's time in nanoseconds, if it has one."""
+    if picture.pts is None or picture.time_base is None:
+        return None
+    return int(picture.pts * picture.time_base * NANOSECONDS)
 
 
 class VideoWriter:

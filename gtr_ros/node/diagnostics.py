@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gtr_ros.node.steps import Camera
     from gtr_ros.node.worker import Worker
     from gtr_ros.profiling import Profiler
+    from gtr_ros.tracking.recognition import Return
 
 #: without anything to track, until it is said
 SILENCE_SECONDS = 5.0
@@ -63,6 +64,7 @@ class CameraReport:
         :return: the status, and what is to be warned of in the log, if anything
         """
         inputs, counts = self._camera.inputs, self._worker.counts[self._name]
+        events = self._pipeline.events(self._name)
         arrivals, age, now = inputs.arrivals, self._camera.age, monotonic()
         elapsed = max(now - self._time, 1e-6)
         rate_in = (arrivals.received - self._received) / elapsed
@@ -101,8 +103,12 @@ class CameraReport:
             'skipped': arrivals.skipped,
             'unmatched': inputs.unmatched,
             'failed': counts.failed,
+            'without_stamp': self._camera.without_stamp,
+            'repaired_stamps': events.repaired_stamps,
             'without_depth': self._camera.without_depth,
-            'resets': self._pipeline.resets(self._name),
+            'resets': events.resets,
+            'returns': events.returns,
+            'last_return': _text_of(events.last_return),
             'last_error': counts.last_error,
             'processing_ms': f'{1e3 * counts.busy_seconds:.1f}',
             'age_ms': f'{1e3 * age:.1f}',
@@ -116,6 +122,11 @@ class CameraReport:
             values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
         )
         return status, warning
+
+
+def _text_of(back: Return | None) -> str:
+    """Say who came back; '': nobody."""
+    return f'id {back.id} after {back.away:.1f} s' if back else ''
 
 
 def explain_silence(

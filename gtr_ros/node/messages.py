@@ -52,8 +52,8 @@ def detections_message(
     """
     Say what is seen now, and who it is.
 
-    Only confirmed tracks are in it: an object gets into this message once it was seen
-    `min_hits` times, and its id is then its own for good.
+    Only confirmed tracks are in it: an object gets into this message once it has been seen often
+    enough to be believed, and its id is then its own for good.
 
     What is the same in all is one object: header, and the pose of the results. Replace these in a
     detection, do not change them.
@@ -133,6 +133,7 @@ def _trajectory(trajectory: Trajectory) -> TrajectoryMessage:
             )
             for stamp, box, likelihood in moments
         ],
+        away=float(trajectory.away),
     )
 
 

@@ -41,7 +41,7 @@ class Recent:
 
     def nearest(self, stamp: int, slop: int) -> Any | None:
         """
-        Find the message whose stamp is nearest.
+        Find the message whose stamp is nearest; of equal ones that which came first.
 
         :param stamp: nanoseconds
         :param slop: nanoseconds that it may differ by; 0: it is equal
@@ -76,6 +76,15 @@ class Recent:
             self._messages = deque(kept, maxlen=self._messages.maxlen)
         return gone
 
+    def forget_through(self, message: Any) -> int:
+        """Drop a message, and those that came before it; return how many."""
+        with self._changed:
+            places = [i for i, pair in enumerate(self._messages) if pair[1] is message]
+            gone = places[0] + 1 if places else 0
+            for _ in range(gone):
+                self._messages.popleft()
+        return gone
+
     def clear(self) -> None:
         """Forget every message."""
         with self._changed:
@@ -101,7 +110,8 @@ class Pairing:
         if boxes is None:
             self.unmatched += self._images.add(image)
             return None
-        self._settle(image, boxes)
+        self.unmatched += self._images.forget_until(stamp_of(image))
+        self._boxes.forget_until(stamp_of(boxes))
         return image, boxes
 
     def add_boxes(self, boxes: Any) -> tuple[Any, Any] | None:
@@ -110,19 +120,16 @@ class Pairing:
         if image is None:
             self._boxes.add(boxes)
             return None
-        self.unmatched -= 1  # the image itself is among those that are forgotten now
-        self._settle(image, boxes)
+        # A detector answers in order: what came before this image will get no answer any more. Not
+        # what has an earlier stamp: stamps may repeat, or go back.
+        self.unmatched += self._images.forget_through(image) - 1
+        self._boxes.forget_until(stamp_of(boxes))
         return image, boxes
 
     def clear(self) -> None:
         """Forget every message: the clock began again."""
         self._images.clear()
         self._boxes.clear()
-
-    def _settle(self, image: Any, boxes: Any) -> None:
-        # A detector answers in order: what came before this pair will get no answer any more.
-        self.unmatched += self._images.forget_until(stamp_of(image))
-        self._boxes.forget_until(stamp_of(boxes))
 
 
 def stamp_of(message: Any) -> int:

@@ -100,9 +100,11 @@ class NodeParameters(Parameters):
     model: str = parameter('mobile', 'Model to run.', choices=('mobile', 'mot', 'tao'))
     rule: str = parameter(
         '',
-        "What links detections to tracks: this package's rule (mobile), what the public code does "
-        "with its models (mot, tao), the paper's (paper). Empty: the model's own.",
-        choices=('', 'mobile', 'mot', 'tao', 'paper'),
+        'What links detections to tracks: evidence of motion, size, looks and class (evidence, '
+        'once called mobile), what the public code does with its models (mot, tao), what the '
+        'paper says (paper), what this package did before (gaussian). Empty: evidence for the '
+        "model mobile and for another detector's boxes, else what the public code does.",
+        choices=('', 'evidence', 'mot', 'tao', 'paper', 'gaussian', 'mobile'),
     )
     checkpoint: str = parameter(
         '',
@@ -150,7 +152,18 @@ class NodeParameters(Parameters):
         'does.',
     )
     score_threshold: float = parameter(
-        0.4, 'Detections of a lower score are not tracked.', limits=(0.0, 1.0), read_only=False
+        0.4,
+        'Detections of a lower score begin no track, and are not looked at unless '
+        'weak_score_threshold asks for them.',
+        limits=(0.0, 1.0),
+        read_only=False,
+    )
+    weak_score_threshold: float = parameter(
+        0.0,
+        'Detections of a score from this one to score_threshold may continue a track, and never '
+        'begin one; 0: there are none.',
+        limits=(0.0, 1.0),
+        read_only=False,
     )
     class_names: tuple[str, ...] = parameter(
         (),
@@ -159,16 +172,32 @@ class NodeParameters(Parameters):
     )
     window: int = parameter(
         32,
-        'Frames that are looked at together. With the rule mobile they cover 4 seconds, whatever '
-        "the camera's rate; with the others they are the last ones.",
+        'Frames of the trajectories, and of the association probability P_A. With the rules '
+        "evidence and gaussian they cover 4 seconds, whatever the camera's rate; with the others "
+        'they are the last ones.',
         limits=(2, 256),
         read_only=False,
     )
     min_hits: int = parameter(
-        3,
-        'Frames an object must be seen in before it is published as a detection.',
-        limits=(1, 64),
+        0,
+        'Frames an object must be seen in before it is published as a detection; 0: until it '
+        'exists with a probability of 0.9, by the scores of its boxes and by what was missed.',
+        limits=(0, 64),
         read_only=False,
+    )
+    camera_motion: bool = parameter(
+        False,
+        "Whether the camera's own motion is estimated from its images, for cameras that turn or "
+        'drive. The rule evidence uses it.',
+    )
+    gallery_size: int = parameter(
+        1000,
+        'Objects of each camera that the rule evidence remembers once they are lost for more than '
+        '4 seconds, to know them again by their looks; the one lost longest ago goes. 0: none.',
+        limits=(0, 100_000),
+    )
+    gallery_seconds: float = parameter(
+        900.0, 'Seconds for which those are remembered.', limits=(0.0, 86400.0)
     )
     max_rate: float = parameter(
         0.0,
@@ -242,6 +271,11 @@ class NodeParameters(Parameters):
             raise ConfigurationError(
                 f'detections_width is {self.detections_width}, detections_height '
                 f'{self.detections_height}; set both, or neither'
+            )
+        if self.weak_score_threshold > self.score_threshold:
+            raise ConfigurationError(
+                f'weak_score_threshold is {self.weak_score_threshold}, above score_threshold '
+                f'{self.score_threshold}; set it below that, or to 0.0: no weak detections'
             )
 
     @property

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from functools import partial
 import gc
 import threading
+from typing import NamedTuple
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,13 +25,18 @@ from gtr_ros.profiling import Laps
 from gtr_ros.profiling import NO_LAPS
 from gtr_ros.runtime.loading import load_model
 from gtr_ros.structures import Detections
+from gtr_ros.tracking import EvidenceRule
 from gtr_ros.tracking import RULES
 from gtr_ros.tracking import Tracker
+from gtr_ros.tracking.camera_motion import CameraMotion
+from gtr_ros.tracking.rules import rule_name
 
 if TYPE_CHECKING:
     from gtr_ros.node.parameters import NodeParameters
     from gtr_ros.profiling import Profiler
     from gtr_ros.structures import Tracks
+    from gtr_ros.tracking.recognition import Return
+    from gtr_ros.tracking.rules import Rule
 
 _WARM_UP_SIZE = (480, 640)
 _MOST_CLASSES = 1 << 16  # vision_msgs/VisionClass counts them in uint16
@@ -51,6 +57,22 @@ class Frame:
     stamp: int | None
     detections: Detections | None = None
     laps: Laps = NO_LAPS
+
+
+class Events(NamedTuple):
+    """
+    What became of a camera's tracks until now.
+
+    :param resets: how often every one of them was forgotten
+    :param repaired_stamps: images whose stamp was not after the one before, and that were tracked
+    :param returns: how often somebody who was lost came back and was known again
+    :param last_return: the newest of those
+    """
+
+    resets: int = 0
+    repaired_stamps: int = 0
+    returns: int = 0
+    last_return: Return | None = None
 
 
 class Pipeline:
@@ -85,14 +107,21 @@ class Pipeline:
         self._own_detector = not parameters.detections_topic
         # Another detector's classes are known when they come.
         self.class_names = list(self.model.class_names) if self._own_detector else []
-        self._rule = RULES[parameters.rule or parameters.model]
+        self._rule = _rule(parameters)
         self._trackers: dict[str, Tracker] = {}
-        self._lock = threading.Lock()  # of trackers, which the node's thread resets
+        self._motions: dict[str, CameraMotion] = {}
+        self._lock = threading.Lock()  # of both, which the node's thread resets
         self.update(parameters)
         for camera in parameters.camera_names:
             self._trackers[camera] = Tracker(
-                self.model.association, self._rule, parameters.window, parameters.min_hits
+                self.model.association,
+                self._rule,
+                parameters.window,
+                parameters.min_hits or None,
+                parameters.score_threshold,
             )
+            if parameters.camera_motion and isinstance(self._rule, EvidenceRule):
+                self._motions[camera] = CameraMotion()
 
     @property
     def association(self) -> str:
@@ -123,19 +152,24 @@ class Pipeline:
         with self._lock:
             self._wanted = frozenset(parameters.class_names)
             self.score_threshold = parameters.score_threshold
+            self._least_score = parameters.weak_score_threshold or parameters.score_threshold
             for tracker in self._trackers.values():
                 tracker.window = parameters.window
-                tracker.min_hits = parameters.min_hits
+                tracker.min_hits = parameters.min_hits or None
+                tracker.begin_score = parameters.score_threshold
 
     def reset(self) -> None:
         """Forget every track of every camera; ids go on counting."""
         with self._lock:
-            for tracker in self._trackers.values():
-                tracker.reset()
+            for forgetful in (*self._trackers.values(), *self._motions.values()):
+                forgetful.reset()
 
-    def resets(self, camera: str = '') -> int:
-        """Return how often every track of a camera was forgotten."""
-        return self._trackers[camera].resets
+    def events(self, camera: str = '') -> Events:
+        """Say what became of a camera's tracks until now."""
+        tracker = self._trackers[camera]
+        return Events(
+            tracker.resets, tracker.repaired_stamps, tracker.returns, tracker.last_return
+        )
 
     def label_of(self, name: str) -> int:
         """Return the label of a class, which is new if another detector says so: an index."""
@@ -149,21 +183,33 @@ class Pipeline:
         return self.class_names.index(name)
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """Find the objects of one frame of each camera, those that are wanted, with features."""
-        if self._own_detector:
-            images, stamps = [f.image for f in frames], [f.stamp for f in frames]
-            found = self.model.detect(images, stamps, self.score_threshold)
-        else:
-            found = [self._describe(frame) for frame in frames]
-        wanted = self._wanted
-        if not wanted:
-            return found
-        labels = [label for label, name in enumerate(self.class_names) if name in wanted]
-        return [objects.select(np.isin(objects.labels, labels)) for objects in found]
+        """Find the objects of one frame of each camera, of all classes, with features."""
+        if not self._own_detector:
+            return [self._describe(frame) for frame in frames]
+        images, stamps = [f.image for f in frames], [f.stamp for f in frames]
+        return self.model.detect(images, stamps, self._least_score)
+
+    def compensate(self, frame: Frame, detections: Detections, camera: str = '') -> Detections:
+        """
+        Say how the camera moved since its frame before, if that is asked for and can be told.
+
+        :param detections: of the frame, those of classes that nobody wants among them: they, too,
+            are not background
+        :return: the same, with `Detections.camera`
+        """
+        if camera not in self._motions:
+            return detections
+        with self._lock:
+            moved = self._motions[camera].update(frame.image, detections.boxes)
+        return replace(detections, camera=moved)
 
     def follow(self, detections: Detections, camera: str = '') -> Tracks:
-        """Say who a frame's objects are."""
+        """Say who a frame's objects are, those of the classes that are wanted."""
         with self._lock:
+            if self._wanted:
+                names = enumerate(self.class_names)
+                labels = [label for label, name in names if name in self._wanted]
+                detections = detections.select(np.isin(detections.labels, labels))
             return self._trackers[camera].update(detections)
 
     def watch(self, profiler: Profiler) -> None:
@@ -177,13 +223,14 @@ class Pipeline:
         """Give the device's memory back; nothing else may be called afterwards."""
         self.model = None
         self._trackers.clear()
+        self._motions.clear()
         gc.collect()
         if self.device.type == 'cuda':
             torch.cuda.empty_cache()
 
     def _describe(self, frame: Frame) -> Detections:
         objects = frame.detections
-        objects = objects.select(objects.scores >= self.score_threshold)
+        objects = objects.select(objects.scores >= self._least_score)
         return replace(self.model.describe(frame.image, objects), stamp=frame.stamp)
 
     def _load(self, parameters: NodeParameters, progress: Callable[[str], None]) -> None:
@@ -213,6 +260,16 @@ class Pipeline:
             raise ConfigurationError(str(error)) from error
         except RuntimeError as error:
             raise ConfigurationError(_does_not_run(self.device, error)) from error
+
+
+def _rule(parameters: NodeParameters) -> Rule:
+    """Return what links detections to tracks."""
+    own_detector = not parameters.detections_topic
+    rule = RULES[rule_name(parameters.rule, parameters.model, own_detector)]
+    if not isinstance(rule, EvidenceRule):
+        return rule
+    size, seconds = parameters.gallery_size, parameters.gallery_seconds
+    return replace(rule, gallery=replace(rule.gallery, size=size, seconds=seconds))
 
 
 def _does_not_run(device: torch.device, error: RuntimeError) -> str:

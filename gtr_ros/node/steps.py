@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gtr_ros.node.inputs import Request
     from gtr_ros.node.outputs import Outputs
     from gtr_ros.node.parameters import NodeParameters
+    from gtr_ros.node.pipeline import Events
     from gtr_ros.node.pipeline import Pipeline
     from gtr_ros.structures import Detections
     from gtr_ros.structures import Tracks
@@ -42,6 +43,7 @@ LAPS = (
     'detector.network',
     'detector.decode',
     'detector.features',
+    'camera motion',
     'tracker',
     'messages',
     'publishing',
@@ -58,12 +60,14 @@ class Camera:
     One camera of an active node.
 
     :param age: seconds from the stamp of the newest image to its detections; nan: it has none
+    :param without_stamp: images that had none
     :param without_depth: objects that were not published in 3D, for want of depth
     """
 
     inputs: Inputs
     outputs: Outputs
     age: float = math.nan
+    without_stamp: int = 0
     without_depth: int = 0
 
 
@@ -74,7 +78,7 @@ class TrackingSteps:
     :param cameras: by name
     :param parameters: the node's, of which these steps need what cannot change
     :param clock: the node's
-    :param warn: logs a line, once in a while
+    :param warn: logs a line, once in a while; says whether it did
     :param profiler: of `LAPS`
     """
 
@@ -84,7 +88,7 @@ class TrackingSteps:
         cameras: Mapping[str, Camera],
         parameters: NodeParameters,
         clock: Clock,
-        warn: Callable[[str], None],
+        warn: Callable[[str], bool],
         profiler: Profiler = Profiler(LAPS, enabled=False),
     ) -> None:
         self._pipeline = pipeline
@@ -92,7 +96,8 @@ class TrackingSteps:
         self._cameras = cameras
         self._clock = clock
         self._warn = warn
-        self._without_stamp: set[str] = set()
+        self._said: set[tuple[str, str]] = set()  # cameras, and what is said of each once
+        self._compensates = parameters.camera_motion
         self._in_3d = parameters.depth
         self._found_in = None
         if parameters.detections_width:
@@ -110,12 +115,15 @@ class TrackingSteps:
             label_of = self._pipeline.label_of
             detections = read_detections(request.boxes, image.shape[:2], label_of, self._found_in)
         stamp = stamp_to_nanoseconds(request.image.header.stamp) or None
-        if stamp is None and camera not in self._without_stamp:
-            self._without_stamp.add(camera)
-            self._warn(
-                f'the images of {self._cameras[camera].inputs.topic} carry no stamp: they are '
-                'taken to be 0.1 s apart, and the age of what is published is unknown. Let the '
-                'driver stamp them'
+        if stamp is None:
+            own = self._cameras[camera]
+            own.without_stamp += 1
+            self._warn_once(
+                camera,
+                'no stamp',
+                f'an image of {own.inputs.topic} has the stamp 0.000 s, which is none: it is '
+                'taken to come as long after the one before as images came so far, 0.1 s at '
+                'first, and the age of what is published is unknown. Let the driver stamp images',
             )
         laps.lap('conversion')
         return Frame(image, stamp, detections, laps)
@@ -135,14 +143,13 @@ class TrackingSteps:
         own, header, laps = self._cameras[camera], request.image.header, frame.laps
         names = self._pipeline.class_names
         laps.lap('rest')
-        resets = self._pipeline.resets(camera)
+        if self._compensates:
+            detections = self._pipeline.compensate(frame, detections, camera)
+            laps.lap('camera motion')
+        before = self._pipeline.events(camera)
         tracks = self._pipeline.follow(detections, camera)
         laps.lap('tracker')
-        if self._pipeline.resets(camera) != resets and frame.stamp is not None:
-            self._warn(
-                f'the stamp of an image of {own.inputs.topic}, {frame.stamp / 1e9:.3f} s, is not '
-                'after the one before: time began again, so every track did; ids go on counting'
-            )
+        self._warn_of_stamp(camera, frame.stamp, before)
         if len(names) > own.outputs.described:
             threshold = self._pipeline.score_threshold
             own.outputs.describe(header, names, self._pipeline.description, threshold)
@@ -157,6 +164,31 @@ class TrackingSteps:
             self._place(own, request, frame, tracks)
             laps.lap('space')
         self._profiler.end(laps)
+
+    def _warn_of_stamp(self, camera: str, stamp: int | None, before: Events) -> None:
+        """Say what the tracker made of a stamp that is not after the one before."""
+        now = self._pipeline.events(camera)
+        if stamp is None:
+            return
+        which = f'the stamp of an image of {self._cameras[camera].inputs.topic}, {stamp / 1e9:.3f}'
+        if now.resets > before.resets:
+            self._warn(
+                f'{which} s, is more than a second before the latest: time began again, so every '
+                'track did; ids go on counting'
+            )
+        elif now.repaired_stamps > before.repaired_stamps:
+            self._warn_once(
+                camera,
+                'jitter',
+                f'{which} s, is not after the latest: it is taken for jitter, and the image for '
+                'the next one; repaired_stamps in /diagnostics counts these. Is the clock of the '
+                'driver right, and does only one camera publish there?',
+            )
+
+    def _warn_once(self, camera: str, what: str, text: str) -> None:
+        """Say of a camera what may be so of each image."""
+        if (camera, what) not in self._said and self._warn(text):
+            self._said.add((camera, what))
 
     def _place(self, own: Camera, request: Request, frame: Frame, tracks: Tracks) -> None:
         """Publish in 3D, where there is depth of that moment."""

@@ -58,6 +58,9 @@ _NAME = 'tracker'
 _ERROR_SECONDS = 5.0
 _STOP_SECONDS = 30.0
 _PROFILE_SECONDS = 10.0
+#: a clock that goes back by this began again; less is jitter. As for stamps, of which
+#: gtr_ros.tracking.clock knows, but that room needs torch
+JUMP_SECONDS = 1
 
 
 class TrackerNode(LifecycleNode):
@@ -88,7 +91,9 @@ class TrackerNode(LifecycleNode):
         self.create_service(SetClasses, '~/set_classes', self._on_set_classes)
         self._jumps = self.get_clock().create_jump_callback(
             JumpThreshold(
-                min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False
+                min_forward=None,
+                min_backward=Duration(seconds=-JUMP_SECONDS),
+                on_clock_change=False,
             ),
             post_callback=lambda _: self._begin_again(),
         )
@@ -307,9 +312,11 @@ class TrackerNode(LifecycleNode):
         topic = self._cameras[camera].inputs.topic
         self.get_logger().error(f'skipped an image of {topic}: {text}')
 
-    def _warn(self, text: str) -> None:
-        if self._throttle.admits(text, monotonic()):
+    def _warn(self, text: str) -> bool:
+        admitted = self._throttle.admits(text, monotonic())
+        if admitted:
             self.get_logger().warning(text)
+        return admitted
 
     def _on_timer(self) -> None:
         name = self.get_fully_qualified_name().lstrip('/')

@@ -26,7 +26,7 @@ from gtr_ros.recordings.recording import track_recording
 MANIFEST = 'manifest.json'
 WAITING, DONE, FAILED = 'waiting', 'done', 'failed'
 
-_FORMAT = 1
+_FORMAT = 2
 # What decides the results. Where and on what a model runs does not.
 _DECIDING = (
     'model',
@@ -34,6 +34,10 @@ _DECIDING = (
     'window',
     'rule_name',
     'score_threshold',
+    'weak_score_threshold',
+    'min_hits',
+    'camera_motion',
+    'gallery',
     'image_topics',
     'storage',
 )
@@ -185,7 +189,10 @@ class ResultsFolder:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f'{path} is no manifest of `gtr track`: {error!r}') from error
         if form != _FORMAT:
-            raise ValueError(f'{path} has format {form}; expected {_FORMAT}')
+            raise ValueError(
+                f'{path} has format {form}, of another version of gtr_ros; expected {_FORMAT}. '
+                'Name another folder, or remove it'
+            )
         for name, value in self._settings.items():
             before = settings.get(name)
             if before != value:

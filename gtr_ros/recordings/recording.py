@@ -23,9 +23,12 @@ from gtr_ros.model.gtr import GTR
 from gtr_ros.runtime.export import fingerprint
 from gtr_ros.runtime.loading import load_model
 from gtr_ros.structures import Tracks
-from gtr_ros.tracking import LinkingRule
+from gtr_ros.tracking import EvidenceRule
 from gtr_ros.tracking import RULES
 from gtr_ros.tracking import Tracker
+from gtr_ros.tracking.camera_motion import CameraMotion
+from gtr_ros.tracking.rules import Rule
+from gtr_ros.tracking.rules import rule_name
 
 #: told how many frames, or messages of a bag, are done, and of how many if that is known
 Step = Callable[[int, int | None], None]
@@ -40,9 +43,14 @@ class Settings:
     :param checkpoint: see `gtr_ros.model.build.build`
     :param runtime: with device, provider, exported, precision and compiled, see
         `gtr_ros.runtime.loading.load_model`
-    :param window: frames that the tracker looks at
-    :param rule_name: of `gtr_ros.tracking.RULES`; None: the model's own
-    :param score_threshold: boxes that score less are not tracked; None: the model's own
+    :param window: frames of trajectories and of P_A
+    :param rule_name: of `gtr_ros.tracking.rules.NAMES`; None: the model's own
+    :param score_threshold: boxes that score less begin no track; None: the model's own
+    :param weak_score_threshold: boxes from this score on may continue a track; 0: there are none
+    :param min_hits: boxes from which on a track is written; 0: by the probability that it is of an
+        object
+    :param camera_motion: whether the camera's own motion is estimated, for the rule evidence
+    :param gallery: whether the rule evidence knows again who comes back after minutes
     :param image_topics: of a bag, those to be tracked; none: the only one
     :param storage: of the new bag; None: the old one's
     """
@@ -58,12 +66,35 @@ class Settings:
     window: int = 32
     rule_name: str | None = None
     score_threshold: float | None = None
+    weak_score_threshold: float = 0.0
+    min_hits: int = 0
+    camera_motion: bool = False
+    gallery: bool = True
     image_topics: tuple[str, ...] = ()
     storage: str | None = None
 
     @property
-    def rule(self) -> LinkingRule:
-        return RULES[self.rule_name or self.model]
+    def rule(self) -> Rule:
+        """What links boxes to tracks."""
+        rule = RULES[rule_name(self.rule_name, self.model)]
+        if self.gallery or not isinstance(rule, EvidenceRule):
+            return rule
+        return replace(rule, gallery=replace(rule.gallery, size=0))
+
+    def thresholds(self, model: GTR) -> tuple[float, float]:
+        """
+        Return the scores from which on boxes begin a track, and from which on they are looked at.
+
+        :raises ValueError: if the second is above the first
+        """
+        begin, weak = self.score_threshold, self.weak_score_threshold
+        begin = model.score_threshold if begin is None else begin
+        if weak > begin:
+            raise ValueError(
+                f'--weak-score-threshold is {weak:g}, above --score-threshold {begin:g}; set it '
+                'below that, or leave it out: no weak boxes'
+            )
+        return begin, weak or begin
 
     def absolute(self) -> Settings:
         """Return the same for processes that run in another folder."""
@@ -80,7 +111,7 @@ class Settings:
 
     def load(self) -> GTR:
         """Build the model and put it where it runs; raises ValueError if that cannot be."""
-        return load_model(
+        model = load_model(
             self.model,
             self.checkpoint,
             self.runtime,
@@ -90,6 +121,8 @@ class Settings:
             self.precision,
             self.compiled,
         )
+        self.thresholds(model)
+        return model
 
 
 @dataclass(frozen=True)
@@ -98,10 +131,11 @@ class Summary:
     What was tracked in a recording.
 
     :param images: that were tracked
-    :param boxes: that were written
-    :param tracks: different identities, counted by camera
+    :param boxes: that were written, of confirmed tracks
+    :param tracks: different identities of those, counted by camera
     :param skipped: what was said of a bag's images that could not be read
     :param topics: of a bag, where the detections are
+    :param returns: how often somebody who was lost came back and was known again
     """
 
     images: int
@@ -109,9 +143,11 @@ class Summary:
     tracks: int
     skipped: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
+    returns: int = 0
 
     def __str__(self) -> str:
-        return f'{self.boxes} boxes of {self.tracks} tracks in {self.images} images'
+        back = f' ({self.returns} came back)' if self.returns else ''
+        return f'{self.boxes} boxes of {self.tracks} tracks{back} in {self.images} images'
 
 
 def is_bag(source: str | os.PathLike) -> bool:
@@ -130,6 +166,8 @@ def track_recording(
     """
     Track a video into MOTChallenge text, or a bag into a bag with the detections added.
 
+    What is written is of confirmed tracks, as the node publishes them.
+
     :param out: what is written, under this name when it is whole; of a bag, see
         `gtr_ros.evaluation.formats.bag_tracks.track_bag`
     :param annotated: of a video, also written with boxes and ids drawn
@@ -143,7 +181,7 @@ def track_recording(
 def _track_video(
     model: GTR, source: str, out: Path, settings: Settings, step: Step, annotated: Path | None
 ) -> Summary:
-    follow = _make_follow(model, settings)
+    camera = _Camera(model, settings)
     rows, identities, images = [], set(), 0
     with ExitStack() as stack:
         video = stack.enter_context(VideoReader(source))
@@ -152,18 +190,20 @@ def _track_video(
             writer = stack.enter_context(VideoWriter(annotated, video.rate, video.size))
         step(0, video.frame_count)
         for frame in video:
-            tracks = follow(frame.image, frame.stamp)
-            rows += result_rows(frame.index + 1, tracks.ids, tracks.boxes, tracks.scores)
-            identities.update(tracks.ids.tolist())
+            tracks = camera(frame.image, frame.stamp)
+            keep = tracks.confirmed
+            ids = tracks.ids[keep].tolist()
+            rows += result_rows(frame.index + 1, ids, tracks.boxes[keep], tracks.scores[keep])
+            identities.update(ids)
             if writer is not None:
-                writer.write(annotate(frame.image, tracks, model.class_names))
+                writer.write(annotate(frame.image, _confirmed(tracks), model.class_names))
             images += 1
             step(images, video.frame_count)
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f'.{out.name}.part')
     part.write_text(''.join(rows))
     part.replace(out)
-    return Summary(images, len(rows), len(identities))
+    return Summary(images, len(rows), len(identities), returns=camera.returns)
 
 
 def _track_bag(model: GTR, source: Path, out: Path, settings: Settings, step: Step) -> Summary:
@@ -181,23 +221,58 @@ def _track_bag(model: GTR, source: Path, out: Path, settings: Settings, step: St
         done += 1
         step(done, total)
 
-    follow = {name: _make_follow(model, settings) for name in topics}
-    tracks = track_bag(source, out, topics, follow, model.class_names, settings.storage, count)
+    cameras = {name: _Camera(model, settings) for name in topics}
+    tracks = track_bag(source, out, topics, cameras, model.class_names, settings.storage, count)
     return Summary(
         tracks.images,
         tracks.boxes,
         sum(len(ids) for ids in tracks.identities.values()),
         tuple(tracks.skipped),
         tuple(topics.values()),
+        sum(camera.returns for camera in cameras.values()),
     )
 
 
-def _make_follow(model: GTR, settings: Settings) -> Callable[[np.ndarray, int], Tracks]:
-    """Return what tracks one camera's images."""
-    tracker = Tracker(model.association, settings.rule, settings.window)
+class _Camera:
+    """Tracks one camera's images."""
 
-    def follow(image: np.ndarray, stamp: int) -> Tracks:
-        [detections] = model.detect([image], [stamp], settings.score_threshold)
-        return tracker.update(detections)
+    def __init__(self, model: GTR, settings: Settings) -> None:
+        begin_score, self._least_score = settings.thresholds(model)
+        self._model = model
+        self._motion = None
+        if settings.camera_motion and isinstance(settings.rule, EvidenceRule):
+            self._motion = CameraMotion()
+        self._tracker = Tracker(
+            model.association,
+            settings.rule,
+            settings.window,
+            settings.min_hits or None,
+            begin_score,
+        )
 
-    return follow
+    @property
+    def returns(self) -> int:
+        """How often somebody came back until now."""
+        return self._tracker.returns
+
+    def __call__(self, image: np.ndarray, stamp: int) -> Tracks:
+        """Track an image, (H, W, 3) uint8 RGB, of a time in nanoseconds."""
+        [detections] = self._model.detect([image], [stamp], self._least_score)
+        if self._motion is not None:
+            detections = replace(detections, camera=self._motion.update(image, detections.boxes))
+        return self._tracker.update(detections)
+
+
+def _confirmed(tracks: Tracks) -> Tracks:
+    """Return the confirmed ones of a frame's tracks."""
+    keep = tracks.confirmed
+    return replace(
+        tracks,
+        ids=tracks.ids[keep],
+        boxes=tracks.boxes[keep],
+        scores=tracks.scores[keep],
+        labels=tracks.labels[keep],
+        confirmed=keep[keep],
+        away=None if tracks.away is None else tracks.away[keep],
+        trajectories=[tracks.trajectories[i] for i in np.flatnonzero(keep)],
+    )

@@ -177,6 +177,7 @@ def _copy(
         for name, topic in topics.items()
     }
     messages, count = reader.messages(), 0
+    delay: dict[str, int] = {}  # of each topic, from the newest stamp until it was received
     while True:
         place = f'damaged after {count} of {reader.message_count} messages'
         read = guarded(path, place, next, messages, None)
@@ -190,8 +191,11 @@ def _copy(
             message = guarded(path, place, store.deserialize_cdr, data, connection.msgtype)
             time = message.header.stamp
             stamp = time.sec * NANOSECONDS + time.nanosec
+            if stamp:
+                delay[name] = received - stamp
             try:
-                result = follow[name](image_of(message), stamp or received)
+                # Without a stamp, an image was as old as the one before when it was received.
+                result = follow[name](image_of(message), stamp or received - delay.get(name, 0))
             except ImageError as error:
                 tracks.skipped.append(f'{name}, image at {received / 1e9:.3f} s: {error}')
             else:
