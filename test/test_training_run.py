@@ -21,7 +21,9 @@ import yaml
 
 from gtr_ros.cli import main
 from gtr_ros.model.build import gtr_mobile
+from gtr_ros.model.calibration import Calibration
 from gtr_ros.model.checkpoint import load_checkpoint
+from gtr_ros.model.checkpoint import save_checkpoint
 from gtr_ros.training.config import ConfigError
 from gtr_ros.training.config import read_config
 
@@ -53,14 +55,34 @@ def test_a_training_leaves_weights_that_know_what_they_are(data):
     assert model.class_names == ('person', 'crate')
     (found,) = model.detect([np.zeros((64, 64, 3), np.uint8)], score_threshold=0.0)
     assert found.features.shape[1] == 256
+    worth = model.association.calibration
+    assert Calibration.read(metadata) == worth
+    assert -1 <= worth.different < worth.same <= 1
     said = (data / 'run' / 'environment.txt').read_text()
     assert f'torch: {torch.__version__}' in said
     assert 'commit: ' in said
 
 
+def test_a_training_of_the_detector_alone_says_nothing_of_likeness(data):
+    # Nor what the weights were worth that it began with: their features are others now.
+    file = data / 'start.safetensors'
+    metadata = {'association': 'transformer', **Calibration(same=0.9).write()}
+    save_checkpoint(file, gtr_mobile(association='transformer').state_dict(), metadata)
+    write_config(
+        data / 'config.yaml',
+        start=str(file),
+        classes=None,
+        losses={'association': 0},
+        schedule={'iterations': 1, 'batch': 1},
+    )
+    assert gtr_train(data) == 0
+    _, metadata = load_checkpoint(data / 'run' / 'model.safetensors')
+    assert 'calibration' not in metadata
+
+
 def test_a_run_goes_on_where_it_stopped_and_ends_as_one_that_never_did(data):
     assert gtr_train(data, '--set', 'schedule.iterations=4') == 0
-    whole, _ = load_checkpoint(data / 'run' / 'model.safetensors')
+    whole, worth = load_checkpoint(data / 'run' / 'model.safetensors')
     script = (
         'import sys; from gtr_ros.training import run; from gtr_ros.cli import main\n'
         'steps = run.Trainer.steps\n'
@@ -75,9 +97,11 @@ def test_a_run_goes_on_where_it_stopped_and_ends_as_one_that_never_did(data):
     second = ['--data', str(data), '--out', str(data / 'second')]
     command = [sys.executable, '-c', script, 'train', str(data / 'config.yaml'), *second]
     assert subprocess.run(command, capture_output=True, check=False).returncode != 0
+    assert 'calibration' not in load_checkpoint(data / 'second' / 'model.safetensors')[1]
     assert main(['train', str(data / 'config.yaml'), *second, '--resume']) == 0
-    resumed, _ = load_checkpoint(data / 'second' / 'model.safetensors')
+    resumed, again = load_checkpoint(data / 'second' / 'model.safetensors')
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert worth == again
 
 
 def test_ctrl_c_writes_what_to_go_on_from(data):

@@ -3,6 +3,8 @@
 """
 Train the weights that come along: two stages, a blend, half precision, the file in its place.
 
+How alike its features make the same and different objects look is measured last, and kept with it.
+
 What was done already is not done again, and a stage that was stopped goes on: run it once more.
 """
 
@@ -13,14 +15,23 @@ import os
 from pathlib import Path
 import subprocess
 import sys
+from tempfile import TemporaryDirectory
 
 import torch
 
+from gtr_ros.model.build import gtr_mobile
+from gtr_ros.model.calibration import Calibration
 from gtr_ros.model.checkpoint import cached_checkpoint
 from gtr_ros.model.checkpoint import load_checkpoint
 from gtr_ros.model.checkpoint import save_checkpoint
+from gtr_ros.training.assembly import make_source
+from gtr_ros.training.calibration import calibrate
+from gtr_ros.training.calibration import draw_clips
+from gtr_ros.training.config import read_config
+from gtr_ros.training.config import Videos
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+CONFIGS = REPOSITORY / 'config' / 'training'
 SHIPPED = REPOSITORY / 'gtr_ros' / 'weights' / 'gtr_mobile.safetensors'
 
 #: how far the detector goes towards what the second stage made of it: whole, it forgets more than
@@ -35,7 +46,7 @@ def train(stage: str, runs: Path, data: Path, start: Path) -> Path:
     """Run a stage to its end; return its weights."""
     folder = runs / stage
     command = [sys.executable, '-m', 'gtr_ros.cli', 'train']
-    command += [str(REPOSITORY / 'config' / 'training' / f'{stage}.yaml')]
+    command += [str(CONFIGS / f'{stage}.yaml')]
     command += ['--data', str(data), '--out', str(folder), '--set', f'start={start.resolve()}']
     if (folder / 'last.pt').is_file():
         command.append('--resume')
@@ -60,7 +71,7 @@ def halve(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return half
 
 
-def write(first: Path, second: Path, out: Path) -> None:
+def write(first: Path, second: Path, data: Path, out: Path) -> None:
     """Write the file that comes along, of both stages' weights."""
     state, metadata = load_checkpoint(second)
     metadata |= {
@@ -68,8 +79,45 @@ def write(first: Path, second: Path, out: Path) -> None:
         'begun_from': 'MobileNetV3 CenterNet of the npm package that `gtr weights import` names',
         'card': 'gtr_ros/weights/README.md',
     }
-    save_checkpoint(out, halve(blend(load_checkpoint(first)[0], state)), metadata)
+    write_calibrated(halve(blend(load_checkpoint(first)[0], state)), metadata, data, out)
+
+
+def write_calibrated(
+    state: dict[str, torch.Tensor], metadata: dict[str, str], data: Path, out: Path
+) -> None:
+    """Write weights with what their numbers are worth."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / out.name
+        save_checkpoint(file, state, metadata)
+        calibration = measure(file, data)
+    save_checkpoint(out, state, metadata | calibration.write())
     out.chmod(0o644)
+    print(f'{out}: {calibration}')
+
+
+def measure(file: Path, data: Path) -> Calibration:
+    """Measure a checkpoint on clips like the second stage's."""
+    config, model = read_config(CONFIGS / 'mobile_joint.yaml'), gtr_mobile(file)
+    # Where only the camera moves nobody goes out of sight.
+    moving = [clips for clips in config.clips if isinstance(clips, Videos) or clips.walkers]
+    source = make_source(config.model_copy(update={'clips': moving}), model, data)
+    return calibrate(model, draw_clips(source, config.seed))
+
+
+def calibrate_again(file: Path, data: Path) -> None:
+    """Measure the calibration of a file that is there; its weights stay as they are."""
+    state, metadata = load_checkpoint(file)
+    write_calibrated(state, metadata, data, file)
+    now, _ = load_checkpoint(file)
+    if now.keys() != state.keys() or not all(_identical(state[k], now[k]) for k in state):
+        raise SystemExit(
+            f'{file}: its weights are no longer what they were; take it back from git'
+        )
+
+
+def _identical(one: torch.Tensor, other: torch.Tensor) -> bool:
+    same = one.dtype == other.dtype and one.shape == other.shape
+    return same and one.numpy().tobytes() == other.numpy().tobytes()
 
 
 def main() -> None:
@@ -79,14 +127,22 @@ def main() -> None:
     )
     parser.add_argument('--runs', type=Path, default=REPOSITORY / 'runs')
     parser.add_argument('--out', type=Path, default=SHIPPED)
+    parser.add_argument(
+        '--calibrate-only',
+        action='store_true',
+        help='train nothing: measure the calibration of the weights at --out, which stay',
+    )
     options = parser.parse_args()
+    data = options.data.resolve()
+    if options.calibrate_only:
+        calibrate_again(options.out, data)
+        return
     imported = cached_checkpoint('mobile')
     if not imported.is_file():
         raise SystemExit(f'{imported} is not there: run `gtr weights import` first')
-    data = options.data.resolve()
     first = train('mobile_association', options.runs, data, imported)
     second = train('mobile_joint', options.runs, data, first)
-    write(first, second, options.out)
+    write(first, second, data, options.out)
     print(f'{options.out}: {options.out.stat().st_size / 1e6:.1f} MB')
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 from functools import partial
 from importlib import resources
@@ -17,6 +18,7 @@ import torch
 from gtr_ros.model.association import AssociationTransformer
 from gtr_ros.model.association import CosineAssociation
 from gtr_ros.model.bifpn import BiFPN
+from gtr_ros.model.calibration import Calibration
 from gtr_ros.model.cascade import Cascade
 from gtr_ros.model.centernet import CenterNet
 from gtr_ros.model.centernet import CenterNetHead
@@ -115,6 +117,7 @@ def gtr_mobile(
         detector.adopt_classes(state, held, prefix)
     if checkpoint and metadata.get('association') == association:
         fit(model, state, checkpoint)
+        model.association.calibration = _calibration(metadata, checkpoint)
     elif checkpoint:
         own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
         fit(detector, own, checkpoint)
@@ -190,7 +193,18 @@ def _load(model: GTR, name: str, checkpoint: str | os.PathLike | None) -> GTR:
         if held != name:
             raise CheckpointError(f'{path} holds the weights of {held}, not of {name}')
         fit(model, state, path)
+        model.association.calibration = _calibration(metadata, path)
     return model
+
+
+def _calibration(metadata: Mapping[str, str], file: str | os.PathLike) -> Calibration:
+    """Read what the metadata say of a network's numbers; raise CheckpointError if they cannot."""
+    try:
+        return Calibration.read(metadata)
+    except ValueError as error:
+        raise CheckpointError(
+            f'{file}: {error}; without this key it runs, uncalibrated'
+        ) from error
 
 
 #: in place of a checkpoint: untrained weights, for tests of everything else

@@ -24,10 +24,14 @@ from torch import distributed
 import torchvision
 
 from gtr_ros import __version__
+from gtr_ros.model.calibration import Calibration
 from gtr_ros.model.checkpoint import save_checkpoint
+from gtr_ros.tracking.rules import rule_name
 from gtr_ros.training.assembly import make_model
 from gtr_ros.training.assembly import make_objective
 from gtr_ros.training.assembly import make_source
+from gtr_ros.training.calibration import calibrate
+from gtr_ros.training.calibration import draw_clips
 from gtr_ros.training.config import Config
 from gtr_ros.training.loop import Step
 from gtr_ros.training.loop import Trainer
@@ -91,12 +95,11 @@ def train(
     with _processes(device) as first:
         torch.manual_seed(config.seed)  # what has no weights yet gets random ones
         model = make_model(config, data).to(device)
+        # Training changes what it was; it is measured at the end.
+        model.association.calibration = Calibration()
+        source = make_source(config, model, data)
         trainer = Trainer(
-            make_objective(config, model),
-            make_source(config, model, data),
-            config.schedule,
-            config.seed,
-            config.workers,
+            make_objective(config, model), source, config.schedule, config.seed, config.workers
         )
         if resume:
             _check_same(config, folder)
@@ -110,6 +113,11 @@ def train(
                 listener.stepped(step)
                 stop = asked()
                 last = step.iteration == config.schedule.iterations
+                if first and last and config.losses.association:
+                    # First of all: a run that is killed in here goes on, and measures again.
+                    trainer.averaged.association.calibration = calibrate(
+                        trainer.averaged, draw_clips(source, config.seed)
+                    )
                 if first and (last or stop or step.iteration % config.save_every == 0):
                     trainer.save(state)
                     _save_weights(trainer, config, folder)
@@ -236,12 +244,14 @@ def _save_weights(trainer: Trainer, config: Config, folder: Path) -> None:
             'encoder': 'causal' if model.association.causal else 'full',
             'class_names': json.dumps(model.class_names),
         }
+    if trainer.iteration == config.schedule.iterations and config.losses.association:
+        metadata |= model.association.calibration.write()
     save_checkpoint(folder / WEIGHTS, model.state_dict(), metadata)
 
 
 def _validate(trainer: Trainer, config: Config, folder: Path, data: Path) -> dict[str, float]:
     """Measure the weights to be used, and keep what came of it."""
-    numbers = validate(trainer.averaged, config.model, config.validation, data)
+    numbers = validate(trainer.averaged, rule_name(None, config.model), config.validation, data)
     line = json.dumps({'iteration': trainer.iteration, **numbers})
     with (folder / VALIDATION).open('a') as file:
         file.write(line + '\n')
