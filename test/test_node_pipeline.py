@@ -241,7 +241,7 @@ def test_the_cameras_motion_is_told_to_the_tracker_of_that_camera(make):
     assert moved('front', 62, 52) is None
 
 
-@pytest.mark.parametrize('parameters', [{}, {'camera_motion': True, 'rule': 'paper'}])
+@pytest.mark.parametrize('parameters', [{'camera_motion': False}, {'rule': 'paper'}])
 def test_the_cameras_motion_is_not_looked_at_for_nothing(make, parameters):
     pipe = make(**parameters)
     [found] = pipe.detect([Frame(IMAGE, 1)])

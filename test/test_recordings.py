@@ -111,7 +111,7 @@ def track(tmp_path, monkeypatch):
         ({'min_hits': 1}, [1, 2, 3, 4, 6]),
         ({'min_hits': 1, 'weak_score_threshold': 0.25}, [1, 2, 3, 4, 5, 6]),
         ({'min_hits': 1, 'score_threshold': 0.2}, [1, 2, 3, 4, 5, 6]),
-        ({'min_hits': 1, 'camera_motion': True}, [1, 2, 3, 4, 6]),
+        ({'min_hits': 1, 'camera_motion': False}, [1, 2, 3, 4, 6]),
         ({}, [2, 3, 4, 6]),
     ],
 )

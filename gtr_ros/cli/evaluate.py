@@ -151,11 +151,14 @@ def evaluate(options: argparse.Namespace) -> None:
             "pip install '.[evaluation]' in this package's sources"
         )
     ablation = ABLATIONS[options.table] if options.table else None
+    rule = rule_name(options.rule, options.model)
+    if ablation and not options.rule and rule == 'evidence':
+        rule = 'gaussian'  # the paper's tables ask what P_A does, of which evidence makes little
     settings = Settings(
         model=options.model,
         checkpoint=options.checkpoint,
         device=choose_device(options.device),
-        rule=rule_name(options.rule, options.model),
+        rule=rule,
         window=options.window,
         threshold=options.score_threshold,
         strides=tuple(sorted(set(options.strides))),

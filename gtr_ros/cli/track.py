@@ -121,8 +121,10 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     )
     command.add_argument(
         '--camera-motion',
-        action='store_true',
-        help='estimate how the camera moves, for one that turns or drives (rule evidence)',
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help='estimate how the camera moves, for one that turns or drives (rule evidence; '
+        'default: %(default)s)',
     )
     command.add_argument(
         '--no-gallery',

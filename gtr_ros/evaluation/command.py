@@ -159,8 +159,10 @@ class Session:
         s = self.settings
         features = [e.features for e in entrants if e.features]
         camera = any(e.camera for e in entrants)
+        weak = [e.least_score for e in entrants if e.features and e.least_score is not None]
+        least = min([s.threshold, *weak])
         return prepare(
-            sequence, boxes, features, self.networks, s.threshold, self.progress, s.cache, camera
+            sequence, boxes, features, self.networks, least, self.progress, s.cache, camera
         )
 
     def _rows(self, course: SequenceOf[Course], entrants: SequenceOf[Entrant]) -> list[Row]:

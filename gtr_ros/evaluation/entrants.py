@@ -16,6 +16,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from gtr_ros.evaluation.boxes import MIN_SCORE
 from gtr_ros.evaluation.peers import Peer
 from gtr_ros.evaluation.peers import PEERS
 from gtr_ros.model.association import Association
@@ -56,7 +57,7 @@ class Entrant:
     :param name: of its row
     :param make: stride, in native frames -> a tracker that has seen nothing; None: the oracle
     :param features: that it needs: `MODEL`, `UNTRAINED`, a path of an ONNX network; '': none
-    :param weak_boxes: whether it is fed boxes below the score threshold, too
+    :param least_score: of the boxes that it is fed; None: the score threshold
     :param all_boxes: whether boxes count that it does not (yet) believe in
     :param camera: whether it is told how the camera moves
     """
@@ -64,7 +65,7 @@ class Entrant:
     name: str
     make: Callable[[int], Online] | None
     features: str = ''
-    weak_boxes: bool = False
+    least_score: float | None = None
     all_boxes: bool = True
     camera: bool = False
 
@@ -95,6 +96,7 @@ _OPTIONS = {
     'rule': f'one of {", ".join(RULES)}',
     'min_hits': 'boxes from which on a track is believed, and counts; 0: evidence decides',
     'camera': "on or off: whether the camera's motion is estimated, where there are images",
+    'weak': 'score from which on boxes below the threshold may continue a track',
     'appearance': 'cosine, transformer or none: what says whether two look alike',
     'location': 'on or off: overlap, motion and gates of place beside the likelihood',
     'encoder': 'causal or full: whether an object is encoded once, or anew in every frame',
@@ -102,9 +104,9 @@ _OPTIONS = {
     'memory': f'native frames for which a lost track is remembered (default {MEMORY})',
 }
 _ALLOWED = {
-    'gtr': ('window', 'rule', 'min_hits', 'location', 'encoder', 'appearance', 'camera'),
-    'cosine': ('window', 'rule', 'min_hits', 'location', 'features', 'camera'),
-    'motion': ('window', 'rule', 'min_hits', 'camera'),
+    'gtr': ('window', 'rule', 'min_hits', 'location', 'encoder', 'appearance', 'camera', 'weak'),
+    'cosine': ('window', 'rule', 'min_hits', 'location', 'features', 'camera', 'weak'),
+    'motion': ('window', 'rule', 'min_hits', 'camera', 'weak'),
     **dict.fromkeys(('reid', 'iou+reid'), ('memory', 'features')),
     **dict.fromkeys(('iou', *PEERS, *(f'{name}+weak' for name in PEERS)), ('memory',)),
     ORACLE: (),
@@ -149,7 +151,7 @@ def parse_entrant(
     return Entrant(
         text,
         lambda stride: Peer(peer, math.ceil(memory / stride), threshold),
-        weak_boxes=bool(weak),
+        least_score=MIN_SCORE if weak else None,
         all_boxes=False,
     )
 
@@ -194,7 +196,7 @@ def _ours(
 
     make(1)  # raises here if a number is out of range, and not in the midst of a run
     camera = isinstance(linking, EvidenceRule) and options.get('camera', True)
-    return Entrant(text, make, features, all_boxes=counted, camera=camera)
+    return Entrant(text, make, features, options.get('weak'), counted, camera)
 
 
 def _title(text: str, options: dict) -> str:
@@ -214,6 +216,10 @@ def _parse_options(name: str, text: str) -> dict:
             if key in ('window', 'min_hits', 'memory'):
                 options[key] = int(value)
                 if options[key] < (key != 'min_hits'):
+                    raise ValueError
+            elif key == 'weak':
+                options[key] = float(value)
+                if not MIN_SCORE <= options[key] <= 1:
                     raise ValueError
             elif key in ('location', 'camera'):
                 options[key] = {'on': True, 'off': False}[value]

@@ -31,8 +31,8 @@ class Course:
 
     :param sequence: with its T frames
     :param boxes: of each frame, whatever their score
-    :param described: by the name of a network: of each frame the boxes above the threshold, with
-        the features that this network gives them
+    :param described: by the name of a network: of each frame the boxes that some tracker is fed,
+        with the features that this network gives them
     :param camera: (T, 2, 3) float64, how the background moved from the frame before; see
         `Detections.camera`. None: nobody needs it, or there are no images
     """
@@ -93,12 +93,9 @@ def run(
     sequences, phases, results = [], [], []
     for one in course:
         sequence = one.sequence
-        if entrant.features:
-            seen = one.described[entrant.features]
-        elif entrant.weak_boxes:
-            seen = one.boxes
-        else:
-            seen = [d.select(d.scores >= threshold) for d in one.boxes]
+        least = threshold if entrant.least_score is None else entrant.least_score
+        seen = one.described[entrant.features] if entrant.features else one.boxes
+        seen = [d.select(d.scores >= least) for d in seen]
         for phase in range(min(stride, len(sequence))):
             frames = range(phase, len(sequence), stride)
             part = sequence.select(frames, f'{sequence.name}@{phase}' if phase else None)

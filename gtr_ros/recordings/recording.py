@@ -68,7 +68,7 @@ class Settings:
     score_threshold: float | None = None
     weak_score_threshold: float = 0.0
     min_hits: int = 0
-    camera_motion: bool = False
+    camera_motion: bool = True
     gallery: bool = True
     image_topics: tuple[str, ...] = ()
     storage: str | None = None

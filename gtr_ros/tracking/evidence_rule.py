@@ -63,7 +63,7 @@ class EvidenceRule:
 
     threshold: float = 2.5
     weak_threshold: float = 4.0
-    memory: float = 4.0
+    memory: float = 5.0
     fading: float = 0.1
     outlier: float = 0.02
     location: bool = True
