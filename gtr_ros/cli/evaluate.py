@@ -140,6 +140,12 @@ def whole_number(text: str) -> int:
     return value
 
 
+def _rule(options: argparse.Namespace) -> str:
+    """Return the rule that links: of the paper's tables one that is about P_A."""
+    rule = rule_name(options.rule, options.model)
+    return 'gaussian' if options.table and not options.rule and rule == 'evidence' else rule
+
+
 def evaluate(options: argparse.Namespace) -> None:
     """Compare trackers on labelled sequences, in synthetic scenes, or as a table of the paper."""
     if not options.sequences and not options.curves:
@@ -151,14 +157,11 @@ def evaluate(options: argparse.Namespace) -> None:
             "pip install '.[evaluation]' in this package's sources"
         )
     ablation = ABLATIONS[options.table] if options.table else None
-    rule = rule_name(options.rule, options.model)
-    if ablation and not options.rule and rule == 'evidence':
-        rule = 'gaussian'  # the paper's tables ask what P_A does, of which evidence makes little
     settings = Settings(
         model=options.model,
         checkpoint=options.checkpoint,
         device=choose_device(options.device),
-        rule=rule,
+        rule=_rule(options),
         window=options.window,
         threshold=options.score_threshold,
         strides=tuple(sorted(set(options.strides))),

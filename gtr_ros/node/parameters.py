@@ -173,8 +173,8 @@ class NodeParameters(Parameters):
     window: int = parameter(
         32,
         'Frames of the trajectories, and of the association probability P_A. With the rules '
-        "evidence and gaussian they cover 4 or 5 seconds, whatever the camera's rate; with the others "
-        'they are the last ones.',
+        "evidence and gaussian they cover 5 and 4 seconds, whatever the camera's rate; with the "
+        'others they are the last ones.',
         limits=(2, 256),
         read_only=False,
     )
