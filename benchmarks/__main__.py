@@ -14,11 +14,13 @@ import argparse
 from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import asdict
+import inspect
 import json
 import os
 from pathlib import Path
 import platform
 import sys
+import textwrap
 
 from rich.console import Console
 from rich.table import Table
@@ -58,7 +60,12 @@ GPU = 'gpu'
 
 def main() -> int:
     """Run the command line; return the exit code."""
-    parser = argparse.ArgumentParser(prog='make bench', description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog='make bench',
+        description=__doc__,
+        epilog='\n'.join(_help()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     names = [*PARTS, GPU]
     parser.add_argument('parts', nargs='*', metavar='PART', help=f'of {", ".join(names)}')
     parser.add_argument('--device', default='auto', help=f'of the part {GPU} (default: a GPU)')
@@ -106,6 +113,13 @@ def main() -> int:
     if earlier and not slower:
         console.print(f'no ratio is worse than in {options.against} by more than the tolerance')
     return 1 if slower else 0
+
+
+def _help() -> Iterator[str]:
+    """Say what is measured in each part."""
+    for name, (measure, _) in (*PARTS.items(), (GPU, (gpu.measure, 0))):
+        text = inspect.cleandoc(sys.modules[measure.__module__].__doc__ or '')
+        yield f'{name}:\n{textwrap.indent(text, "  ")}\n'
 
 
 def _table(name: str, rows: list[Row], place: str, limits: Limits) -> Table:

@@ -1,10 +1,23 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A whole tracker's frame, without the detector, beside the trackers that others have written."""
+"""
+A whole tracker's frame, without the detector, beside other rules and the trackers of others.
+
+- evidence: the default rule; features are compared by their cosine, the transformer is not asked
+- evidence, transformer: likewise, but its logit is the likeness; the encoder is causal
+- gaussian, streaming or cached: the rule that was the default before, which always asks the
+  transformer; with the causal encoder or the full one
+- bytetrack and so on: the trackers of the package `trackers`, which see boxes alone
+
+All see the same boxes in turns, frame by frame. Nobody reads the trajectories, of which the
+default rule would compute the likelihoods only then.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
+from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
@@ -17,12 +30,17 @@ from gtr_ros.evaluation.peers import Peer
 from gtr_ros.evaluation.peers import PEERS
 from gtr_ros.model.build import make_transformer
 from gtr_ros.model.build import TRANSFORMERS
+from gtr_ros.model.calibration import Calibration
 from gtr_ros.model.packed import pack
 from gtr_ros.structures import Detections
+from gtr_ros.tracking import EvidenceRule
+from gtr_ros.tracking import LinkingRule
 from gtr_ros.tracking import Tracker
 
 WINDOW = 16
-OBJECTS = (20, 50, 100)
+OBJECTS = (20, 100, 300)
+#: of ours, what the others of ours are compared with, beside the fastest peer
+BEFORE = 'gaussian, streaming'
 _FRAMES, _WARM_UP = 120, 30
 
 
@@ -65,26 +83,36 @@ def in_turns(
 
 
 def measure(limits: Limits, quick: bool = False) -> Iterator[Row]:
-    """Measure with torch's threads; the comparator is the fastest peer."""
+    """Measure with torch's threads; comparators are the fastest peer, and the rule before."""
     for objects in OBJECTS[:1] if quick else OBJECTS:
         yield from _measure(objects)
 
 
-def _measure(objects: int) -> Iterator[Row]:
-    trackers = {}
+def rules() -> dict[str, Tracker]:
+    """Return our trackers, by the names of their rows."""
+    links = {}
     for kind, causal in (('streaming', True), ('cached', False)):
-        association = make_transformer('mobile', causal=causal).eval()
-        pack(association)  # as loading does
-        trackers[f'gtr_mobile, {kind}'] = Tracker(association, window=WINDOW)
-    ours = list(trackers)
-    trackers |= {name: Peer(name) for name in PEERS}
-    times = in_turns(trackers, objects, _WARM_UP, _FRAMES)
+        links[kind] = make_transformer('mobile', causal=causal).eval()
+        pack(links[kind])  # as loading does
+    asked = copy(links['streaming'])  # which shares its weights
+    asked.calibration = Calibration(logit_slope=1.0)
+    gaussian, evidence = LinkingRule(), EvidenceRule(appearance='cosine')
+    return {
+        'evidence': Tracker(links['streaming'], evidence, WINDOW),
+        'evidence, transformer': Tracker(
+            asked, replace(evidence, appearance='transformer'), WINDOW
+        ),
+        **{f'gaussian, {kind}': Tracker(link, gaussian, WINDOW) for kind, link in links.items()},
+    }
+
+
+def _measure(objects: int) -> Iterator[Row]:
+    ours = rules()
+    times = in_turns(ours | {name: Peer(name) for name in PEERS}, objects, _WARM_UP, _FRAMES)
     fastest = min(PEERS, key=lambda name: np.median(times[name]))
-    for name in trackers:
-        compared = name in ours
-        yield row(
-            f'tracker, T = {WINDOW}, {objects} objects, {name}',
-            times[name],
-            f'{fastest}, the fastest peer' if compared else '',
-            times[fastest] if compared else None,
-        )
+    title = f'tracker, T = {WINDOW}, {objects} objects'
+    for name, own in times.items():
+        peer = (f'{fastest}, the fastest peer', times[fastest]) if name in ours else ()
+        yield row(f'{title}, {name}', own, *peer)
+        if name in ours and name != BEFORE:
+            yield row(f'{title}, {name}, beside {BEFORE}', own, BEFORE, times[BEFORE])

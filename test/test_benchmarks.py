@@ -36,10 +36,15 @@ def report(tmp_path_factory) -> Path:
 def test_the_report_has_our_trackers_beside_the_fastest_peer(report):
     content = json.loads(report.read_text())
     rows = {row['name']: row for row in content['rows']}
-    own = rows['tracker, T = 16, 20 objects, gtr_mobile, streaming']
-    assert own['low'] <= own['milliseconds'] <= own['high']
-    assert own['comparator'].endswith('the fastest peer')
-    assert own['ratio_low'] <= own['ratio'] <= own['ratio_high']
+    title = 'tracker, T = 16, 20 objects'
+    for name in ('evidence', 'evidence, transformer', 'gaussian, streaming', 'gaussian, cached'):
+        own = rows[f'{title}, {name}']
+        assert own['low'] <= own['milliseconds'] <= own['high']
+        assert own['comparator'].endswith('the fastest peer')
+        assert own['ratio_low'] <= own['ratio'] <= own['ratio_high']
+    beside = rows[f'{title}, evidence, beside gaussian, streaming']
+    assert beside['comparator'] == 'gaussian, streaming'
+    assert beside['milliseconds'] == rows[f'{title}, evidence']['milliseconds']
     assert all(limit['flops'] > 1e8 for limit in content['limits'].values())
 
 

@@ -163,7 +163,7 @@ def test_somebody_of_another_class_in_the_same_place_later_is_somebody_else():
     follow = tracker()
     for t in range(20):
         follow.update(frame([(100, 100), (400, 300)], t / 10, labels=[0, 1]))
-    ids = follow.update(frame([(100, 100), (400, 300)], 5.8, labels=[1, 1])).ids
+    ids = follow.update(frame([(100, 100), (400, 300)], 4.9, labels=[1, 1])).ids
     assert ids.tolist() == [3, 2]
 
 

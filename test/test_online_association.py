@@ -238,7 +238,7 @@ def test_a_tracker_gives_the_ids_of_the_plain_path(rule, causal, monkeypatch):
         )
     linking = RULES[rule]
     if isinstance(linking, EvidenceRule):  # which asks only where the transformer is its cue
-        linking = replace(linking, appearance='transformer')
+        linking = replace(linking, appearance='transformer', memory=4.0)  # no frame is skipped
         model.calibration = Calibration(logit_slope=1.0)
     fast = Tracker(model, linking, window=12)
     monkeypatch.setattr('gtr_ros.tracking.window.online', Recomputed)

@@ -1,152 +1,268 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Compare constants of the linking rule on synthetic scenes in which people come and go.
+Vary the constants of linking by evidence, one at a time, beside other rules and trackers.
 
-The defaults of `LinkingRule` were chosen so, and frozen before a real video was tracked with them.
-Of each person only a random stretch of time is kept, in the truth and in the detections; in the
-images all stay, which the tracker cannot see.
+Chance events dominate single runs: every cell is a mean over repetitions in each of which other
+boxes are left out and shaken. No real image is looked at but training images.
+
+Only boxes count that a tracker publishes, which with the rule 'gaussian' are all. How the camera
+moves is estimated from the images and told, but where a row says 'camera unknown'.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import replace
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import NamedTuple
 
+from linking_constants import changed
+from linking_constants import constants
+from linking_constants import said
+from linking_constants import Settings
+from linking_constants import values
+from linking_parts import came_back
+from linking_parts import filmed
+from linking_parts import Part
+from linking_parts import THRESHOLD
+from linking_parts import tracked
+from linking_scenes import Scenes
 import numpy as np
 import torch
 
-from gtr_ros.evaluation.appearance import describe_all
+from gtr_ros.evaluation.cache import network_key
 from gtr_ros.evaluation.entrants import Entrant
-from gtr_ros.evaluation.entrants import Unrelated
-from gtr_ros.evaluation.metrics import match
-from gtr_ros.evaluation.run import Course
-from gtr_ros.evaluation.run import run
-from gtr_ros.evaluation.sequence import NANOSECONDS
-from gtr_ros.evaluation.sequence import Sequence
-from gtr_ros.evaluation.sequence import Truth
-from gtr_ros.evaluation.synthetic import generate
-from gtr_ros.evaluation.synthetic import Scene
-from gtr_ros.model.association import Association
+from gtr_ros.evaluation.entrants import MODEL
+from gtr_ros.evaluation.entrants import ORACLE
+from gtr_ros.evaluation.entrants import parse_entrant
+from gtr_ros.evaluation.peers import PEERS
 from gtr_ros.model.build import build
-from gtr_ros.structures import Detections
-from gtr_ros.tracking import LinkingRule
+from gtr_ros.model.calibration import CUES
+from gtr_ros.model.checkpoint import cache_directory
+from gtr_ros.model.checkpoint import default_checkpoint
+from gtr_ros.tracking import EvidenceRule
 from gtr_ros.tracking import Tracker
-from gtr_ros.tracking.linking import box_iou
+from gtr_ros.tracking.evidence_rule import CALM
 
-#: likeness of the people, strength of the camera's pan, seed; other seeds than training's
-SCENES = ((0.3, 0.0, 1), (0.7, 0.0, 2), (0.6, 30.0, 4))
-STRIDES = (1, 4)
-#: part of the time in which a person is not found, or found twice, and how many frames at a time:
-#: of 161 people that the default detector found in images, 5 had a second box on some of them
-MISSED, DOUBLED, SPELL = 0.08, 0.03, 3
-RULES = (
-    {},
-    {'threshold': 0.25},
-    {'threshold': 0.35},
-    {'threshold': 0.4},
-    {'motion': 0.4},
-    {'motion': 0.6},
-    {'memory': 2.0},
-    {'memory': 8.0},
-    {'motion_certain': 0.5},
-    {'motion_certain': None},
-)
+#: what others are compared with
+DEFAULTS = 'the defaults'
+#: where boxes below this score begin no track, so that it matters what continues one
+HIGHER = 0.8
 
+#: what is measured, by name
+PARTS = {
+    'motion': 'boxes of five real sequences, without images; HOTA / IDF1 by stride',
+    'appearance': 'people, drawn and cut out of training images; HOTA / IDF1 by stride',
+    'films': "animals and riders before a moving camera; share of an object's frames under its "
+    'largest id / its ids, by stride',
+    'returns': 'percent of those who come back known, taken for another / for somebody new, '
+    'and of strangers taken for somebody; by how alike people look',
+}
 
-def scene(similarity: float, camera: float, seed: int) -> tuple[Sequence, list[Detections]]:
-    """Make a scene whose people come and go, seen by a detector with habits."""
-    made = Scene(
-        objects=20,
-        duration=40.0,
-        similarity=similarity,
-        camera=camera,
-        missed=0.0,
-        false=0.1,
-        jitter=0.04,
-        seed=seed,
-    )
-    whole = generate(made)
-    stream = np.random.default_rng(seed + 100)
-    begin = stream.uniform(-8, made.duration - 3, made.objects)
-    end = begin + stream.uniform(6, 20, made.objects)
-    frames = len(whole.detections)
-    missed = spells(MISSED, frames, made.objects, stream)
-    doubled = spells(DOUBLED, frames, made.objects, stream)
-    truths, detections = [], []
-    for t, (truth, found) in enumerate(zip(whole.sequence.truth, whole.detections)):
-        time = found.stamp / NANOSECONDS
-        person = truth.ids - 1
-        there = (begin[person] <= time) & (time < end[person])
-        kept = np.ones(len(found), bool)
-        parts = []
-        for i, j in zip(*match(box_iou(truth.boxes, found.boxes.astype(np.float64)))):
-            kept[j] = there[i] and not missed[t, person[i]]
-            if there[i] and doubled[t, person[i]]:
-                parts.append(part(found.boxes[j], stream))
-        truths.append(Truth.of(truth.ids[there], truth.boxes[there]))
-        detections.append(with_boxes(found.select(kept), parts))
-    return replace(whole.sequence, truth=tuple(truths)), detections
+LOOKS = ('gallery.*', 'calibration.*')
+
+#: constants that have nothing to say, or little, of a part; but for some of them
+EXCLUDED = {
+    'motion': ('motions.wild.*', 'label_*', 'likeness_*', 'appearance_*', *LOOKS),
+    'appearance': ('weak_*', 'label_*', 'size_*', 'position_*', 'motions.*', 'gallery.*'),
+    'films': ('weak_*', 'appearance_*', 'likeness_*', *LOOKS),
+    'returns': ('*',),
+}
+INCLUDED = {'returns': ('gallery.*', 'memory', 'likeness_*', 'calibration.*')}
 
 
-def spells(share: float, frames: int, people: int, stream: np.random.Generator) -> np.ndarray:
-    """Draw when something happens to whom, (T, N) bool: for SPELL frames at a time, about."""
-    starts = stream.random((frames, people)) < share / SPELL
-    lengths = stream.geometric(1 / SPELL, (frames, people))
-    happens = np.zeros((frames, people), bool)
-    for t, i in zip(*np.nonzero(starts)):
-        happens[t : t + lengths[t, i], i] = True
-    return happens
+class Size(NamedTuple):
+    """How many scenes of each sort there are, at most; of films, of each kind."""
+
+    real: int = 5
+    drawn: int = 3
+    photographed: int = 3
+    films: int = 2
+    stories: int = 3
 
 
-def part(box: np.ndarray, stream: np.random.Generator) -> np.ndarray:
-    """Return a box of some of a person, (4,): a second one that a detector finds."""
-    sides = np.tile(box[2:] - box[:2], 2)
-    inwards = stream.uniform(0.0, 0.45, 4) * (1, 1, -1, -1)
-    return box + sides * inwards
+FULL, QUICK = Size(), Size(2, 1, 1, 1, 1)
 
 
-def with_boxes(found: Detections, boxes: list[np.ndarray]) -> Detections:
-    """Append boxes of people to a frame's detections."""
-    if not boxes:
-        return found
-    count = len(found) + len(boxes)
-    return replace(
-        found,
-        boxes=np.concatenate([found.boxes, np.stack(boxes).astype(np.float32)]),
-        scores=np.append(found.scores, np.full(len(boxes), 0.5, np.float32)),
-        labels=np.zeros(count, np.int64),
-        features=torch.zeros((count, 1)),
-    )
+class Table:
+    """
+    Rows of a part, printed as they come.
+
+    :param part: that is measured
+    :param repetitions: of every row
+    """
+
+    def __init__(self, part: Part, repetitions: int) -> None:
+        self.part = part
+        self.repetitions = repetitions
+        self._rows: dict[str, np.ndarray] = {}  # (repetitions, columns, numbers)
+        width = len(part.form.format(*[99.9] * 4)) + 4
+        self._line = '{:42}' + f'{{:>{width}}}' * (len(part.columns) + 2)
+        print(self._line.format('', *part.columns, 'mean', 'difference'))
+
+    def add(self, name: str, entrant: Entrant) -> None:
+        """Measure and print a row; the difference is of the mean, from the defaults'."""
+        self._rows[name] = np.stack(
+            [self.part.measure(entrant, i) for i in range(self.repetitions)]
+        )
+        cells = self._rows[name].mean(axis=0)
+        mean, form, off = cells.mean(axis=0), self.part.form, ''
+        if DEFAULTS in self._rows and name != DEFAULTS:
+            difference = mean - self._rows[DEFAULTS].mean(axis=(0, 1))
+            off = form.replace('{:', '{:+').format(*difference)
+        texts = [form.format(*numbers) for numbers in (*cells, mean)]
+        print(self._line.format(name, *texts, off), flush=True)
+
+    def close(self) -> None:
+        """Print standard errors, which are much the same in all rows."""
+        if self.repetitions < 2 or len(self._rows) < 2:
+            print('too few repetitions or rows for standard errors\n')
+            return
+        rows = np.stack(list(self._rows.values()))  # [rows, repetitions, columns, numbers]
+        means = rows.mean(axis=2, keepdims=True)
+        errors = []
+        for x in (rows, means, means[1:] - means[0]):  # the defaults come first
+            variance = x.var(axis=1, ddof=1) / self.repetitions
+            errors.append(self.part.form.format(*np.sqrt(variance.mean(axis=(0, 1)))))
+        cell, mean, difference = errors
+        print(
+            f'standard errors, {self.repetitions} repetitions: of a cell {cell}, of a mean '
+            f'{mean}, of a difference {difference}; other scenes would differ by more\n',
+            flush=True,
+        )
 
 
-def compare(name: str, association: Association, rule: LinkingRule, courses: list[Course]) -> None:
-    """Print HOTA and IDF1 at each stride."""
-    cells = []
-    for stride in STRIDES:
-        entrant = Entrant(name, lambda _: Tracker(association, rule, 32, 1), 'model')
-        scores = run(courses, entrant, stride, 0.0).evaluation.average
-        cells.append(f'{100 * scores["HOTA"]:.1f} / {100 * scores["IDF1"]:.1f}')
-    print(f'{name:32}', '   '.join(cells), flush=True)
+def ours(
+    settings: Settings, features: str = MODEL, begin: float = THRESHOLD, camera: bool = True
+) -> Entrant:
+    """Make an entrant that links by evidence, and is told how the camera moves."""
+    rule, association = settings
+    rule.cue(association.calibration)  # raises here if it cannot be had
+
+    def make(stride: int) -> Tracker:
+        return Tracker(association, rule, 32, None, begin)
+
+    return Entrant('', make, features, all_boxes=False, camera=camera)
+
+
+def others(settings: Settings, *texts: str) -> Iterator[tuple[str, Entrant]]:
+    """Return the entrants of these names that can be had here."""
+    for text in texts:
+        entrant = parse_entrant(text, settings.association, threshold=THRESHOLD)
+        try:
+            if entrant.make is not None:
+                entrant.make(1)
+        except ValueError as error:
+            print(error)
+        else:
+            yield text, entrant
+
+
+def wanted(constant: str, name: str) -> bool:
+    """Tell whether a user who writes a name means a constant: whole, or what is after a dot."""
+    return constant == name or constant.endswith(f'.{name}')
+
+
+def variations(part: str, settings: Settings, only: list[str]) -> Iterator[tuple[str, Settings]]:
+    """Return the name of a row and its settings, for each constant that is to be varied."""
+    cue = settings.rule.cue(settings.association.calibration)
+    for name in constants(settings):
+        if only:
+            vary = any(wanted(name, each) for each in only)
+        else:
+            vary = any(fnmatch(name, p) for p in INCLUDED.get(part, ())) or not any(
+                fnmatch(name, p) for p in EXCLUDED[part]
+            )
+            vary &= cue == 'transformer' or not name.startswith('calibration.logit')
+        for value in values(settings, name) if vary else ():
+            yield f'{name} {said(name, value)}', changed(settings, name, value)
+
+
+def measured(name: str, scenes: Scenes, size: Size) -> Part:
+    """Make the scenes of a part."""
+    if name == 'motion':
+        return tracked({'stride': scenes.real(size.real)}, (1, 2, 4))
+    if name == 'appearance':
+        people = {'drawn': scenes.drawn(size.drawn), 'cut': scenes.photographed(size.photographed)}
+        return tracked(people, (1, 4, 8))
+    if name == 'films':
+        return filmed(scenes.films(size.films))
+    return came_back(scenes.stories(size.stories))
+
+
+def compared(name: str, settings: Settings) -> Iterator[tuple[str, Entrant]]:
+    """Return what stands beside the defaults in a part."""
+    alone = settings._replace(rule=replace(settings.rule, appearance='none'))
+    calm = settings._replace(rule=replace(settings.rule, motions=(CALM,)))
+    if name == 'motion':
+        yield from others(settings, ORACLE, 'motion:rule=gaussian', *PEERS)
+        yield 'every box counts', replace(ours(settings, ''), all_boxes=True)
+        yield 'calm motion alone', ours(calm, '')
+        yield f'{DEFAULTS}, begin at {HIGHER}', ours(settings, '', HIGHER)
+    elif name == 'appearance':
+        yield from others(settings, ORACLE, 'gtr:rule=gaussian', 'iou+reid')
+        yield 'every box counts', replace(ours(settings), all_boxes=True)
+        yield 'camera unknown', ours(settings, camera=False)
+        yield 'motion and size alone', ours(alone)
+        for cue in CUES:
+            rule = replace(settings.rule, appearance=cue)
+            if cue == 'cosine' or settings.association.calibration.logit_slope:
+                yield f'appearance {cue}', ours(settings._replace(rule=rule))
+    elif name == 'films':
+        yield from others(settings, 'gtr:rule=gaussian', *PEERS)
+        yield 'camera unknown', ours(settings, camera=False)
+        yield 'calm motion alone', ours(calm)
+        yield 'motion, size and class alone', ours(alone)
+        yield 'the same, camera unknown', ours(alone, camera=False)
+    else:
+        yield from others(settings, 'gtr:rule=gaussian')
+
+
+def choose(name: str, scenes: Scenes, size: Size, repetitions: int, only: list[str]) -> None:
+    """Print the table of a part."""
+    settings = Settings(EvidenceRule(), scenes.model.association)
+    if name == 'motion':
+        settings = settings._replace(rule=replace(settings.rule, appearance='none'))
+    table = Table(measured(name, scenes, size), repetitions)
+    features = '' if name == 'motion' else MODEL
+    table.add(DEFAULTS, ours(settings, features))
+    if not only:
+        for row, entrant in compared(name, settings):
+            table.add(row, entrant)
+    for row, other in variations(name, settings, only):
+        weak = row.startswith('weak_')
+        suffix, begin = (f', begin at {HIGHER}', HIGHER) if weak else ('', THRESHOLD)
+        table.add(row + suffix, ours(other, features, begin))
+    table.close()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--checkpoint', help='(default: the weights that come along)')
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--parts', nargs='+', choices=PARTS, default=[*PARTS])
+    parser.add_argument('--only', nargs='+', default=[], help='constants, as rows name them')
+    parser.add_argument('--quick', action='store_true', help='few scenes, one repetition')
+    parser.add_argument('--repetitions', type=int, help='(default: 2)')
+    parser.add_argument('--data', type=Path, default=Path('../shared/data'))
+    parser.add_argument('--cache', type=Path, default=cache_directory() / 'linking')
+    parser.add_argument('--checkpoint', type=Path, default=default_checkpoint('mobile'))
     parser.add_argument('--threads', type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     model = build('mobile', options.checkpoint)
-    courses = []
-    for numbers in SCENES:
-        sequence, detections = scene(*numbers)
-        described = describe_all(model.describe, sequence, detections)
-        courses.append(Course(sequence, described, {'model': described}))
-    print(f'{"HOTA / IDF1 at stride":32}', '   '.join(f'{stride:11}' for stride in STRIDES))
-    compare('motion alone', Unrelated(), LinkingRule(motion=1.0), courses)
-    for changes in RULES:
-        said = ', '.join(f'{key} {value}' for key, value in changes.items()) or 'the defaults'
-        compare(said, model.association, LinkingRule(**changes), courses)
+    known = constants(Settings(EvidenceRule(), model.association))
+    for name in options.only:
+        if not any(wanted(one, name) for one in known):
+            parser.error(f'there is no constant {name!r}; expected of {", ".join(known)}')
+    scenes = Scenes(options.data, options.cache, model, network_key(options.checkpoint))
+    for name in options.parts:
+        print(f'{name}: {PARTS[name]}')
+        repetitions = options.repetitions or (1 if options.quick else 2)
+        choose(name, scenes, QUICK if options.quick else FULL, repetitions, options.only)
 
 
 if __name__ == '__main__':

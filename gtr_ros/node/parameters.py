@@ -173,7 +173,7 @@ class NodeParameters(Parameters):
     window: int = parameter(
         32,
         'Frames of the trajectories, and of the association probability P_A. With the rules '
-        "evidence and gaussian they cover 5 and 4 seconds, whatever the camera's rate; with the "
+        "evidence and gaussian they cover 4.5 and 4 seconds, whatever the camera's rate; with the "
         'others they are the last ones.',
         limits=(2, 256),
         read_only=False,
@@ -194,7 +194,7 @@ class NodeParameters(Parameters):
     gallery_size: int = parameter(
         1000,
         'Objects of each camera that the rule evidence remembers once they are lost for more than '
-        '5 seconds, to know them again by their looks; the one lost longest ago goes. 0: none.',
+        '4.5 seconds, to know them again by their looks; the one lost longest ago goes. 0: none.',
         limits=(0, 100_000),
     )
     gallery_seconds: float = parameter(

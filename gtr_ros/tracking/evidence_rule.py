@@ -63,8 +63,8 @@ class EvidenceRule:
 
     threshold: float = 2.5
     weak_threshold: float = 4.0
-    memory: float = 5.0
-    fading: float = 0.1
+    memory: float = 4.5
+    fading: float = 0.2
     outlier: float = 0.02
     location: bool = True
     motions: tuple[MotionModel, ...] = (CALM, CARRIED, ERRATIC, WILD)
