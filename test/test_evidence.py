@@ -29,10 +29,7 @@ def test_what_is_equally_likely_either_way_is_no_evidence():
 @pytest.mark.parametrize('outlier', [0.01, 0.2])
 def test_evidence_against_is_at_most_the_logarithm_of_the_tail(outlier):
     assert ratio_evidence(np.array(0.0), outlier) == pytest.approx(log(outlier))
-    far = np.zeros((1, 1, 2))
-    assert motion_evidence(far, np.array([[0.5, 0.5]]), 3e5, outlier)[0, 0] == pytest.approx(
-        log(outlier)
-    )
+    assert motion_evidence(np.zeros((1, 1)), 3e5, outlier)[0, 0] == pytest.approx(log(outlier))
     huge = size_evidence(np.log([1e4]), np.log([10.0]), np.array([0.02]), 1.0, outlier)
     assert huge[0, 0] == pytest.approx(log(outlier))
 
@@ -45,21 +42,25 @@ def test_motion_with_one_hypothesis_is_a_normal_density_against_the_image():
     variance = (0.05**2 + 1.0 * 0.5**2 + 0.1 * 0.5**3 / 3 + 0.05**2) * height**2
     centre = np.array([[110.0, 45.0]])
     normal = exp(-(10**2 + 5**2) / (2 * variance)) / (2 * pi * variance)
-    evidence = motion_evidence(
-        filters.density(centre, np.array([height]), limit=3.0), filters.weight, area, E
-    )
+    evidence = motion_evidence(filters.density(centre, np.array([height]), 3.0), area, E)
     assert evidence.shape == (1, 1)
     assert evidence[0, 0] == pytest.approx(log((1 - E) * area * normal + E), rel=1e-12)
 
 
 def test_motion_weighs_each_hypothesis_by_its_probability():
-    density = np.array([[[2e-4, 1e-6]], [[0.0, 3e-5]]])  # 2 detections, 1 track, 2 hypotheses
-    evidence = motion_evidence(density, np.array([[0.9, 0.1]]), 1e5, E)
-    expected = [
-        log((1 - E) * 1e5 * (0.9 * 2e-4 + 0.1 * 1e-6) + E),
-        log((1 - E) * 1e5 * 0.1 * 3e-5 + E),
-    ]
-    np.testing.assert_allclose(evidence[:, 0], expected)
+    models = MotionModel(0.1, 0.05, 1.0, 0.9), MotionModel(3.0, 0.2, 2.0, 0.1)
+    filters = MotionFilters(models, memory=1.0)
+    filters.begin(np.array([[100.0, 50.0]]))
+    height, places = 80.0, np.array([[104.0, 50.0], [100.0, 80.0]])
+    expected = np.zeros(2)
+    for share, r in ((0.9, 0.05), (0.1, 0.2)):
+        variance = 2 * r**2 * height**2  # of where it was seen, and of where it will be
+        squares = ((places - [100.0, 50.0]) ** 2).sum(axis=1)
+        expected += share * np.exp(-squares / (2 * variance)) / (2 * pi * variance)
+    density = filters.density(places, np.array([height]), limit=3.0)
+    np.testing.assert_allclose(density[:, 0], expected)
+    evidence = motion_evidence(density, 1e5, E)[:, 0]
+    np.testing.assert_allclose(evidence, np.log((1 - E) * 1e5 * expected + E))
 
 
 def test_size_is_a_narrow_normal_against_a_wide_one():
@@ -124,4 +125,4 @@ def test_without_detections_or_tracks_there_is_no_evidence():
     assert size_evidence(none, np.zeros(3), np.ones(3), 1.0, E).shape == (0, 3)
     assert size_evidence(np.zeros(2), none, none, 1.0, E).shape == (2, 0)
     assert class_evidence(np.zeros((0, 3)), np.ones(3), none, 1.0, 0.1).shape == (0, 3)
-    assert motion_evidence(np.zeros((2, 0, 3)), np.zeros((0, 3)), 1.0, E).shape == (2, 0)
+    assert motion_evidence(np.zeros((2, 0)), 1.0, E).shape == (2, 0)

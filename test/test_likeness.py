@@ -12,7 +12,7 @@ import torch
 from gtr_ros.model.association import CosineAssociation
 from gtr_ros.model.association import frame_softmax
 from gtr_ros.model.calibration import Calibration
-from gtr_ros.tracking.likeness import association_logits
+from gtr_ros.tracking.likeness import association_odds
 from gtr_ros.tracking.likeness import best_logits
 from gtr_ros.tracking.likeness import Likeness
 from gtr_ros.tracking.window import Past
@@ -153,12 +153,12 @@ def test_logits_are_those_that_likelihoods_were_made_of(counts):
     chance = torch.Generator().manual_seed(1)
     logits = 2 * torch.randn(5, sum(counts), generator=chance)
     likelihoods = frame_softmax(logits, counts).numpy()
-    found = association_logits(likelihoods, past_of(counts, list(range(sum(counts)))))
+    found = np.log(association_odds(likelihoods, past_of(counts, list(range(sum(counts))))))
     np.testing.assert_allclose(found, logits, atol=1e-3)
 
 
 def test_logits_beyond_float32_stay_finite():
-    found = association_logits(np.array([[1.0, 0.0]], np.float32), past_of([2], [1, 2]))
+    found = np.log(association_odds(np.array([[1.0, 0.0]], np.float32), past_of([2], [1, 2])))
     np.testing.assert_allclose(found, [[-np.log(1e-7), np.log(1e-7) - np.log(1e-7)]])
 
 

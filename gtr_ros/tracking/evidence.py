@@ -27,18 +27,16 @@ def ratio_evidence(ratio: np.ndarray, outlier: float) -> np.ndarray:
     return np.log((1 - outlier) * ratio + outlier)
 
 
-def motion_evidence(
-    density: np.ndarray, weight: np.ndarray, area: float, outlier: float
-) -> np.ndarray:
+def motion_evidence(density: np.ndarray, area: float, outlier: float) -> np.ndarray:
     """
     Compare a track's predicted place with anywhere in the image: log((1 - e) sum_j w_j N_j A + e).
 
-    :param density: (M, K, J) float, a square pixel, of `MotionFilters.density`
-    :param weight: (K, J) float, w_j, probabilities of the hypotheses of motion
+    :param density: (M, K) float, sum_j w_j N_j over the hypotheses of motion, a square pixel, of
+        `MotionFilters.density`
     :param area: A, of the image, square pixels
     :return: (M, K)
     """
-    return ratio_evidence((density * weight).sum(axis=-1) * area, outlier)
+    return ratio_evidence(density * area, outlier)
 
 
 def size_evidence(

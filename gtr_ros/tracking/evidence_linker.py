@@ -196,7 +196,7 @@ class EvidenceLinker:
         if rule.location:
             height, area = np.exp(self._log_height), float(np.prod(now.image_size))
             density = self._motion.density(centre, height, rule.position_limit)
-            evidence += motion_evidence(density, self._motion.weight, area, rule.outlier)
+            evidence += motion_evidence(density, area, rule.outlier)
         evidence += class_evidence(
             self._votes.T[now.labels],
             self._votes.sum(axis=1),
@@ -205,12 +205,12 @@ class EvidenceLinker:
             rule.label_error,
         )
         if features is not None:
-            cosine = self._likeness.compare(features)
+            likeness = self._likeness.compare(features)  # it learns of the cosines in any case
             slope, level = self._likeness.slope, self._likeness.level
             if self.cue == 'transformer':
-                cosine = best_logits(view, self._ids)
+                likeness = best_logits(view, self._ids)
                 slope, level = self.calibration.logit_slope, self.calibration.logit_level
-            alike = appearance_evidence(cosine, slope, level, rule.appearance_limit)
+            alike = appearance_evidence(likeness, slope, level, rule.appearance_limit)
             seen = features.any(dim=1).numpy()[:, None]  # not a feature that was not finite
             evidence += np.where(seen, alike, 0.0)
         return evidence - rule.fading * self._gap

@@ -83,7 +83,8 @@ class EvidenceRule:
     @property
     def description(self) -> str:
         """One line for people: what links."""
-        return 'evidence of motion, size and class'
+        looks = '' if self.appearance == 'none' else ', appearance'
+        return f'evidence of motion, size{looks} and class'
 
     def without_location(self) -> EvidenceRule:
         """Return the same without what depends on where boxes are."""

@@ -180,16 +180,16 @@ def best_logits(view: View, ids: np.ndarray) -> np.ndarray:
     if not len(view) or not len(view.past.ids):
         return np.zeros((len(view.now), len(ids)))
     past = view.past
-    logits = past.best_by_track(association_logits(view.likelihoods, past))
+    logits = np.log(past.best_by_track(association_odds(view.likelihoods, past)))
     column = np.searchsorted(past.ids, ids).clip(0, len(past.ids) - 1)
     return np.where(past.ids[column] == ids, logits[:, column], 0.0)
 
 
-def association_logits(likelihoods: np.ndarray, past: Past) -> np.ndarray:
-    """Return G of P_A, (M, P): the paper's Eq. 1 the other way round, within float32's reach."""
+def association_odds(likelihoods: np.ndarray, past: Past) -> np.ndarray:
+    """Return exp(G) of P_A, (M, P): the paper's Eq. 1 inverted, within float32's reach."""
     begins = np.flatnonzero(np.diff(past.age, prepend=past.age[0] + 1))
     counts = np.diff(begins, append=len(past.age))
     likelihoods = likelihoods.astype(np.float64)
     together = np.repeat(np.add.reduceat(likelihoods, begins, axis=1), counts, axis=1)
     least = _LEAST_PROBABILITY
-    return np.log(np.maximum(likelihoods, least)) - np.log(np.maximum(1 - together, least))
+    return np.maximum(likelihoods, least) / np.maximum(1 - together, least)

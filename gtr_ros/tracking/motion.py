@@ -120,14 +120,26 @@ class MotionFilters:
 
     def density(self, centre: np.ndarray, height: np.ndarray, limit: float) -> np.ndarray:
         """
-        Compute how likely each track's box is seen at each place, by each hypothesis.
+        Compute how likely each track's box is seen at each place, sum_j w_j N_j.
 
         :param centre: (M, 2) float, pixels
         :param height: (K,) float, pixels, of the tracks' boxes
         :param limit: see `spread`
-        :return: (M, K, J) float64, a square pixel
+        :return: (M, K) float64, a square pixel
         """
-        return self._density(centre[:, None], np.arange(len(self)), height, limit)
+        deviation = self.spread(limit) * height[:, None]
+        total = np.zeros((len(centre), len(self)))
+        # By hypothesis and axis: numpy is slow at sums over the few numbers of a last axis.
+        for j in range(len(self.models)):
+            x, y = self.position[:, j].T
+            factor = -0.5 / deviation[:, j] ** 2
+            exponent = (centre[:, :1] - x) ** 2
+            exponent += (centre[:, 1:] - y) ** 2
+            exponent *= factor
+            np.exp(exponent, out=exponent)
+            exponent *= self.weight[:, j] * -factor / np.pi
+            total += exponent
+        return total
 
     def update(
         self, rows: np.ndarray, centre: np.ndarray, height: np.ndarray, limit: float
@@ -140,8 +152,11 @@ class MotionFilters:
         :param height: (R,) float, pixels, of their boxes
         :param limit: see `spread`
         """
-        density = self._density(centre, rows, height, limit) * height[:, None] ** 2
-        likelihood = self.weight[rows] * density  # a square height
+        deviation = self.spread(limit)[rows]  # heights, as are distances here
+        offset = centre[:, None] - self.position[rows]  # RxJx2
+        distance = (offset**2).sum(axis=-1) / height[:, None] ** 2
+        likelihood = self.weight[rows] * np.exp(-distance / (2 * deviation**2))
+        likelihood /= 2 * np.pi * deviation**2
         # What no hypothesis explains says nothing about which of them is true.
         total = likelihood.sum(axis=1, keepdims=True)
         explained = total > _LEAST_DENSITY
@@ -149,18 +164,8 @@ class MotionFilters:
         self.weight[rows] = weight
         a, b, c = np.moveaxis(self.covariance[rows], -1, 0)
         of_position, of_velocity = a / (a + self._noise), b / (a + self._noise)
-        offset = centre[:, None] - self.position[rows]
         self.position[rows] += of_position[..., None] * offset
         self.velocity[rows] += of_velocity[..., None] * offset
         self.covariance[rows] = np.stack(
             [a * (1 - of_position), b * (1 - of_position), c - of_velocity * b], axis=-1
         )
-
-    def _density(
-        self, centre: np.ndarray, rows: np.ndarray, height: np.ndarray, limit: float
-    ) -> np.ndarray:
-        """Return the density of places, (..., R, 2), for the R tracks of rows, (..., R, J)."""
-        deviation = self.spread(limit)[rows] * height[:, None]
-        offset = centre[..., None, :] - self.position[rows]
-        distance = (offset**2).sum(axis=-1) / deviation**2
-        return np.exp(-distance / 2) / (2 * np.pi * deviation**2)
