@@ -293,3 +293,53 @@ def test_features_of_another_length_are_refused_and_the_window_goes_on():
         with pytest.raises(ValueError, match='of one network'):
             kept.ask(torch.rand(2, D // 2), torch.rand(2, 4))
     torch.testing.assert_close(own.ask(*second), plain.ask(*second))
+
+
+@pytest.mark.parametrize('causal', [False, True])
+def test_likelihoods_are_those_of_the_plain_path_from_when_somebody_reads_them(causal):
+    rng = np.random.default_rng(7)
+    model = transformer(causal=causal, scale=3.0)
+    people = torch.nn.functional.normalize(torch.randn(5, D), dim=1)
+    trackers = [
+        Tracker(model, EvidenceRule(memory=120.0), window=80, begin_score=0.5) for _ in '12'
+    ]
+    readers = set(range(6, 12)) | set(range(30, 33))
+    for t in range(34):
+        here = np.flatnonzero(rng.random(5) < 0.7)
+        centre = 60 + 70 * here + rng.normal(0, 2, len(here))
+        frame = Detections(
+            boxes=np.stack((centre - 20, centre, centre + 20, centre + 60), 1).astype(np.float32),
+            # Some begin no track, and are left out of the window.
+            scores=rng.choice([0.4, 0.9], len(here)).astype(np.float32),
+            labels=np.zeros(len(here), np.int64),
+            features=people[here] + 0.05 * torch.randn(len(here), D),
+            image_size=(480, 640),
+            stamp=t * 2_000_000_000,
+        )
+        kept, plain = (tracker.update(frame) for tracker in trackers)
+        assert kept.ids.tolist() == plain.ids.tolist()
+        if t in readers:
+            for one, other in zip(kept.trajectories, plain.trajectories, strict=True):
+                np.testing.assert_allclose(one.likelihoods, other.likelihoods, atol=1e-4)
+        trackers[1]._window._was_read = False  # so that it computes everything anew
+        assert trackers[1]._window._online is None
+        assert (trackers[0]._window._online is not None) == (t >= 7)
+
+
+def test_what_is_kept_for_readers_goes_when_nobody_reads():
+    model = transformer(causal=True)
+    tracker = Tracker(model, window=8)
+    for t in range(40):
+        tracks = tracker.update(
+            Detections(
+                boxes=np.array([[10, 10, 50, 90]], np.float32),
+                scores=np.array([0.9], np.float32),
+                labels=np.zeros(1, np.int64),
+                features=torch.ones(1, D),
+                image_size=(480, 640),
+                stamp=t * 100_000_000,
+            )
+        )
+        if 5 <= t < 10:
+            assert len(tracks.trajectories[0].likelihoods)
+        assert (tracker._window._online is not None) == (6 <= t < 18)

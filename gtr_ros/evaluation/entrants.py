@@ -195,7 +195,8 @@ def _ours(
         return Tracker(association, linking, frames, min_hits, threshold)
 
     make(1)  # raises here if a number is out of range, and not in the midst of a run
-    camera = isinstance(linking, EvidenceRule) and options.get('camera', True)
+    # Who looks at no image should not need any for the camera's sake.
+    camera = isinstance(linking, EvidenceRule) and options.get('camera', bool(features))
     return Entrant(text, make, features, options.get('weak'), counted, camera)
 
 

@@ -73,6 +73,10 @@ class Rows:
         self._staged, self._staged_at = count, self._end
         return self._buffer[self._start : self._end + count]
 
+    def stage_none(self) -> None:
+        """Stage no row, instead of those staged before."""
+        self._staged, self._staged_at = 0, self._end
+
     def commit(self) -> None:
         """Make the staged rows part of the window; where others have left they move up."""
         if self._staged_at != self._end:
@@ -141,10 +145,11 @@ class OnlineAssociation:
         :raises ValueError: if features are of another length than those of the window
         """
         past, count = len(self._rows), len(features)
-        rows = self._rows.stage(count, self.row_width(features.shape[1]), features)
         self._asked = count
-        if not count:
+        if not count:  # of a frame without objects nobody knows how long a feature is
+            self._rows.stage_none()
             return features.new_zeros(0, past)
+        rows = self._rows.stage(count, self.row_width(features.shape[1]), features)
         return self._likelihoods(rows, features, boxes)
 
     @torch.inference_mode()

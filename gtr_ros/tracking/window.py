@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
@@ -107,6 +108,7 @@ class View:
     :param frames: the detections and identities of the past frames, oldest first
     :param association: what relates the new frame to them, if somebody asks
     :param likelihoods: (M, P) float32, where it was asked already
+    :param read: called when somebody asks
     """
 
     def __init__(
@@ -115,11 +117,13 @@ class View:
         frames: Sequence[tuple[Detections, np.ndarray]],
         association: Association,
         likelihoods: np.ndarray | None = None,
+        read: Callable[[], None] = lambda: None,
     ) -> None:
         self.now = now
         self._frames = tuple(frames)
         self._association = association
         self._likelihoods = likelihoods
+        self._read = read
 
     def __len__(self) -> int:
         """Count the past frames."""
@@ -145,6 +149,7 @@ class View:
     @property
     def likelihoods(self) -> np.ndarray:
         """(M, P) float32: P_A of the new frame's objects with those of the past."""
+        self._read()
         if self._likelihoods is None:
             self._likelihoods = self._compute()
         return self._likelihoods
@@ -154,12 +159,12 @@ class View:
         if keep.all():
             return self
         known = None if self._likelihoods is None else self._likelihoods[keep]
-        return View(self.now.select(keep), self._frames, self._association, known)
+        return View(self.now.select(keep), self._frames, self._association, known, self._read)
 
     def rename(self, old: int, new: int) -> View:
         """Return the view in which the past boxes of one identity are of another."""
         frames = _renamed(self._frames, old, new)
-        return View(self.now, frames, self._association, self._likelihoods)
+        return View(self.now, frames, self._association, self._likelihoods, self._read)
 
     @torch.inference_mode()
     def _compute(self) -> np.ndarray:
@@ -184,7 +189,8 @@ class Window:
     :param frames: frames kept at most
     :param memory: seconds after which a frame leaves; None: only others push it out
     :param asked: whether P_A is asked of every frame; it is then computed with what was computed
-        of the frames before. False: of those alone that somebody looks at, from the beginning
+        of the frames before. False: only while somebody reads it: of the first frame that is read
+        from the beginning, then as if it were asked, until nobody has for a window's length
     """
 
     def __init__(
@@ -195,7 +201,11 @@ class Window:
         asked: bool = True,
     ) -> None:
         self._association = association
+        self._asked = asked
         self._online = online(association) if asked else None
+        self._was_read = False  # P_A of the newest frame
+        self._unread = 0  # frames since P_A was read
+        self._staged = 0  # detections of the frame that was asked about
         self._frames: deque[tuple[Detections, np.ndarray]] = deque()
         self._most = frames
         self._memory = None if memory is None else round(memory * NANOSECONDS)
@@ -215,11 +225,10 @@ class Window:
 
     def view(self, now: Detections) -> View:
         """Return the window as a new frame meets it; then `add` the frame."""
-        likelihoods = None
-        if self._online is not None:
-            boxes = _relative_boxes(now)
-            likelihoods = self._online.ask(now.features, boxes).cpu().numpy()
-        return View(now, self._frames, self._association, likelihoods)
+        if not self._asked:
+            self._follow_readers()
+        likelihoods = None if self._online is None else self._ask(now).cpu().numpy()
+        return View(now, self._frames, self._association, likelihoods, self._note_reader)
 
     def add(self, detections: Detections, ids: np.ndarray) -> None:
         """
@@ -237,10 +246,13 @@ class Window:
                 if self._online is not None:
                     self._online.drop_newest()
         if self._online is not None:
-            # What there is of its features this keeps; a view would keep all of them.
+            if len(detections) != self._staged:
+                self._ask(detections)
+            self._online.add()
+        if self._asked:
+            # What there is of its features is kept already; a view would keep all of them.
             none = detections.features.new_empty(len(detections), 0)
             detections = replace(detections, features=none)
-            self._online.add()
         self._frames.append((detections, ids))
         self._drop_oldest(len(self._frames) - self._most)
 
@@ -260,6 +272,27 @@ class Window:
         self._frames.clear()
         if self._online is not None:
             self._online.clear()
+        self._was_read = False
+
+    def _ask(self, detections: Detections) -> torch.Tensor:
+        """Return P_A of a frame's objects, computed with what is kept of the window, (M, P)."""
+        self._staged = len(detections)
+        return self._online.ask(detections.features, _relative_boxes(detections))
+
+    def _note_reader(self) -> None:
+        self._was_read = True
+
+    def _follow_readers(self) -> None:
+        """Keep what is computed of the window while somebody reads P_A, and no longer."""
+        read, self._was_read = self._was_read, False
+        self._unread = 0 if read else self._unread + 1
+        if self._online is not None and self._unread > self._most:
+            self._online = None
+        elif self._online is None and read:
+            self._online = online(self._association)
+            for detections, _ in self._frames:
+                self._ask(detections)
+                self._online.add()
 
     def _drop_oldest(self, count: int) -> None:
         for _ in range(count):
