@@ -197,7 +197,7 @@ def evaluate(options: argparse.Namespace) -> None:
         'boxes': ', '.join(Path(f).name for f in options.boxes) or found,
         'score threshold': options.score_threshold,
         'model': f'{options.model}, {session.networks.evaluated.association.description}',
-        'linking': RULES[settings.rule].description,
+        'linking': RULES[settings.rule].describe(session.networks.evaluated.association),
         'window': f'{options.window} frames',
         'gtr_ros': __version__,
     }

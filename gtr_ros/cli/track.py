@@ -201,7 +201,7 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 def _load(settings: Settings) -> GTR:
     model = settings.load()
-    linking = f'{model.association.description}; {settings.rule.description}'
+    linking = settings.rule.describe(model.association)
     where = model.device if settings.runtime == 'torch' else settings.runtime
     console.print(f'{settings.model} on {where}; linking by {linking}')
     if settings.checkpoint == RANDOM:

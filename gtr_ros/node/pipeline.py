@@ -126,7 +126,7 @@ class Pipeline:
     @property
     def association(self) -> str:
         """One line on which linking is run."""
-        return f'{self.model.association.description}; {self._rule.description}'
+        return self._rule.describe(self.model.association)
 
     @property
     def device_megabytes(self) -> str:

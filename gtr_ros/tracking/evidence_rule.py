@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from dataclasses import replace
 
+from gtr_ros.model.association import Association
 from gtr_ros.model.calibration import Calibration
 from gtr_ros.model.calibration import CUES
 from gtr_ros.tracking.evidence_linker import EvidenceLinker
@@ -17,9 +18,7 @@ from gtr_ros.tracking.motion import MotionModel
 CALM = MotionModel(acceleration=0.1, measurement=0.05, velocity=1.0, prior=0.35)
 
 #: what walks before a camera whose own motion is known
-CARRIED = MotionModel(
-    acceleration=0.1, measurement=0.05, velocity=1.0, prior=0.35, with_background=True
-)
+CARRIED = replace(CALM, with_background=True)
 
 #: what runs, turns and stops, and whatever a shaking camera sees
 ERRATIC = MotionModel(acceleration=3.0, measurement=0.15, velocity=1.0, prior=0.2)
@@ -80,10 +79,13 @@ class EvidenceRule:
     likeness_memory: float = 30.0
     gallery: GalleryRule = GalleryRule()
 
-    @property
-    def description(self) -> str:
-        """One line for people: what links."""
-        looks = '' if self.appearance == 'none' else ', appearance'
+    def describe(self, association: Association) -> str:
+        """Say in one line for people what links."""
+        looks = {
+            'cosine': ', cosine of features',
+            'transformer': f', {association.description}',
+            'none': '',
+        }[self.cue(association.calibration)]
         return f'evidence of motion, size{looks} and class'
 
     def without_location(self) -> EvidenceRule:

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 import torch
 
+from gtr_ros.model.association import Association
 from gtr_ros.model.calibration import Calibration
 from gtr_ros.structures import Detections
 from gtr_ros.tracking.window import NANOSECONDS
@@ -66,13 +67,12 @@ class LinkingRule:
     gated: bool = True
     skips_an_id: bool = False
 
-    @property
-    def description(self) -> str:
-        """One line for people: what makes a track's score."""
+    def describe(self, association: Association) -> str:
+        """Say in one line for people what links, and what makes a track's score."""
         parts = [f'{"mean" if self.average else "summed"} likelihood']
         parts += ['constant-velocity motion'] if self.motion else []
         parts += ['overlap with the last box'] if self.overlap else []
-        return ', '.join(parts)
+        return f'{association.description}; {", ".join(parts)}'
 
     def without_location(self) -> LinkingRule:
         """Return the same without what depends on where boxes are."""

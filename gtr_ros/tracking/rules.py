@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from gtr_ros.model.association import Association
 from gtr_ros.model.calibration import Calibration
 from gtr_ros.tracking.evidence_rule import EvidenceRule
 from gtr_ros.tracking.linking import LinkingRule
@@ -47,10 +48,11 @@ class Linker(Protocol):
 class Rule(Protocol):
     """How a tracker links."""
 
-    #: one line for people
-    description: str
     #: seconds that a window covers; None: its frames, however long ago
     memory: float | None
+
+    def describe(self, association: Association) -> str:
+        """Say in one line for people what links."""
 
     def without_location(self) -> Rule:
         """Return the same without what depends on where boxes are: an ablation."""
