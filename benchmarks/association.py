@@ -23,11 +23,11 @@ from benchmarks.measuring import row
 from gtr_ros.model.association import CosineAssociation
 from gtr_ros.model.build import make_transformer
 from gtr_ros.model.build import TRANSFORMERS
-from gtr_ros.model.online import CachedEncoder
-from gtr_ros.model.online import OnlineAssociation
-from gtr_ros.model.online import Recomputed
-from gtr_ros.model.online import Streaming
 from gtr_ros.model.packed import pack
+from gtr_ros.tracking.online import CachedEncoder
+from gtr_ros.tracking.online import OnlineAssociation
+from gtr_ros.tracking.online import Recomputed
+from gtr_ros.tracking.online import Streaming
 
 #: objects of a window above which the plain path's attention weights are not tried: gigabytes
 _MOST_PLAIN = 3300

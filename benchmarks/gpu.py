@@ -32,9 +32,9 @@ from benchmarks.pipeline import images
 from gtr_ros.model.build import make_transformer
 from gtr_ros.model.build import TRANSFORMERS
 from gtr_ros.model.gtr import GTR
-from gtr_ros.model.online import CachedEncoder
-from gtr_ros.model.online import Streaming
 from gtr_ros.runtime.torch_model import CudaGraph
+from gtr_ros.tracking.online import CachedEncoder
+from gtr_ros.tracking.online import Streaming
 
 #: form: precision, whether it is compiled
 FORMS = {

@@ -229,7 +229,7 @@ def _image():
     """Return an image whose pixels all differ, so that nothing can be clever."""
     from std_msgs.msg import Header
 
-    from gtr_ros.node.images import array_to_image
+    from gtr_ros.node.messages.images import array_to_image
 
     pixels = np.random.default_rng(0).integers(0, 256, (SIZE[1], SIZE[0], 3), np.uint8)
     return array_to_image(pixels, Header(frame_id='camera'), 'bgr8')
@@ -270,7 +270,7 @@ def serve_node(objects: int, parameters: list[str]) -> int:
     from gtr_ros.model.build import MODELS
     from gtr_ros.model.build import RANDOM
     from gtr_ros.model.detector import Detector
-    from gtr_ros.node.tracker_node import main as node_main
+    from gtr_ros.node.tracker.node import main as node_main
     from gtr_ros.structures import Detections
 
     class Still(torch.nn.Module):

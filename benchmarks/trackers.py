@@ -26,8 +26,8 @@ import torch
 from benchmarks.measuring import Limits
 from benchmarks.measuring import Row
 from benchmarks.measuring import row
-from gtr_ros.evaluation.peers import Peer
-from gtr_ros.evaluation.peers import PEERS
+from gtr_ros.evaluation.baselines.external import EXTERNAL_TRACKERS
+from gtr_ros.evaluation.baselines.external import ExternalTracker
 from gtr_ros.model.build import make_transformer
 from gtr_ros.model.build import TRANSFORMERS
 from gtr_ros.model.calibration import Calibration
@@ -69,7 +69,7 @@ def crowd(objects: int, frames: int) -> list[Detections]:
 
 
 def in_turns(
-    trackers: dict[str, Tracker | Peer], objects: int, warm_up: int, frames: int
+    trackers: dict[str, Tracker | ExternalTracker], objects: int, warm_up: int, frames: int
 ) -> dict[str, list[float]]:
     """Return the seconds that each tracker takes for a frame of a crowd, after the warm-up's."""
     times: dict[str, list[float]] = {name: [] for name in trackers}
@@ -108,8 +108,13 @@ def rules() -> dict[str, Tracker]:
 
 def _measure(objects: int) -> Iterator[Row]:
     ours = rules()
-    times = in_turns(ours | {name: Peer(name) for name in PEERS}, objects, _WARM_UP, _FRAMES)
-    fastest = min(PEERS, key=lambda name: np.median(times[name]))
+    times = in_turns(
+        ours | {name: ExternalTracker(name) for name in EXTERNAL_TRACKERS},
+        objects,
+        _WARM_UP,
+        _FRAMES,
+    )
+    fastest = min(EXTERNAL_TRACKERS, key=lambda name: np.median(times[name]))
     title = f'tracker, T = {WINDOW}, {objects} objects'
     for name, own in times.items():
         peer = (f'{fastest}, the fastest peer', times[fastest]) if name in ours else ()

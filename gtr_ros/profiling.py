@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where the time of a frame goes: laps with names, and a table of the newest frames."""
+"""Where the time of a frame goes: timer with names, and a table of the newest frames."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ import numpy as np
 FRAMES = 1000
 
 
-class Laps:
+class FrameTimer:
     """
-    One frame's time in named laps, each from the end of the one before; one thread at a time.
+    One frame's time in named timer, each from the end of the one before; one thread at a time.
 
     :param start: when the first begins, seconds of `time.perf_counter`
     """
@@ -31,7 +31,7 @@ class Laps:
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self._start = self._last = start
 
-    def lap(self, name: str, parts: Mapping[str, float] | None = None) -> None:
+    def mark(self, name: str, parts: Mapping[str, float] | None = None) -> None:
         """
         End a lap; those of one name are one.
 
@@ -52,10 +52,10 @@ class Laps:
         self.seconds[name] = age - (self._last - self._start)
 
 
-class _NoLaps:
+class _NoTimer:
     """Takes none."""
 
-    def lap(self, name: str, parts: Mapping[str, float] | None = None) -> None:
+    def mark(self, name: str, parts: Mapping[str, float] | None = None) -> None:
         pass
 
     def before(self, name: str, age: float) -> None:
@@ -63,16 +63,16 @@ class _NoLaps:
 
 
 #: what a frame carries while nobody measures
-NO_LAPS = _NoLaps()
+NO_TIMER = _NoTimer()
 
 
 class Profiler:
     """
-    Keeps the laps of the newest frames, and makes a table of them.
+    Keeps the timer of the newest frames, and makes a table of them.
 
     One thread ends frames; any may ask for the table.
 
-    :param names: of the laps, in the table's order; 'a.b' is a part of 'a'
+    :param names: of the timer, in the table's order; 'a.b' is a part of 'a'
     :param enabled: whether it does anything at all
     """
 
@@ -86,16 +86,16 @@ class Profiler:
         self._lock = threading.Lock()  # of the two
         self._parts: defaultdict[str, float] = defaultdict(float)
 
-    def begin(self, start: float) -> Laps | _NoLaps:
-        """Return the laps of a frame, the first begun at a time of `time.perf_counter`."""
+    def begin(self, start: float) -> FrameTimer | _NoTimer:
+        """Return the timer of a frame, the first begun at a time of `time.perf_counter`."""
         self._parts.clear()  # of a frame that failed
-        return Laps(start) if self.enabled else NO_LAPS
+        return FrameTimer(start) if self.enabled else NO_TIMER
 
-    def end(self, laps: Laps | _NoLaps) -> None:
-        """Keep a frame's laps."""
+    def end(self, timer: FrameTimer | _NoTimer) -> None:
+        """Keep a frame's timer."""
         if not self.enabled:
             return
-        row = [laps.seconds.get(name, np.nan) for name in self._names]
+        row = [timer.seconds.get(name, np.nan) for name in self._names]
         with self._lock:
             self._seconds[self._ended % FRAMES] = row
             self._ended += 1
@@ -146,12 +146,11 @@ class Profiler:
         frames = np.nansum(seconds[:, ['.' not in name for name in self._names]], axis=1)
         lines = [f'{"":20}{"frames":>8}{"median ms":>11}{"95 % ms":>11}{"share":>8}']
         for name, times in [*self._columns(seconds).items(), ('all', frames)]:
-            *laps, last = name.split('.')
+            *above, last = name.split('.')
             median, most = 1e3 * np.percentile(times, (50, 95))
             share = times.sum() / frames.sum()
-            lines.append(
-                f'{"  " * len(laps) + last:20}{len(times):8}{median:11.2f}{most:11.2f}{share:8.1%}'
-            )
+            title = '  ' * len(above) + last
+            lines.append(f'{title:20}{len(times):8}{median:11.2f}{most:11.2f}{share:8.1%}')
         return '\n'.join(lines)
 
     def _newest(self) -> np.ndarray:

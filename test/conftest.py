@@ -9,6 +9,7 @@ from pathlib import Path
 import signal
 import sys
 
+from paths import SHARED
 import pytest
 
 # Before anything imports rclpy: this machine only, a domain of this run's own, checked messages.
@@ -21,9 +22,6 @@ os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
 # send Ctrl-C to what they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-REPOSITORY = Path(__file__).resolve().parent.parent
-SHARED = REPOSITORY.parent / 'shared' / 'data'
 
 
 @pytest.fixture
@@ -40,7 +38,7 @@ def one_thread():
 @pytest.fixture(scope='session')
 def pets() -> Path:
     """Return the folder of the pedestrian video with ground truth, which is not for everybody."""
-    folder = SHARED / 'pets09_s2l1'
+    folder = SHARED / 'data' / 'pets09_s2l1'
     if not folder.is_dir():
         pytest.skip('the PETS video is not here (../shared/data/pets09_s2l1)')
     return folder
@@ -49,7 +47,7 @@ def pets() -> Path:
 @pytest.fixture(scope='session')
 def coco_mini() -> Path:
     """Return the folder of a few labelled COCO images, which are not for everybody."""
-    folder = SHARED / 'coco_mini'
+    folder = SHARED / 'data' / 'coco_mini'
     if not folder.is_dir():
         pytest.skip('the COCO images are not here (../shared/data/coco_mini)')
     return folder

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from xml.etree import ElementTree
 
-from conftest import REPOSITORY
+from paths import REPOSITORY
 import pytest
 
 import gtr_ros

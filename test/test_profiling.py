@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where the time of a frame goes: laps add up, and the node says them where it is asked to."""
+"""Where the time of a frame goes: timer add up, and the node says them where it is asked to."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from types import SimpleNamespace
 import pytest
 
 from gtr_ros.profiling import FRAMES
-from gtr_ros.profiling import NO_LAPS
+from gtr_ros.profiling import NO_TIMER
 from gtr_ros.profiling import Profiler
 
 
 def test_laps_add_up_to_the_time_there_was():
     profiler = Profiler(('before', 'a', 'b'))
     start = perf_counter()
-    laps = profiler.begin(start)
+    timer = profiler.begin(start)
     sleep(0.01)
-    laps.lap('a')
-    laps.lap('b')
+    timer.mark('a')
+    timer.mark('b')
     sleep(0.005)
-    laps.lap('a')
-    laps.before('before', 1 + perf_counter() - start)
+    timer.mark('a')
+    timer.before('before', 1 + perf_counter() - start)
     passed = perf_counter() - start
-    profiler.end(laps)
-    assert laps.seconds['a'] >= 0.015
-    assert laps.seconds['a'] + laps.seconds['b'] <= passed
-    assert laps.seconds['before'] == pytest.approx(1, abs=0.005)
+    profiler.end(timer)
+    assert timer.seconds['a'] >= 0.015
+    assert timer.seconds['a'] + timer.seconds['b'] <= passed
+    assert timer.seconds['before'] == pytest.approx(1, abs=0.005)
     assert list(profiler.medians()) == ['before', 'a', 'b']
 
 
@@ -39,12 +39,12 @@ def test_parts_of_what_is_watched_are_below_their_lap():
     profiler = Profiler(('a', 'a.work'))
     profiler.watch(owner, 'work')
     profiler.watch(owner, 'what_it_does_not_have')
-    laps = profiler.begin(perf_counter())
+    timer = profiler.begin(perf_counter())
     owner.work(0.004)
     owner.work(0.004)
-    laps.lap('a', profiler.take_parts())
-    profiler.end(laps)
-    assert 0.008 <= laps.seconds['a.work'] <= laps.seconds['a']
+    timer.mark('a', profiler.take_parts())
+    profiler.end(timer)
+    assert 0.008 <= timer.seconds['a.work'] <= timer.seconds['a']
     assert not profiler.take_parts()
     title, first, part, last = profiler.table().splitlines()
     assert 'median ms' in title
@@ -60,11 +60,11 @@ def test_one_that_is_off_does_nothing():
     profiler = Profiler(('a',), enabled=False)
     profiler.watch(owner, 'work')
     assert owner.work is work
-    laps = profiler.begin(0.0)
-    assert laps is NO_LAPS
-    laps.lap('a')
-    laps.before('a', 1.0)
-    profiler.end(laps)
+    timer = profiler.begin(0.0)
+    assert timer is NO_TIMER
+    timer.mark('a')
+    timer.before('a', 1.0)
+    profiler.end(timer)
     assert profiler.table() == ''
     assert profiler.medians() == {}
 
@@ -72,10 +72,10 @@ def test_one_that_is_off_does_nothing():
 def test_an_unknown_age_is_left_out_and_old_frames_leave():
     profiler = Profiler(('age', 'a'))
     for _ in range(FRAMES + 10):
-        laps = profiler.begin(perf_counter())
-        laps.lap('a')
-        laps.before('age', math.nan)
-        profiler.end(laps)
+        timer = profiler.begin(perf_counter())
+        timer.mark('a')
+        timer.before('age', math.nan)
+        profiler.end(timer)
     assert list(profiler.medians()) == ['a']
     assert f'{FRAMES}' in profiler.table()
 

@@ -33,12 +33,12 @@ from linking_scenes import Scenes
 import numpy as np
 import torch
 
+from gtr_ros.evaluation.baselines.external import EXTERNAL_TRACKERS
 from gtr_ros.evaluation.cache import network_key
-from gtr_ros.evaluation.entrants import Entrant
-from gtr_ros.evaluation.entrants import MODEL
-from gtr_ros.evaluation.entrants import ORACLE
-from gtr_ros.evaluation.entrants import parse_entrant
-from gtr_ros.evaluation.peers import PEERS
+from gtr_ros.evaluation.trackers import MODEL
+from gtr_ros.evaluation.trackers import ORACLE
+from gtr_ros.evaluation.trackers import parse_tracker
+from gtr_ros.evaluation.trackers import TrackerSpec
 from gtr_ros.model.build import build
 from gtr_ros.model.calibration import CUES
 from gtr_ros.model.checkpoint import cache_directory
@@ -103,11 +103,9 @@ class Table:
         self._line = '{:42}' + f'{{:>{width}}}' * (len(part.columns) + 2)
         print(self._line.format('', *part.columns, 'mean', 'difference'))
 
-    def add(self, name: str, entrant: Entrant) -> None:
+    def add(self, name: str, spec: TrackerSpec) -> None:
         """Measure and print a row; the difference is of the mean, from the defaults'."""
-        self._rows[name] = np.stack(
-            [self.part.measure(entrant, i) for i in range(self.repetitions)]
-        )
+        self._rows[name] = np.stack([self.part.measure(spec, i) for i in range(self.repetitions)])
         cells = self._rows[name].mean(axis=0)
         mean, form, off = cells.mean(axis=0), self.part.form, ''
         if DEFAULTS in self._rows and name != DEFAULTS:
@@ -137,28 +135,28 @@ class Table:
 
 def ours(
     settings: Settings, features: str = MODEL, begin: float = THRESHOLD, camera: bool = True
-) -> Entrant:
-    """Make an entrant that links by evidence, and is told how the camera moves."""
+) -> TrackerSpec:
+    """Make a tracker that links by evidence, and is told how the camera moves."""
     rule, association = settings
     rule.cue(association.calibration)  # raises here if it cannot be had
 
     def make(stride: int) -> Tracker:
         return Tracker(association, rule, 32, None, begin)
 
-    return Entrant('', make, features, all_boxes=False, camera=camera)
+    return TrackerSpec('', make, features, all_boxes=False, camera=camera)
 
 
-def others(settings: Settings, *texts: str) -> Iterator[tuple[str, Entrant]]:
-    """Return the entrants of these names that can be had here."""
+def others(settings: Settings, *texts: str) -> Iterator[tuple[str, TrackerSpec]]:
+    """Return the trackers of these names that can be had here."""
     for text in texts:
-        entrant = parse_entrant(text, settings.association, threshold=THRESHOLD)
+        spec = parse_tracker(text, settings.association, threshold=THRESHOLD)
         try:
-            if entrant.make is not None:
-                entrant.make(1)
+            if spec.make is not None:
+                spec.make(1)
         except ValueError as error:
             print(error)
         else:
-            yield text, entrant
+            yield text, spec
 
 
 def wanted(constant: str, name: str) -> bool:
@@ -193,12 +191,12 @@ def measured(name: str, scenes: Scenes, size: Size) -> Part:
     return came_back(scenes.stories(size.stories))
 
 
-def compared(name: str, settings: Settings) -> Iterator[tuple[str, Entrant]]:
+def compared(name: str, settings: Settings) -> Iterator[tuple[str, TrackerSpec]]:
     """Return what stands beside the defaults in a part."""
     alone = settings._replace(rule=replace(settings.rule, appearance='none'))
     calm = settings._replace(rule=replace(settings.rule, motions=(CALM,)))
     if name == 'motion':
-        yield from others(settings, ORACLE, 'motion:rule=gaussian', *PEERS)
+        yield from others(settings, ORACLE, 'motion:rule=gaussian', *EXTERNAL_TRACKERS)
         yield 'every box counts', replace(ours(settings, ''), all_boxes=True)
         yield 'calm motion alone', ours(calm, '')
         yield f'{DEFAULTS}, begin at {HIGHER}', ours(settings, '', HIGHER)
@@ -212,7 +210,7 @@ def compared(name: str, settings: Settings) -> Iterator[tuple[str, Entrant]]:
             if cue == 'cosine' or settings.association.calibration.logit_slope:
                 yield f'appearance {cue}', ours(settings._replace(rule=rule))
     elif name == 'films':
-        yield from others(settings, 'gtr:rule=gaussian', *PEERS)
+        yield from others(settings, 'gtr:rule=gaussian', *EXTERNAL_TRACKERS)
         yield 'camera unknown', ours(settings, camera=False)
         yield 'calm motion alone', ours(calm)
         yield 'motion, size and class alone', ours(alone)
@@ -230,8 +228,8 @@ def choose(name: str, scenes: Scenes, size: Size, repetitions: int, only: list[s
     features = '' if name == 'motion' else MODEL
     table.add(DEFAULTS, ours(settings, features))
     if not only:
-        for row, entrant in compared(name, settings):
-            table.add(row, entrant)
+        for row, spec in compared(name, settings):
+            table.add(row, spec)
     for row, other in variations(name, settings, only):
         weak = row.startswith('weak_')
         suffix, begin = (f', begin at {HIGHER}', HIGHER) if weak else ('', THRESHOLD)

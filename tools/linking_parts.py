@@ -15,12 +15,12 @@ from linking_scenes import shaken
 from linking_scenes import Story
 import numpy as np
 
-from gtr_ros.evaluation.entrants import Entrant
+from gtr_ros.evaluation.identities import largest_share
+from gtr_ros.evaluation.returns import count_returns
 from gtr_ros.evaluation.run import camera_between
-from gtr_ros.evaluation.run import Course
+from gtr_ros.evaluation.run import PreparedSequence
 from gtr_ros.evaluation.run import run
-from gtr_ros.evaluation.synthetic.filmed import largest_share
-from gtr_ros.evaluation.synthetic.returns import count_returns
+from gtr_ros.evaluation.trackers import TrackerSpec
 
 #: score from which on trackers of others see a box, and all begin a track
 THRESHOLD = 0.4
@@ -35,54 +35,54 @@ class Part:
 
     :param columns: of the table
     :param form: of a cell, of its numbers
-    :param measure: an entrant and a repetition -> (columns, numbers) float
+    :param measure: a tracker and a repetition -> (columns, numbers) float
     """
 
     columns: list[str]
     form: str
-    measure: Callable[[Entrant, int], np.ndarray]
+    measure: Callable[[TrackerSpec, int], np.ndarray]
 
 
-def repeated(courses: list[Course]) -> Callable[[int], list[Course]]:
-    """Return what gives the courses of a repetition."""
-    kept: dict[int, list[Course]] = {}
+def repeated(prepared: list[PreparedSequence]) -> Callable[[int], list[PreparedSequence]]:
+    """Return what gives the sequences of a repetition."""
+    kept: dict[int, list[PreparedSequence]] = {}
 
-    def courses_of(repetition: int) -> list[Course]:
+    def courses_of(repetition: int) -> list[PreparedSequence]:
         if repetition not in kept:
-            kept[repetition] = [shaken(c, 100 * repetition + i) for i, c in enumerate(courses)]
+            kept[repetition] = [shaken(c, 100 * repetition + i) for i, c in enumerate(prepared)]
         return kept[repetition]
 
     return courses_of
 
 
-def tracked(sets: dict[str, list[Course]], strides: tuple[int, ...]) -> Part:
+def tracked(sets: dict[str, list[PreparedSequence]], strides: tuple[int, ...]) -> Part:
     """Make a part of sequences whose tracks are scored."""
-    courses = {name: repeated(own) for name, own in sets.items()}
+    prepared = {name: repeated(own) for name, own in sets.items()}
 
-    def measure(entrant: Entrant, repetition: int) -> np.ndarray:
+    def measure(spec: TrackerSpec, repetition: int) -> np.ndarray:
         scores = [
-            run(own(repetition), entrant, stride, THRESHOLD).evaluation.average
-            for own in courses.values()
+            run(own(repetition), spec, stride, THRESHOLD).evaluation.average
+            for own in prepared.values()
             for stride in strides
         ]
         return 100 * np.array([[score['HOTA'], score['IDF1']] for score in scores])
 
-    columns = [f'{name} {stride}' for name in courses for stride in strides]
+    columns = [f'{name} {stride}' for name in prepared for stride in strides]
     return Part(columns, '{:.1f} / {:.1f}', measure)
 
 
 def filmed(films: list[Film]) -> Part:
     """Make a part of films: share under the largest id, ids of an object."""
-    courses = repeated([film.course for film in films])
+    repetitions = repeated([film.prepared for film in films])
 
-    def measure(entrant: Entrant, repetition: int) -> np.ndarray:
+    def measure(spec: TrackerSpec, repetition: int) -> np.ndarray:
         cells: dict[tuple, list] = {(k, s): [] for k in FILMS for s in FILM_STRIDES}
-        for film, course in zip(films, courses(repetition)):
+        for film, prepared in zip(films, repetitions(repetition)):
             for (kind, stride), cell in cells.items():
                 for phase in range(stride) if kind == film.kind else ():
-                    frames = range(phase, len(course.boxes), stride)
-                    results = published(entrant, stride, course, frames)
-                    cell.append(largest_share(course.sequence.select(frames), results))
+                    frames = range(phase, len(prepared.boxes), stride)
+                    results = published(spec, stride, prepared, frames)
+                    cell.append(largest_share(prepared.sequence.select(frames), results))
         return np.array([np.mean(cell, axis=0) for cell in cells.values()])
 
     columns = [f'{kind} {stride}' for kind in FILMS for stride in FILM_STRIDES]
@@ -91,14 +91,14 @@ def filmed(films: list[Film]) -> Part:
 
 def came_back(stories: list[Story]) -> Part:
     """Make a part of stories: percent right, wrong, new; of strangers taken for somebody."""
-    courses = repeated([story.course for story in stories])
+    repetitions = repeated([story.prepared for story in stories])
     levels = sorted({story.likeness for story in stories})
 
-    def measure(entrant: Entrant, repetition: int) -> np.ndarray:
+    def measure(spec: TrackerSpec, repetition: int) -> np.ndarray:
         counts = {level: np.zeros(6) for level in levels}
-        for story, course in zip(stories, courses(repetition)):
-            given = published(entrant, 1, course, range(len(course.boxes)))
-            c = count_returns(course.sequence, story.returns, given)
+        for story, prepared in zip(stories, repetitions(repetition)):
+            given = published(spec, 1, prepared, range(len(prepared.boxes)))
+            c = count_returns(prepared.sequence, story.returns, given)
             back = (c.right, c.wrong, c.new, c.total)
             counts[story.likeness] += (*back, c.strangers_wrong, c.strangers)
         parts = np.array(list(counts.values()))
@@ -110,15 +110,15 @@ def came_back(stories: list[Story]) -> Part:
 
 
 def published(
-    entrant: Entrant, stride: int, course: Course, frames: SequenceOf[int]
+    spec: TrackerSpec, stride: int, prepared: PreparedSequence, frames: SequenceOf[int]
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return the ids and boxes that a tracker publishes of frames so far apart."""
-    tracker, results = entrant.make(stride), []
+    tracker, results = spec.make(stride), []
     for t in frames:
-        found = course.boxes[t]
-        if entrant.camera:
-            found = replace(found, camera=camera_between(course.camera, t - stride, t))
+        found = prepared.boxes[t]
+        if spec.camera:
+            found = replace(found, camera=camera_between(prepared.camera, t - stride, t))
         tracks = tracker.update(found)
-        keep = np.ones(len(tracks), bool) if entrant.all_boxes else tracks.confirmed
+        keep = np.ones(len(tracks), bool) if spec.all_boxes else tracks.confirmed
         results.append((tracks.ids[keep], tracks.boxes[keep]))
     return results

@@ -14,24 +14,24 @@ import numpy as np
 from PIL import Image
 import torch
 
-from gtr_ros.evaluation.metrics import match
-from gtr_ros.evaluation.sequence import NANOSECONDS
-from gtr_ros.evaluation.sequence import regular_stamps
-from gtr_ros.evaluation.sequence import Sequence
-from gtr_ros.evaluation.sequence import Truth
-from gtr_ros.evaluation.synthetic import generate
-from gtr_ros.evaluation.synthetic import Scene
-from gtr_ros.evaluation.synthetic.world import areas
-from gtr_ros.evaluation.synthetic.world import clip_boxes
-from gtr_ros.evaluation.synthetic.world import visibility
+from gtr_ros.boxes import box_areas
+from gtr_ros.boxes import box_iou
+from gtr_ros.boxes import clip_boxes
+from gtr_ros.boxes import match_boxes
+from gtr_ros.data.coco.stills import read_coco
+from gtr_ros.data.sequence import regular_stamps
+from gtr_ros.data.sequence import Sequence
+from gtr_ros.data.sequence import Truth
+from gtr_ros.data.synthetic import generate
+from gtr_ros.data.synthetic import Scene
+from gtr_ros.data.synthetic.world import visibility
+from gtr_ros.stamps import NANOSECONDS
 from gtr_ros.structures import Detections
-from gtr_ros.tracking.linking import box_iou
 from gtr_ros.training.clip import Clip
 from gtr_ros.training.pasting import Gait
 from gtr_ros.training.pasting import LEAST_VISIBLE
 from gtr_ros.training.pasting import paste
 from gtr_ros.training.pasting import Walker
-from gtr_ros.training.stills.coco import read_coco
 
 #: part of the time in which a person is not found, or found twice, and how many frames at a time:
 #: of 161 people that the default detector found in images, 5 had a second box on some of them
@@ -73,7 +73,7 @@ def come_and_go(likeness: float, camera: float, seed: int) -> tuple[Sequence, li
         there = (begin[person] <= time) & (time < end[person])
         kept = np.ones(len(found), bool)
         parts = []
-        for i, j in zip(*match(box_iou(truth.boxes, found.boxes.astype(np.float64)))):
+        for i, j in zip(*match_boxes(box_iou(truth.boxes, found.boxes.astype(np.float64)))):
             kept[j] = there[i] and not missed[t, person[i]]
             if there[i] and doubled[t, person[i]]:
                 parts.append(part(found.boxes[j], stream))
@@ -263,7 +263,7 @@ def _detected(
     for t, stamp in enumerate(stamps.tolist()):
         # As `paste` says who can be seen.
         clipped = clip_boxes(boxes[t], _SIZE)
-        seen = visibility(boxes[t], boxes[t, :, 3]) * areas(clipped) / areas(boxes[t])
+        seen = visibility(boxes[t], boxes[t, :, 3]) * box_areas(clipped) / box_areas(boxes[t])
         large = (clipped[:, 2:] - clipped[:, :2] >= 4).all(axis=1)
         there = np.flatnonzero((seen >= LEAST_VISIBLE) & large)
         truths.append(Truth.of(there + 1, clipped[there]))

@@ -17,21 +17,21 @@ from linking_people import cut_out
 from linking_people import street
 import numpy as np
 
+from gtr_ros.data.opening import open_sequences
+from gtr_ros.data.sequence import Sequence
+from gtr_ros.data.stored_boxes import read_boxes
+from gtr_ros.data.synthetic.filmed import Filmed
+from gtr_ros.data.synthetic.filmed import generate_filmed
+from gtr_ros.data.synthetic.visits import Absence
+from gtr_ros.data.synthetic.visits import generate_visits
+from gtr_ros.data.synthetic.visits import Visits
 from gtr_ros.evaluation.appearance import describe_all
-from gtr_ros.evaluation.boxes import read_boxes
 from gtr_ros.evaluation.cache import cache_key
 from gtr_ros.evaluation.cache import load_arrays
 from gtr_ros.evaluation.cache import network_key
 from gtr_ros.evaluation.cache import save_arrays
-from gtr_ros.evaluation.entrants import MODEL
-from gtr_ros.evaluation.opening import open_sequences
-from gtr_ros.evaluation.run import Course
-from gtr_ros.evaluation.sequence import Sequence
-from gtr_ros.evaluation.synthetic.filmed import Filmed
-from gtr_ros.evaluation.synthetic.filmed import generate_filmed
-from gtr_ros.evaluation.synthetic.returns import Return
-from gtr_ros.evaluation.synthetic.visits import generate_visits
-from gtr_ros.evaluation.synthetic.visits import Visits
+from gtr_ros.evaluation.run import PreparedSequence
+from gtr_ros.evaluation.trackers import MODEL
 from gtr_ros.model.gtr import GTR
 from gtr_ros.structures import Detections
 from gtr_ros.tracking import camera_motion
@@ -49,15 +49,15 @@ class Film(NamedTuple):
     """An animal or a rider, filmed; the kind is of `FILMS`."""
 
     kind: str
-    course: Course
+    prepared: PreparedSequence
 
 
 class Story(NamedTuple):
     """People who come back, and how alike people look."""
 
     likeness: float
-    course: Course
-    returns: tuple[Return, ...]
+    prepared: PreparedSequence
+    returns: tuple[Absence, ...]
 
 
 class Scenes:
@@ -76,20 +76,20 @@ class Scenes:
         self.model = model
         self.key = key
 
-    def real(self, count: int) -> list[Course]:
+    def real(self, count: int) -> list[PreparedSequence]:
         """Return the public detections of MOT15, without images."""
-        courses = []
+        prepared = []
         for folder in sorted((self.data / 'mot15_boxes').iterdir())[:count]:
             [opened] = open_sequences(str(folder))
             boxes = read_boxes(folder / 'det.txt', opened.sequence)
-            courses.append(Course(opened.sequence, boxes, {}))
-        return courses
+            prepared.append(PreparedSequence(opened.sequence, boxes, {}))
+        return prepared
 
-    def drawn(self, count: int) -> list[Course]:
+    def drawn(self, count: int) -> list[PreparedSequence]:
         """Return drawn people who come and go."""
         return [self._described(*come_and_go(*numbers)) for numbers in DRAWN[:count]]
 
-    def photographed(self, count: int) -> list[Course]:
+    def photographed(self, count: int) -> list[PreparedSequence]:
         """Return people cut out of training images."""
         people, places = cut_out(self.data / 'coco_mini' / 'train.json')
         return [self._described(*street(people, places, seed)) for seed in range(count)]
@@ -108,14 +108,16 @@ class Scenes:
         stories = []
         for likeness, seed in STORIES[:count]:
             made = generate_visits(Visits(similarity=likeness, seed=seed))
-            course = self._described(made.sequence, made.detections)
-            stories.append(Story(likeness, course, made.returns))
+            prepared = self._described(made.sequence, made.detections)
+            stories.append(Story(likeness, prepared, made.returns))
         return stories
 
-    def _described(self, sequence: Sequence, detections: list[Detections]) -> Course:
+    def _described(self, sequence: Sequence, detections: list[Detections]) -> PreparedSequence:
         file = self.cache / f'{cache_key(self.key, sequence, detections)}.npz'
         boxes = describe_all(self.model.describe, sequence, detections, file)
-        return Course(sequence, boxes, {MODEL: boxes}, self._camera(sequence, detections))
+        return PreparedSequence(
+            sequence, boxes, {MODEL: boxes}, self._camera(sequence, detections)
+        )
 
     def _camera(self, sequence: Sequence, detections: list[Detections]) -> np.ndarray:
         """Estimate how the background moved from frame to frame, (T, 2, 3); NaN: unknown."""
@@ -133,14 +135,14 @@ class Scenes:
         return moved
 
 
-def shaken(course: Course, seed: int) -> Course:
-    """Return a course with some boxes left out and the others shaken: another of its kind."""
-    stream = np.random.default_rng([seed, len(course.boxes)])
+def shaken(prepared: PreparedSequence, seed: int) -> PreparedSequence:
+    """Return a prepared with some boxes left out and the others shaken: another of its kind."""
+    stream = np.random.default_rng([seed, len(prepared.boxes)])
     boxes = []
-    for found in course.boxes:
+    for found in prepared.boxes:
         found = found.select(stream.random(len(found)) >= DROPPED)
         sides = np.tile(found.boxes[:, 2:] - found.boxes[:, :2], 2)
         noise = SHAKEN * stream.standard_normal(sides.shape) * sides
         boxes.append(replace(found, boxes=(found.boxes + noise).astype(np.float32)))
-    described = dict.fromkeys(course.described, boxes)
-    return replace(course, boxes=boxes, described=described)
+    described = dict.fromkeys(prepared.described, boxes)
+    return replace(prepared, boxes=boxes, described=described)

@@ -12,7 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 import textwrap
 
-from gtr_ros.node.parameters import NodeParameters
+from gtr_ros.node.tracker.parameters import NodeParameters
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 #: between these lines of README.md the table stands

@@ -29,8 +29,8 @@ from vision_msgs.msg import Detection2DArray
 from gtr_ros.media.video import VideoError
 from gtr_ros.media.video import VideoWriter
 from gtr_ros.msg import TrajectoryArray
-from gtr_ros.node.images import image_to_array
-from gtr_ros.node.messages import stamp_to_nanoseconds
+from gtr_ros.node.messages.images import image_to_array
+from gtr_ros.node.messages.tracks import stamp_to_nanoseconds
 
 NAMES = {
     Detection2DArray: 'vision_msgs/msg/Detection2DArray',

@@ -27,7 +27,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
-from gtr_ros.node.images import array_to_image
+from gtr_ros.node.messages.images import array_to_image
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 #: what the last quarter of the time may have more than the second, part of it

@@ -18,24 +18,24 @@ from gtr_ros import __version__
 from gtr_ros.cli.arguments import add_tracking_arguments
 from gtr_ros.cli.console import console
 from gtr_ros.cli.console import show_progress
+from gtr_ros.data.formats.motchallenge import HALVES
+from gtr_ros.data.opening import Opened
 from gtr_ros.evaluation.ablations import ABLATIONS
-from gtr_ros.evaluation.command import open_all
-from gtr_ros.evaluation.command import save_tracks
-from gtr_ros.evaluation.command import Session
-from gtr_ros.evaluation.command import Settings
+from gtr_ros.evaluation.baselines.external import EXTERNAL_TRACKERS
 from gtr_ros.evaluation.curves import curves_table
 from gtr_ros.evaluation.curves import FACTORS
 from gtr_ros.evaluation.curves import write_curves
-from gtr_ros.evaluation.entrants import NAMES
-from gtr_ros.evaluation.entrants import NEED_IMAGES
-from gtr_ros.evaluation.entrants import ORACLE
-from gtr_ros.evaluation.formats.motchallenge import HALVES
-from gtr_ros.evaluation.opening import Opened
-from gtr_ros.evaluation.peers import PEERS
 from gtr_ros.evaluation.report import write_report
+from gtr_ros.evaluation.session import EvaluationOptions
+from gtr_ros.evaluation.session import open_all
+from gtr_ros.evaluation.session import save_tracks
+from gtr_ros.evaluation.session import Session
 from gtr_ros.evaluation.table import terminal_table
 from gtr_ros.evaluation.table import write_csv
 from gtr_ros.evaluation.table import write_json
+from gtr_ros.evaluation.trackers import NAMES
+from gtr_ros.evaluation.trackers import NEED_IMAGES
+from gtr_ros.evaluation.trackers import ORACLE
 from gtr_ros.model.build import choose_device
 from gtr_ros.model.build import RANDOM
 from gtr_ros.model.checkpoint import cached_checkpoint
@@ -121,7 +121,7 @@ def _all_that_run(opened: Sequence[Opened]) -> list[str]:
     """Return the trackers that need nothing which is not here; say which are left out."""
     names = list(NAMES)
     if find_spec('trackers') is None:
-        names = [n for n in names if n.partition('+')[0] not in PEERS]
+        names = [n for n in names if n.partition('+')[0] not in EXTERNAL_TRACKERS]
         console.print('the package trackers is not installed: its trackers are left out')
     if not cached_checkpoint('mobile').is_file():
         names.remove('cosine')
@@ -157,7 +157,7 @@ def evaluate(options: argparse.Namespace) -> None:
             "pip install '.[evaluation]' in this package's sources"
         )
     ablation = ABLATIONS[options.table] if options.table else None
-    settings = Settings(
+    settings = EvaluationOptions(
         model=options.model,
         checkpoint=options.checkpoint,
         device=choose_device(options.device),

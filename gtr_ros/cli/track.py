@@ -22,8 +22,8 @@ from gtr_ros.recordings.folder import MANIFEST
 from gtr_ros.recordings.folder import Outcome
 from gtr_ros.recordings.folder import ResultsFolder
 from gtr_ros.recordings.recording import is_bag
-from gtr_ros.recordings.recording import Settings
 from gtr_ros.recordings.recording import track_recording
+from gtr_ros.recordings.recording import TrackingOptions
 from gtr_ros.runtime.loading import PROVIDERS
 from gtr_ros.runtime.loading import RUNTIMES
 from gtr_ros.runtime.process import keep_freed_memory
@@ -177,8 +177,8 @@ def track(options: argparse.Namespace) -> None:
         _track_many(options, settings)
 
 
-def _settings(options: argparse.Namespace) -> Settings:
-    return Settings(
+def _settings(options: argparse.Namespace) -> TrackingOptions:
+    return TrackingOptions(
         model=options.model,
         checkpoint=options.checkpoint,
         runtime=options.runtime,
@@ -199,7 +199,7 @@ def _settings(options: argparse.Namespace) -> Settings:
     )
 
 
-def _load(settings: Settings) -> GTR:
+def _load(settings: TrackingOptions) -> GTR:
     model = settings.load()
     linking = settings.rule.describe(model.association)
     where = model.device if settings.runtime == 'torch' else settings.runtime
@@ -209,7 +209,7 @@ def _load(settings: Settings) -> GTR:
     return model
 
 
-def _track_one(options: argparse.Namespace, settings: Settings) -> None:
+def _track_one(options: argparse.Namespace, settings: TrackingOptions) -> None:
     """Track a video or a bag of its own, under the name that was asked for."""
     [source] = options.sources
     bag = is_bag(source)
@@ -230,7 +230,7 @@ def _track_one(options: argparse.Namespace, settings: Settings) -> None:
     console.print(f'{summary}, {where}', markup=False)
 
 
-def _track_many(options: argparse.Namespace, settings: Settings) -> None:
+def _track_many(options: argparse.Namespace, settings: TrackingOptions) -> None:
     """Track what is not done yet into a folder; what is wrong with one stops no other."""
     if options.annotated:
         raise ValueError('--video is for one video, tracked without --ray')
@@ -263,7 +263,7 @@ def _track_many(options: argparse.Namespace, settings: Settings) -> None:
 
 
 def _outcomes(
-    options: argparse.Namespace, settings: Settings, folder: ResultsFolder
+    options: argparse.Namespace, settings: TrackingOptions, folder: ResultsFolder
 ) -> Iterator[Outcome]:
     """Track the waiting recordings, here or on a cluster, and show how far they are."""
     with show_progress() as progress:

@@ -17,7 +17,7 @@ class Variant(NamedTuple):
     A row of a table.
 
     :param name: as the paper has it
-    :param tracker: as `parse_entrant` reads it
+    :param tracker: as `parse_tracker` reads it
     :param association: arguments of `AssociationTransformer`; None: the model's own, as trained
     :param file: name of its weights in the folder that holds those of a table; '': the model's own
     """

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gtr_ros.evaluation.boxes import images_of
-from gtr_ros.evaluation.boxes import Step
+from gtr_ros.data.sequence import Sequence
+from gtr_ros.data.stored_boxes import images_of
+from gtr_ros.data.stored_boxes import Step
 from gtr_ros.evaluation.cache import load_arrays
 from gtr_ros.evaluation.cache import save_arrays
-from gtr_ros.evaluation.sequence import Sequence
 from gtr_ros.model.resize import DEVIATION
 from gtr_ros.model.resize import MEAN
 from gtr_ros.structures import Detections

@@ -12,7 +12,7 @@ import zipfile
 
 import numpy as np
 
-from gtr_ros.evaluation.sequence import Sequence
+from gtr_ros.data.sequence import Sequence
 from gtr_ros.structures import Detections
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from rich.table import Table
 
-from gtr_ros.evaluation.entrants import Entrant
-from gtr_ros.evaluation.run import Course
+from gtr_ros.data.synthetic import generate
+from gtr_ros.data.synthetic import Generated
+from gtr_ros.data.synthetic import Scene
+from gtr_ros.evaluation.identities import identities_kept
+from gtr_ros.evaluation.run import PreparedSequence
 from gtr_ros.evaluation.run import run
-from gtr_ros.evaluation.synthetic import generate
-from gtr_ros.evaluation.synthetic import Generated
-from gtr_ros.evaluation.synthetic import identities_kept
-from gtr_ros.evaluation.synthetic import Scene
+from gtr_ros.evaluation.trackers import TrackerSpec
 
 #: what is varied, each from easy to hard, the rest as in `Scene`
 FACTORS: dict[str, tuple[float, ...]] = {
@@ -70,8 +70,8 @@ def scenes(factor: str, value: float, seeds: int, base: Scene) -> list[Scene]:
 def curves(
     factors: SequenceOf[str],
     seeds: int,
-    entrants: SequenceOf[Entrant],
-    prepare: Callable[[Generated], Course],
+    specs: SequenceOf[TrackerSpec],
+    prepare: Callable[[Generated], PreparedSequence],
     threshold: float,
     base: Scene = Scene(),
     step: Callable[[], None] = lambda: None,
@@ -89,17 +89,17 @@ def curves(
     points = []
     for factor in factors:
         for value in FACTORS[factor]:
-            tally = {e.name: [0, 0, 0.0, 0.0] for e in entrants}
+            tally = {e.name: [0, 0, 0.0, 0.0] for e in specs}
             for scene in scenes(factor, value, seeds, base):
                 made = generate(scene)
-                course = prepare(made)
-                for entrant in entrants:
-                    row = run([course], entrant, 1, threshold)
+                prepared = prepare(made)
+                for spec in specs:
+                    row = run([prepared], spec, 1, threshold)
                     results = [(r.ids, r.boxes) for r in row.results[0]]
                     kept, total = identities_kept(made.sequence, made.hidings, results)
                     overall = row.evaluation.overall
                     for i, x in enumerate((kept, total, overall['HOTA'], overall['IDF1'])):
-                        tally[entrant.name][i] += x
+                        tally[spec.name][i] += x
                 step()
             points += [
                 Point(factor, value, name, kept, total, hota / seeds, idf1 / seeds)

@@ -13,13 +13,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
-from gtr_ros.evaluation.sequence import Role
-from gtr_ros.evaluation.sequence import Sequence
-from gtr_ros.evaluation.sequence import Truth
-from gtr_ros.tracking.linking import box_intersection
-from gtr_ros.tracking.linking import box_iou
+from gtr_ros.boxes import box_intersection
+from gtr_ros.boxes import box_iou
+from gtr_ros.boxes import match_boxes
+from gtr_ros.data.sequence import Role
+from gtr_ros.data.sequence import Sequence
+from gtr_ros.data.sequence import Truth
 
 #: names of the metrics: rates, 1 at best (MOTA may be negative), and counts
 RATES = ('HOTA', 'DetA', 'AssA', 'LocA', 'MOTA', 'IDF1', 'IDP', 'IDR')
@@ -142,7 +142,7 @@ def perfect_identities(sequence: Sequence, results: SequenceOf[Result]) -> list[
         taken = np.zeros(len(result), bool)
         for label in np.unique(truth.labels):
             rows, columns = (np.flatnonzero(x.labels == label) for x in (truth, result))
-            a, b = match(box_iou(truth.boxes[rows], result.boxes[columns]))
+            a, b = match_boxes(box_iou(truth.boxes[rows], result.boxes[columns]))
             ids[columns[b]] = truth.ids[rows[a]]
             taken[columns[b]] = True
         fresh = int((~taken).sum())
@@ -150,15 +150,6 @@ def perfect_identities(sequence: Sequence, results: SequenceOf[Result]) -> list[
         next_id += fresh
         perfect.append(Result(ids, result.boxes, result.labels, result.scores))
     return perfect
-
-
-def match(iou: np.ndarray, threshold: float = _MATCH_IOU) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows and columns of the best one-to-one matching, (M, N) -> (K,), (K,)."""
-    # The tolerance is TrackEval's: an IoU of exactly the threshold matches.
-    iou = np.where(iou < threshold - np.finfo(float).eps, 0, iou)
-    rows, columns = linear_sum_assignment(-iou)
-    keep = iou[rows, columns] > np.finfo(float).eps
-    return rows[keep], columns[keep]
 
 
 def _counted(sequence: Sequence, results: SequenceOf[Result], label: int) -> dict:
@@ -198,7 +189,7 @@ def _kept(
 ) -> np.ndarray:
     """Return which results of a class are counted in a frame, (N,) bool."""
     keep = np.ones(len(boxes), bool)
-    rows, columns = match(iou)
+    rows, columns = match_boxes(iou)
     keep[columns[truth.roles[of_truth][rows] == Role.DISTRACTOR]] = False
     unmatched = np.ones(len(boxes), bool)
     unmatched[columns] = False
@@ -270,8 +261,8 @@ def track_precision(
     :return: by the names of the classes in the truth; their mean is the track mAP50
     """
     # Late, and here alone: the definition is that of a file format.
-    from gtr_ros.evaluation.formats.cocovideo import write_coco_results
-    from gtr_ros.evaluation.formats.cocovideo import write_coco_video
+    from gtr_ros.data.coco.videos import write_coco_results
+    from gtr_ros.data.coco.videos import write_coco_video
 
     with TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
         from trackeval.datasets import TAO

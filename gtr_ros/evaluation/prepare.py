@@ -14,18 +14,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from gtr_ros.data.sequence import Sequence
+from gtr_ros.data.stored_boxes import find_boxes
+from gtr_ros.data.stored_boxes import images_of
 from gtr_ros.evaluation.appearance import describe_all
 from gtr_ros.evaluation.appearance import OnnxAppearance
-from gtr_ros.evaluation.boxes import find_boxes
-from gtr_ros.evaluation.boxes import images_of
 from gtr_ros.evaluation.cache import cache_key
 from gtr_ros.evaluation.cache import load_arrays
 from gtr_ros.evaluation.cache import network_key
 from gtr_ros.evaluation.cache import save_arrays
-from gtr_ros.evaluation.entrants import MODEL
-from gtr_ros.evaluation.entrants import UNTRAINED
-from gtr_ros.evaluation.run import Course
-from gtr_ros.evaluation.sequence import Sequence
+from gtr_ros.evaluation.run import PreparedSequence
+from gtr_ros.evaluation.trackers import MODEL
+from gtr_ros.evaluation.trackers import UNTRAINED
 from gtr_ros.model.association import CosineAssociation
 from gtr_ros.model.build import build
 from gtr_ros.model.build import gtr_mobile
@@ -113,7 +113,7 @@ def prepare(
     progress: Progress = silent,
     cache: Path | None = None,
     camera: bool = False,
-) -> Course:
+) -> PreparedSequence:
     """
     Find the boxes of a sequence, if they are not given, and their features by each network.
 
@@ -144,7 +144,7 @@ def prepare(
     moved = None
     if camera and sequence.images is not None:
         moved = _camera(sequence, strong, cache, progress)
-    return Course(sequence, boxes, described, moved)
+    return PreparedSequence(sequence, boxes, described, moved)
 
 
 def _camera(

@@ -14,19 +14,19 @@ import numpy as np
 from PIL import Image
 from PIL import ImageDraw
 
+from gtr_ros.data.sequence import Sequence
 from gtr_ros.evaluation.curves import Point
 from gtr_ros.evaluation.curves import UNITS
-from gtr_ros.evaluation.entrants import ORACLE
 from gtr_ros.evaluation.metrics import ALPHAS
 from gtr_ros.evaluation.run import Row
-from gtr_ros.evaluation.sequence import Sequence
 from gtr_ros.evaluation.table import headline
 from gtr_ros.evaluation.table import SHOWN
 from gtr_ros.evaluation.table import shown
-from gtr_ros.evaluation.timeline import follow
 from gtr_ros.evaluation.timeline import LOST
+from gtr_ros.evaluation.timeline import make_timeline
 from gtr_ros.evaluation.timeline import Switch
 from gtr_ros.evaluation.timeline import Timeline
+from gtr_ros.evaluation.trackers import ORACLE
 
 #: switches of one tracker at one stride that are shown as pictures
 GALLERY = 12
@@ -185,7 +185,7 @@ def _timelines(rows: SequenceOf[Row], gallery: SequenceOf[str]) -> str:
         'above 1 the run that begins with the first frame is drawn; all are counted.</p>'
     ]
     for row in rows:
-        stories = [follow(s, r) for s, r in zip(row.sequences, row.results)]
+        stories = [make_timeline(s, r) for s, r in zip(row.sequences, row.results)]
         switches = sum(len(story.switches) for story in stories)
         opened = ' open' if row.tracker in gallery and row.stride == rows[0].stride else ''
         parts.append(

@@ -11,13 +11,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from gtr_ros.evaluation.entrants import Entrant
+from gtr_ros.data.sequence import Sequence
 from gtr_ros.evaluation.metrics import evaluate
 from gtr_ros.evaluation.metrics import Evaluation
 from gtr_ros.evaluation.metrics import perfect_identities
 from gtr_ros.evaluation.metrics import Result
 from gtr_ros.evaluation.metrics import track_precision
-from gtr_ros.evaluation.sequence import Sequence
+from gtr_ros.evaluation.trackers import TrackerSpec
 from gtr_ros.structures import Detections
 
 #: boxes of each frame, with the features of a network
@@ -25,7 +25,7 @@ Described = SequenceOf[Detections]
 
 
 @dataclass(frozen=True)
-class Course:
+class PreparedSequence:
     """
     A sequence with the boxes found in it.
 
@@ -75,8 +75,8 @@ class Row:
 
 
 def run(
-    course: SequenceOf[Course],
-    entrant: Entrant,
+    prepared: SequenceOf[PreparedSequence],
+    spec: TrackerSpec,
     stride: int,
     threshold: float,
     with_track_map: bool = False,
@@ -91,10 +91,10 @@ def run(
     :param step: called after every frame
     """
     sequences, phases, results = [], [], []
-    for one in course:
+    for one in prepared:
         sequence = one.sequence
-        least = threshold if entrant.least_score is None else entrant.least_score
-        seen = one.described[entrant.features] if entrant.features else one.boxes
+        least = threshold if spec.least_score is None else spec.least_score
+        seen = one.described[spec.features] if spec.features else one.boxes
         seen = [d.select(d.scores >= least) for d in seen]
         for phase in range(min(stride, len(sequence))):
             frames = range(phase, len(sequence), stride)
@@ -102,12 +102,12 @@ def run(
             sequences.append(part)
             phases.append(phase)
             detections = [seen[t] for t in frames]
-            if entrant.camera and one.camera is not None:
+            if spec.camera and one.camera is not None:
                 moved = [camera_between(one.camera, t - stride, t) for t in frames]
                 detections = [replace(d, camera=c) for d, c in zip(detections, moved)]
-            results.append(_follow(entrant, stride, part, detections, step))
+            results.append(_track(spec, stride, part, detections, step))
     return Row(
-        tracker=entrant.name,
+        tracker=spec.name,
         stride=stride,
         evaluation=evaluate(sequences, results),
         sequences=tuple(sequences),
@@ -132,24 +132,24 @@ def camera_between(camera: np.ndarray, first: int, last: int) -> np.ndarray | No
     return total[:2]
 
 
-def _follow(
-    entrant: Entrant,
+def _track(
+    spec: TrackerSpec,
     stride: int,
     sequence: Sequence,
     detections: SequenceOf[Detections],
     step: Callable[[], None],
 ) -> list[Result]:
     """Return what a tracker says of each frame."""
-    if entrant.make is None:
+    if spec.make is None:
         boxes = [Result(np.arange(len(d)), d.boxes, d.labels, d.scores) for d in detections]
         for _ in detections:
             step()
         return perfect_identities(sequence, boxes)
-    tracker = entrant.make(stride)
+    tracker = spec.make(stride)
     results = []
     for frame in detections:
         tracks = tracker.update(frame)
-        keep = np.ones(len(tracks), bool) if entrant.all_boxes else tracks.confirmed
+        keep = np.ones(len(tracks), bool) if spec.all_boxes else tracks.confirmed
         results.append(
             Result(tracks.ids[keep], tracks.boxes[keep], tracks.labels[keep], tracks.scores[keep])
         )

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from gtr_ros.boxes import box_iou
+from gtr_ros.data.sequence import Sequence
 from gtr_ros.evaluation.metrics import Result
-from gtr_ros.evaluation.sequence import Sequence
-from gtr_ros.tracking.linking import box_iou
 
 #: in the place of an id
 LOST = -1
@@ -59,7 +59,7 @@ class Timeline(NamedTuple):
     switches: list[Switch]
 
 
-def follow(sequence: Sequence, results: SequenceOf[Result]) -> Timeline:
+def make_timeline(sequence: Sequence, results: SequenceOf[Result]) -> Timeline:
     """
     Match truth and results of every frame as the CLEAR metrics do, at IoU 0.5.
 

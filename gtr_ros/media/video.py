@@ -13,14 +13,14 @@ import av
 from av.error import FFmpegError
 import numpy as np
 
-NANOSECONDS = 1_000_000_000
+from gtr_ros.stamps import NANOSECONDS
 
 
 class VideoError(ValueError):
     """A video that cannot be read or written; the message names it and the reason."""
 
 
-class Frame(NamedTuple):
+class VideoFrame(NamedTuple):
     """
     One picture of a video.
 
@@ -69,7 +69,7 @@ class VideoReader:
     def __exit__(self, *_) -> None:
         self._container.close()
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> Iterator[VideoFrame]:
         """
         Read frame by frame.
 
@@ -79,7 +79,7 @@ class VideoReader:
         try:
             for picture in self._container.decode(self._stream):
                 stamp = times.next(_written_time(picture))
-                yield Frame(picture.to_ndarray(format='rgb24'), stamp, index)
+                yield VideoFrame(picture.to_ndarray(format='rgb24'), stamp, index)
                 index += 1
         except FFmpegError as error:
             raise VideoError(f'{self.source} is damaged after frame {index}: {error}') from error

@@ -18,7 +18,7 @@ from torchvision.ops import nms
 
 from gtr_ros.model.deformable import DeformableConv2d
 from gtr_ros.model.detector import Detector
-from gtr_ros.model.detector import Found
+from gtr_ros.model.detector import NetworkObjects
 from gtr_ros.model.resize import Batch
 
 #: input pixels for one cell of each level, P3 to P7
@@ -218,12 +218,12 @@ class CenterNet(Detector):
 
     def decode(
         self, outputs: Sequence[Tensor], batch: Batch, score_threshold: float
-    ) -> list[Found]:
+    ) -> list[NetworkObjects]:
         """Keep the proposals that score more than the threshold: the published use 0.55."""
         found = []
         for boxes, scores in self.propose(outputs):
             keep = scores > score_threshold
             boxes, scores = boxes[keep], scores[keep]
             labels = torch.zeros_like(scores, dtype=torch.long)
-            found.append(Found(boxes, scores, labels, regions=boxes))
+            found.append(NetworkObjects(boxes, scores, labels, regions=boxes))
         return found

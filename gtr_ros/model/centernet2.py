@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gtr_ros.model.cascade import Cascade
 from gtr_ros.model.centernet import CenterNet
-from gtr_ros.model.detector import Found
+from gtr_ros.model.detector import NetworkObjects
 from gtr_ros.model.resize import Batch
 
 
@@ -59,7 +59,7 @@ class CenterNet2(CenterNet):
 
     def decode(
         self, outputs: Sequence[Tensor], batch: Batch, score_threshold: float
-    ) -> list[Found]:
+    ) -> list[NetworkObjects]:
         """
         Classify and refine the proposals that score more than the threshold: 0.4 as published.
 
@@ -84,6 +84,8 @@ class CenterNet2(CenterNet):
             scores, labels = class_scores.max(dim=1)
             best = scores.argsort(descending=True, stable=True)
             found.append(
-                Found(boxes[best], scores[best], labels[best], region[best], class_scores[best])
+                NetworkObjects(
+                    boxes[best], scores[best], labels[best], region[best], class_scores[best]
+                )
             )
         return found

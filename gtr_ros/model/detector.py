@@ -15,7 +15,7 @@ from torch import Tensor
 from gtr_ros.model.resize import Batch
 
 
-class Found(NamedTuple):
+class NetworkObjects(NamedTuple):
     """
     The objects of one image, best first, in pixels of the network's input.
 
@@ -34,7 +34,7 @@ class Found(NamedTuple):
     class_scores: Tensor | None = None
 
 
-def to_host(found: Sequence[Found]) -> list[Found]:
+def to_host(found: Sequence[NetworkObjects]) -> list[NetworkObjects]:
     """Bring the objects of all images to the CPU, in one transfer; their regions stay behind."""
     if not found:
         return []
@@ -45,7 +45,7 @@ def to_host(found: Sequence[Found]) -> list[Found]:
         columns = [torch.cat((c, f.class_scores), dim=1) for c, f in zip(columns, found)]
     counts = [len(f.boxes) for f in found]
     return [
-        Found(
+        NetworkObjects(
             boxes=rows[:, :4].contiguous(),
             scores=rows[:, 4].contiguous(),
             labels=rows[:, 5].long(),
@@ -94,7 +94,7 @@ class Detector(nn.Module):
 
     def decode(
         self, outputs: Sequence[Tensor], batch: Batch, score_threshold: float
-    ) -> list[Found]:
+    ) -> list[NetworkObjects]:
         """
         Make objects of the network's outputs: those that score above the threshold.
 
@@ -103,7 +103,9 @@ class Detector(nn.Module):
         """
         raise NotImplementedError
 
-    def find(self, batch: Batch, score_threshold: float) -> tuple[list[Found], Sequence[Tensor]]:
+    def find(
+        self, batch: Batch, score_threshold: float
+    ) -> tuple[list[NetworkObjects], Sequence[Tensor]]:
         """
         Find the objects that score above the threshold.
 

@@ -19,7 +19,7 @@ from torchvision.ops import SqueezeExcitation
 
 from gtr_ros.model.coco import CLASS_NAMES
 from gtr_ros.model.detector import Detector
-from gtr_ros.model.detector import Found
+from gtr_ros.model.detector import NetworkObjects
 from gtr_ros.model.mobilenet import MobileFeatures
 from gtr_ros.model.mobilenet import MobileNetV3
 from gtr_ros.model.mobilenet import SameConv
@@ -218,7 +218,7 @@ class MobileCenterNet(Detector):
 
     def decode(
         self, outputs: Sequence[Tensor], batch: Batch, score_threshold: float
-    ) -> list[Found]:
+    ) -> list[NetworkObjects]:
         """Keep the peaks that score at least the threshold, but for duplicates of a class."""
         *_, logits, sides = outputs
         if logits.is_cuda or score_threshold <= 0:  # a GPU need not wait for the host this way
@@ -230,7 +230,9 @@ class MobileCenterNet(Detector):
             keep = (scores >= score_threshold) & (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
             boxes, scores, labels = boxes[keep], scores[keep], labels[keep]
             keep = batched_nms(boxes, scores, labels, self.nms_threshold)
-            found.append(Found(boxes[keep], scores[keep], labels[keep], regions=boxes[keep]))
+            found.append(
+                NetworkObjects(boxes[keep], scores[keep], labels[keep], regions=boxes[keep])
+            )
         return found
 
 

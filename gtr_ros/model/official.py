@@ -11,13 +11,13 @@ import re
 from gtr_ros.model.bifpn import NODES
 
 #: Published name -> ours. In braces stand numbers, and `{rest}`, what follows.
-Rules = tuple[tuple[str, str], ...]
+KeyMap = tuple[tuple[str, str], ...]
 
 _ENCODER = 'roi_heads.transformer.encoder.layers.{i}'
 _DECODER = 'roi_heads.transformer.decoder.layers.{i}'
 _QUERY, _KEY = (f'roi_heads.asso_predictor.{side}_proj.layers' for side in 'qk')
 
-ASSOCIATION: Rules = (
+ASSOCIATION: KeyMap = (
     (f'{_ENCODER}.self_attn.{{rest}}', 'association.encoder.{i}.attention.attention.{rest}'),
     (f'{_ENCODER}.norm1.{{rest}}', 'association.encoder.{i}.attention.norm.{rest}'),
     (f'{_ENCODER}.norm2.{{rest}}', 'association.encoder.{i}.feed_forward.norm.{rest}'),
@@ -40,7 +40,7 @@ ASSOCIATION: Rules = (
 
 _HEAD = 'proposal_generator.centernet_head'
 
-CENTERNET: Rules = (
+CENTERNET: KeyMap = (
     (f'{_HEAD}.bbox_tower.{{rest}}', 'detector.head.tower.{rest}'),
     (f'{_HEAD}.bbox_pred.{{rest}}', 'detector.head.sides.{rest}'),
     (f'{_HEAD}.agn_hm.{{rest}}', 'detector.head.heatmap.{rest}'),
@@ -51,7 +51,7 @@ CENTERNET: Rules = (
 _NODE, _OUR_NODE = 'backbone.cell.{i}.fnode.{k}', 'detector.pyramid.layers.{i}.nodes.{k}'
 _FIRST, _OUR_FIRST = 'backbone.cell.0.fnode', 'detector.pyramid.layers.0.nodes'
 
-MOT: Rules = (
+MOT: KeyMap = (
     ('backbone.bottom_up.base_layer.{rest}', 'detector.backbone.base_layer.{rest}'),
     ('backbone.bottom_up.level{i}.{rest}', 'detector.backbone.level{i}.{rest}'),
     ('backbone.resample.3.conv.conv.{rest}', 'detector.pyramid.top.0.{rest}'),
@@ -80,7 +80,7 @@ MOT: Rules = (
 _UP, _OUR_UP = 'backbone.bottom_up', 'detector.backbone'
 _BLOCK, _OUR_BLOCK = f'{_UP}.res{{s}}.{{b}}', f'{_OUR_UP}.res{{s}}.{{b}}'
 
-TAO: Rules = (
+TAO: KeyMap = (
     (f'{_UP}.stem.conv1.0.weight', f'{_OUR_UP}.stem.0.0.weight'),
     (f'{_UP}.stem.conv1.1.{{rest}}', f'{_OUR_UP}.stem.0.1.{{rest}}'),
     (f'{_UP}.stem.conv1.3.weight', f'{_OUR_UP}.stem.2.0.weight'),
@@ -123,7 +123,7 @@ TAO: Rules = (
     ),
 )
 
-RULES: Rules = ASSOCIATION + CENTERNET + MOT + TAO
+KEY_MAP: KeyMap = ASSOCIATION + CENTERNET + MOT + TAO
 
 #: What the published files hold and nothing reads: the 1x1 convolutions that DLA's nested trees
 #: make and do not use, constants of the input, and weights of the training's classes.
@@ -154,8 +154,8 @@ def _rename(key: str, rules: Iterable[tuple[re.Pattern[str], str]]) -> str | Non
 
 
 _IGNORED = tuple(map(_pattern, IGNORED))
-_OURS = tuple((_pattern(published), ours) for published, ours in RULES)
-_PUBLISHED = tuple((_pattern(ours), published) for published, ours in RULES)
+_OURS = tuple((_pattern(published), ours) for published, ours in KEY_MAP)
+_PUBLISHED = tuple((_pattern(ours), published) for published, ours in KEY_MAP)
 
 
 def is_ignored(key: str) -> bool:

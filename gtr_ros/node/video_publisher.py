@@ -17,11 +17,11 @@ from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from gtr_ros.media.video import Frame
 from gtr_ros.media.video import VideoError
+from gtr_ros.media.video import VideoFrame
 from gtr_ros.media.video import VideoReader
-from gtr_ros.node.images import array_to_image
-from gtr_ros.node.interrupts import interrupt_once
+from gtr_ros.node.messages.images import array_to_image
+from gtr_ros.node.running import interrupt_once
 
 _NAME = 'video_publisher'
 # Reliable, as image_publisher and most drivers: both kinds of subscribers can listen.
@@ -57,7 +57,7 @@ class VideoPublisher(Node):
         """Let the next frame be due at once: the video begins again."""
         self._begin = None
 
-    def publish(self, frame: Frame) -> None:
+    def publish(self, frame: VideoFrame) -> None:
         """Wait until the frame is due and publish it; a late one goes out at once."""
         elapsed = frame.index / self._rate if self._rate else frame.stamp / 1e9
         now = monotonic()

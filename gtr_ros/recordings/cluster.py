@@ -19,7 +19,7 @@ import torch
 from gtr_ros.model.gtr import GTR
 from gtr_ros.recordings.folder import Job
 from gtr_ros.recordings.folder import Outcome
-from gtr_ros.recordings.recording import Settings
+from gtr_ros.recordings.recording import TrackingOptions
 from gtr_ros.runtime.process import keep_freed_memory
 
 LOCAL = 'local'
@@ -32,7 +32,7 @@ Watch = Callable[[str, int, 'int | None'], None]
 Say = Callable[[str], None]
 
 
-class Board:
+class ProgressActor:
     """Where workers say how far they are; an actor of the cluster."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Board:
 
 def track_on_cluster(
     jobs: Sequence[Job],
-    settings: Settings,
+    settings: TrackingOptions,
     weights: str,
     partial: Path,
     address: str,
@@ -100,13 +100,13 @@ def track_on_cluster(
             say(f'no machine of the cluster has {cores} cores (yet): waiting for one')
         each = f'{cores} core{"s" * (cores > 1)}{" and a GPU" * gpus}'
         say(f'{len(jobs)} recordings on {int(there.get("CPU", 0))} cores; a worker takes {each}')
-        # A board that was lost with its machine is hung up again, empty.
-        board = ray.remote(num_cpus=0, max_restarts=-1)(Board).remote()
+        # A progress that was lost with its machine is hung up again, empty.
+        progress = ray.remote(num_cpus=0, max_restarts=-1)(ProgressActor).remote()
         work = ray.remote(_track).options(num_cpus=cores, num_gpus=gpus, max_retries=retries)
         pending = {
-            work.remote(job, settings, weights, str(partial), cores, board): job for job in jobs
+            work.remote(job, settings, weights, str(partial), cores, progress): job for job in jobs
         }
-        reports = _Reports(board, watch, say)
+        reports = _Reports(progress, watch, say)
         while pending:
             ready, _ = ray.wait(list(pending), timeout=_SECONDS_BETWEEN_REPORTS)
             reports.pass_on()
@@ -135,10 +135,10 @@ def _expect_somebody_at(address: str) -> None:
 
 
 class _Reports:
-    """Passes on what is new on the board."""
+    """Passes on what is new on the progress."""
 
-    def __init__(self, board: Any, watch: Watch, say: Say) -> None:
-        self._board = board
+    def __init__(self, progress: Any, watch: Watch, say: Say) -> None:
+        self._progress = progress
         self._watch = watch
         self._say = say
         self._starts: dict[str, int] = {}
@@ -148,7 +148,7 @@ class _Reports:
         from ray.exceptions import RayError
 
         try:
-            starts, steps = ray.get(self._board.read.remote(), timeout=10)
+            starts, steps = ray.get(self._progress.read.remote(), timeout=10)
         except RayError:
             return  # reports are no reason to stop
         for name, count in starts.items():
@@ -160,12 +160,12 @@ class _Reports:
 
 
 def _track(
-    job: Job, settings: Settings, weights: str, partial: str, cores: int, board: Any
+    job: Job, settings: TrackingOptions, weights: str, partial: str, cores: int, progress: Any
 ) -> Outcome:
     """Track one recording; what a worker does."""
     import ray
 
-    ray.get(board.start.remote(job.name))  # noted before anything can happen to us
+    ray.get(progress.start.remote(job.name))  # noted before anything can happen to us
     last = 0.0
 
     def step(done: int, total: int | None) -> None:
@@ -173,7 +173,7 @@ def _track(
         now = time.monotonic()
         if now - last >= _SECONDS_BETWEEN_REPORTS or done == total:
             last = now
-            board.step.remote(job.name, done, total)
+            progress.step.remote(job.name, done, total)
 
     try:
         model = _load(settings, weights, cores)
@@ -187,7 +187,7 @@ def _track(
 
 
 @lru_cache(maxsize=1)
-def _load(settings: Settings, weights: str, cores: int) -> GTR:
+def _load(settings: TrackingOptions, weights: str, cores: int) -> GTR:
     """Return the model, which a worker keeps for its next recording."""
     keep_freed_memory()
     torch.set_num_threads(cores)

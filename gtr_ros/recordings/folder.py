@@ -18,10 +18,10 @@ from typing import Any
 
 from gtr_ros.model.gtr import GTR
 from gtr_ros.recordings.recording import is_bag
-from gtr_ros.recordings.recording import Settings
 from gtr_ros.recordings.recording import Step
 from gtr_ros.recordings.recording import Summary
 from gtr_ros.recordings.recording import track_recording
+from gtr_ros.recordings.recording import TrackingOptions
 
 MANIFEST = 'manifest.json'
 WAITING, DONE, FAILED = 'waiting', 'done', 'failed'
@@ -57,7 +57,7 @@ class Job:
     source: str
     out: str
 
-    def run(self, model: GTR, settings: Settings, partial: Path, step: Step) -> Outcome:
+    def run(self, model: GTR, settings: TrackingOptions, partial: Path, step: Step) -> Outcome:
         """
         Track it, and put what was written, whole, in its place.
 
@@ -118,7 +118,7 @@ class ResultsFolder:
     """
 
     def __init__(
-        self, path: str | Path, sources: Sequence[str], settings: Settings, weights: str
+        self, path: str | Path, sources: Sequence[str], settings: TrackingOptions, weights: str
     ) -> None:
         self.path = Path(path).absolute()
         self._sources = list(dict.fromkeys(str(Path(s).absolute()) for s in sources))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gtr_ros.evaluation.formats.motchallenge import result_rows
+from gtr_ros.data.formats.motchallenge import result_rows
 from gtr_ros.media.drawing import annotate
 from gtr_ros.media.video import VideoReader
 from gtr_ros.media.video import VideoWriter
@@ -35,7 +35,7 @@ Step = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
-class Settings:
+class TrackingOptions:
     """
     How recordings are tracked; plain values, which travel to other machines.
 
@@ -96,7 +96,7 @@ class Settings:
             )
         return begin, weak or begin
 
-    def absolute(self) -> Settings:
+    def absolute(self) -> TrackingOptions:
         """Return the same for processes that run in another folder."""
         paths = {
             name: os.path.abspath(Path(value).expanduser())
@@ -159,7 +159,7 @@ def track_recording(
     model: GTR,
     source: str,
     out: Path,
-    settings: Settings,
+    settings: TrackingOptions,
     step: Step,
     annotated: Path | None = None,
 ) -> Summary:
@@ -169,7 +169,7 @@ def track_recording(
     What is written is of confirmed tracks, as the node publishes them.
 
     :param out: what is written, under this name when it is whole; of a bag, see
-        `gtr_ros.evaluation.formats.bag_tracks.track_bag`
+        `gtr_ros.recordings.bags.track_bag`
     :param annotated: of a video, also written with boxes and ids drawn
     :raises ValueError: names the file and what is wrong with it
     """
@@ -179,7 +179,12 @@ def track_recording(
 
 
 def _track_video(
-    model: GTR, source: str, out: Path, settings: Settings, step: Step, annotated: Path | None
+    model: GTR,
+    source: str,
+    out: Path,
+    settings: TrackingOptions,
+    step: Step,
+    annotated: Path | None,
 ) -> Summary:
     camera = _Camera(model, settings)
     rows, identities, images = [], set(), 0
@@ -206,11 +211,13 @@ def _track_video(
     return Summary(images, len(rows), len(identities), returns=camera.returns)
 
 
-def _track_bag(model: GTR, source: Path, out: Path, settings: Settings, step: Step) -> Summary:
+def _track_bag(
+    model: GTR, source: Path, out: Path, settings: TrackingOptions, step: Step
+) -> Summary:
     # Here, for rosbags is of an extra.
-    from gtr_ros.evaluation.formats.bag_tracks import count_messages
-    from gtr_ros.evaluation.formats.bag_tracks import output_topics
-    from gtr_ros.evaluation.formats.bag_tracks import track_bag
+    from gtr_ros.recordings.bags import count_messages
+    from gtr_ros.recordings.bags import output_topics
+    from gtr_ros.recordings.bags import track_bag
 
     topics = output_topics(source, settings.image_topics)
     total, done = count_messages(source), 0
@@ -236,7 +243,7 @@ def _track_bag(model: GTR, source: Path, out: Path, settings: Settings, step: St
 class _Camera:
     """Tracks one camera's images."""
 
-    def __init__(self, model: GTR, settings: Settings) -> None:
+    def __init__(self, model: GTR, settings: TrackingOptions) -> None:
         begin_score, self._least_score = settings.thresholds(model)
         self._model = model
         self._motion = None

@@ -1,3 +1,3 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Models in other runtimes than torch: their export, and how they run there."""
+"""A model on a device: torch (compiled, CUDA graphs), ONNX Runtime and its export."""

@@ -19,10 +19,10 @@ from gtr_ros.model.association import AssociationTransformer
 from gtr_ros.model.association import CosineAssociation
 from gtr_ros.model.checkpoint import cache_directory
 from gtr_ros.model.gtr import GTR
-from gtr_ros.model.online import CachedEncoder
-from gtr_ros.model.online import online
-from gtr_ros.model.online import Streaming
 from gtr_ros.model.roi import pool_regions
+from gtr_ros.tracking.online import CachedEncoder
+from gtr_ros.tracking.online import online
+from gtr_ros.tracking.online import Streaming
 
 #: of ONNX; the first that has deformable convolution
 OPSET = 19

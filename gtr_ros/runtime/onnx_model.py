@@ -16,12 +16,12 @@ from gtr_ros.model.association import Association
 from gtr_ros.model.association import AssociationTransformer
 from gtr_ros.model.association import frame_softmax
 from gtr_ros.model.gtr import GTR
-from gtr_ros.model.online import online
-from gtr_ros.model.online import OnlineAssociation
 from gtr_ros.model.roi import regions_of
 from gtr_ros.runtime.export import ExportError
 from gtr_ros.runtime.export import fingerprint
 from gtr_ros.runtime.other_network import OtherNetwork
+from gtr_ros.tracking.online import online
+from gtr_ros.tracking.online import OnlineAssociation
 
 
 class _Session:

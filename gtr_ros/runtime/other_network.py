@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from gtr_ros.model.detector import Detector
-from gtr_ros.model.detector import Found
+from gtr_ros.model.detector import NetworkObjects
 from gtr_ros.model.resize import Batch
 
 
@@ -46,7 +46,7 @@ class OtherNetwork(Detector):
 
     def decode(
         self, outputs: Sequence[Tensor], batch: Batch, score_threshold: float
-    ) -> list[Found]:
+    ) -> list[NetworkObjects]:
         """Make objects of the network's outputs, as the plain detector does."""
         return self.plain.decode(outputs, batch, score_threshold)
 

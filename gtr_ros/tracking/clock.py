@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-#: a stamp that is further back than this means that time began again, nanoseconds
-JUMP = 1_000_000_000
+from gtr_ros.stamps import CLOCK_JUMP
 
 _FIRST_INTERVAL = 100_000_000  # between frames, until it is known, nanoseconds
 _STEP = 1_000_000  # by which time goes on at least, nanoseconds
@@ -38,7 +37,7 @@ class FrameClock:
 
     def began_again(self, stamp: int | None) -> bool:
         """Say whether the next stamp, nanoseconds, is of a clock that began again."""
-        return bool(stamp) and self._good is not None and stamp < self._good - JUMP
+        return bool(stamp) and self._good is not None and stamp < self._good - CLOCK_JUMP
 
     def time(self, stamp: int | None) -> int:
         """

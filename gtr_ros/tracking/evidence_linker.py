@@ -21,7 +21,7 @@ from gtr_ros.tracking.likeness import Likeness
 from gtr_ros.tracking.motion import MotionFilters
 from gtr_ros.tracking.recognition import Recognition
 from gtr_ros.tracking.recognition import Return
-from gtr_ros.tracking.window import View
+from gtr_ros.tracking.window import WindowView
 
 if TYPE_CHECKING:
     from gtr_ros.tracking.evidence_rule import EvidenceRule
@@ -88,7 +88,7 @@ class EvidenceLinker:
         #: those who came back in the newest frame
         self.returns: list[Return] = []
 
-    def link(self, view: View, seconds: float, may_begin: np.ndarray) -> np.ndarray:
+    def link(self, view: WindowView, seconds: float, may_begin: np.ndarray) -> np.ndarray:
         """
         Say whose each detection of a frame is.
 
@@ -179,7 +179,7 @@ class EvidenceLinker:
 
     def _evidence(
         self,
-        view: View,
+        view: WindowView,
         centre: np.ndarray,
         log_height: np.ndarray,
         features: torch.Tensor | None,

@@ -11,7 +11,7 @@ from gtr_ros.model.association import Association
 from gtr_ros.model.calibration import Calibration
 from gtr_ros.model.calibration import CUES
 from gtr_ros.tracking.evidence_linker import EvidenceLinker
-from gtr_ros.tracking.gallery import GalleryRule
+from gtr_ros.tracking.gallery import GalleryOptions
 from gtr_ros.tracking.motion import MotionModel
 
 #: what walks: it keeps its velocity
@@ -77,7 +77,7 @@ class EvidenceRule:
     appearance: str = 'auto'
     appearance_limit: float = 6.0
     likeness_memory: float = 30.0
-    gallery: GalleryRule = GalleryRule()
+    gallery: GalleryOptions = GalleryOptions()
 
     def describe(self, association: Association) -> str:
         """Say in one line for people what links."""

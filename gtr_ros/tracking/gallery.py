@@ -14,7 +14,7 @@ _CLOSEST = 0.99  # cosine at most: beyond it Fisher's transform says too much
 
 
 @dataclass(frozen=True)
-class GalleryRule:
+class GalleryOptions:
     """
     Who is remembered, and what it takes to be known again.
 
@@ -129,12 +129,12 @@ class Prototypes:
 
 class Gallery:
     """
-    The identities that a camera has lost, for `GalleryRule.seconds`.
+    The identities that a camera has lost, for `GalleryOptions.seconds`.
 
     :param rule: who is remembered
     """
 
-    def __init__(self, rule: GalleryRule) -> None:
+    def __init__(self, rule: GalleryOptions) -> None:
         self.rule = rule
         self.clear()
 

@@ -11,7 +11,7 @@ from gtr_ros.model.calibration import Calibration
 from gtr_ros.tracking.gallery import fisher
 from gtr_ros.tracking.recognition import Cosines
 from gtr_ros.tracking.window import Past
-from gtr_ros.tracking.window import View
+from gtr_ros.tracking.window import WindowView
 
 _OLD = 9  # boxes whose mean a new one is averaged with: 0.9 old + 0.1 new
 
@@ -165,7 +165,7 @@ class _Sums:
         return float(mean), float(np.sqrt(max(squares / count - mean**2, 0.0)))
 
 
-def best_logits(view: View, ids: np.ndarray) -> np.ndarray:
+def best_logits(view: WindowView, ids: np.ndarray) -> np.ndarray:
     """
     Return the transformer's logit G of each detection with the best box of each track.
 

@@ -11,12 +11,13 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 import torch
 
+from gtr_ros.boxes import box_iou
 from gtr_ros.model.association import Association
 from gtr_ros.model.calibration import Calibration
+from gtr_ros.stamps import NANOSECONDS
 from gtr_ros.structures import Detections
-from gtr_ros.tracking.window import NANOSECONDS
 from gtr_ros.tracking.window import Past
-from gtr_ros.tracking.window import View
+from gtr_ros.tracking.window import WindowView
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ class WindowLinker:
         """Return for how many seconds tracks were away when they last came back: none ever."""
         return np.zeros(len(ids))
 
-    def link(self, view: View, seconds: float, may_begin: np.ndarray) -> np.ndarray:
+    def link(self, view: WindowView, seconds: float, may_begin: np.ndarray) -> np.ndarray:
         """
         Say whose each detection of a frame is.
 
@@ -197,19 +198,6 @@ class WindowLinker:
         self._began = True
         self.ids = ids if past is None else np.union1d(past.ids, ids)
         return ids
-
-
-def box_intersection(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the area that (M, 4) and (K, 4) xyxy boxes share, (M, K)."""
-    overlap = np.minimum(a[:, None, 2:], b[:, 2:]) - np.maximum(a[:, None, :2], b[:, :2])
-    return overlap.clip(0).prod(axis=2)
-
-
-def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the intersection over union of (M, 4) with (K, 4) xyxy boxes, (M, K)."""
-    shared = box_intersection(a, b)
-    area_a, area_b = ((x[:, 2:] - x[:, :2]).prod(axis=1) for x in (a, b))
-    return shared / np.maximum(area_a[:, None] + area_b - shared, 1e-9)
 
 
 #: section 4.3 of the paper: average likelihood above 0.2

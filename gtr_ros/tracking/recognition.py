@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gtr_ros.tracking.gallery import Gallery
-from gtr_ros.tracking.gallery import GalleryRule
+from gtr_ros.tracking.gallery import GalleryOptions
 from gtr_ros.tracking.gallery import Prototypes
 from gtr_ros.tracking.gallery import who
 
@@ -51,13 +51,13 @@ class Recognition:
     """
     Keeps what K tracks look like, and a gallery of those that were lost.
 
-    A track is compared once it has some boxes, until it is known again or `GalleryRule.wait` is
+    A track is compared once it has some boxes, until it is known again or `GalleryOptions.wait` is
     over; while it may be somebody it should not be published, as its identity may change.
 
     :param rule: what it takes to be known again
     """
 
-    def __init__(self, rule: GalleryRule) -> None:
+    def __init__(self, rule: GalleryOptions) -> None:
         self.rule = rule
         self.gallery = Gallery(rule)
         self._tracks = Prototypes(rule.prototypes)

@@ -17,7 +17,7 @@ from gtr_ros.tracking.linking import PAPER
 from gtr_ros.tracking.linking import PUBLISHED_MOT
 from gtr_ros.tracking.linking import PUBLISHED_TAO
 from gtr_ros.tracking.recognition import Return
-from gtr_ros.tracking.window import View
+from gtr_ros.tracking.window import WindowView
 
 
 class Linker(Protocol):
@@ -32,7 +32,7 @@ class Linker(Protocol):
     #: those who came back in the newest frame
     returns: Sequence[Return]
 
-    def link(self, view: View, seconds: float, may_begin: np.ndarray) -> np.ndarray:
+    def link(self, view: WindowView, seconds: float, may_begin: np.ndarray) -> np.ndarray:
         """Say whose each detection of a frame is, (M,) int64; 0: of nobody."""
 
     def settle(self, ids: np.ndarray) -> None:

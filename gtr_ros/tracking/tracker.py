@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gtr_ros.model.association import Association
+from gtr_ros.stamps import NANOSECONDS
 from gtr_ros.structures import Detections
 from gtr_ros.structures import Tracks
 from gtr_ros.tracking.clock import FrameClock
@@ -15,7 +16,6 @@ from gtr_ros.tracking.existence import Existence
 from gtr_ros.tracking.recognition import Return
 from gtr_ros.tracking.rules import Rule
 from gtr_ros.tracking.trajectories import Trajectories
-from gtr_ros.tracking.window import NANOSECONDS
 from gtr_ros.tracking.window import Window
 
 

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from gtr_ros.structures import Trajectory
-from gtr_ros.tracking.window import View
+from gtr_ros.tracking.window import WindowView
 
 
 class Trajectories(Sequence):
@@ -24,7 +24,7 @@ class Trajectories(Sequence):
     """
 
     def __init__(
-        self, ids: np.ndarray, confirmed: np.ndarray, away: np.ndarray, view: View
+        self, ids: np.ndarray, confirmed: np.ndarray, away: np.ndarray, view: WindowView
     ) -> None:
         self._ids = ids
         self._confirmed = confirmed

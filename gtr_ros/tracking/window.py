@@ -15,10 +15,9 @@ import numpy as np
 import torch
 
 from gtr_ros.model.association import Association
-from gtr_ros.model.online import online
+from gtr_ros.stamps import NANOSECONDS
 from gtr_ros.structures import Detections
-
-NANOSECONDS = 1_000_000_000
+from gtr_ros.tracking.online import online
 
 
 @dataclass
@@ -100,7 +99,7 @@ class Past:
         return np.stack(slopes, axis=1) / spread[:, None]
 
 
-class View:
+class WindowView:
     """
     A window as a new frame meets it: what it holds, and P_A, which is computed when asked for.
 
@@ -154,17 +153,19 @@ class View:
             self._likelihoods = self._compute()
         return self._likelihoods
 
-    def select(self, keep: np.ndarray) -> View:
+    def select(self, keep: np.ndarray) -> WindowView:
         """Return the view of some of the new frame's detections; keep is (M,) bool."""
         if keep.all():
             return self
         known = None if self._likelihoods is None else self._likelihoods[keep]
-        return View(self.now.select(keep), self._frames, self._association, known, self._read)
+        return WindowView(
+            self.now.select(keep), self._frames, self._association, known, self._read
+        )
 
-    def rename(self, old: int, new: int) -> View:
+    def rename(self, old: int, new: int) -> WindowView:
         """Return the view in which the past boxes of one identity are of another."""
         frames = _renamed(self._frames, old, new)
-        return View(self.now, frames, self._association, self._likelihoods, self._read)
+        return WindowView(self.now, frames, self._association, self._likelihoods, self._read)
 
     @torch.inference_mode()
     def _compute(self) -> np.ndarray:
@@ -223,12 +224,12 @@ class Window:
         self._most = count
         self._drop_oldest(len(self._frames) - count)
 
-    def view(self, now: Detections) -> View:
+    def view(self, now: Detections) -> WindowView:
         """Return the window as a new frame meets it; then `add` the frame."""
         if not self._asked:
             self._follow_readers()
         likelihoods = None if self._online is None else self._ask(now).cpu().numpy()
-        return View(now, self._frames, self._association, likelihoods, self._note_reader)
+        return WindowView(now, self._frames, self._association, likelihoods, self._note_reader)
 
     def add(self, detections: Detections, ids: np.ndarray) -> None:
         """

@@ -7,7 +7,11 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from gtr_ros.evaluation.opening import open_sequences
+from gtr_ros.data.coco.lvis import read_lvis
+from gtr_ros.data.coco.stills import read_coco
+from gtr_ros.data.opening import open_sequences
+from gtr_ros.data.stills.crowdhuman import read_crowdhuman
+from gtr_ros.data.stills.still import StillSet
 from gtr_ros.model.build import make_transformer
 from gtr_ros.model.build import MODELS
 from gtr_ros.model.build import RANDOM
@@ -29,10 +33,6 @@ from gtr_ros.training.published import TAOObjective
 from gtr_ros.training.sources import Augmented
 from gtr_ros.training.sources import Mixture
 from gtr_ros.training.sources import StillClips
-from gtr_ros.training.stills import read_coco
-from gtr_ros.training.stills import read_crowdhuman
-from gtr_ros.training.stills import read_lvis
-from gtr_ros.training.stills import StillSet
 from gtr_ros.training.video_clips import VideoClips
 from gtr_ros.training.views import Views
 

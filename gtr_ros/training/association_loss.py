@@ -30,7 +30,7 @@ class Assignment(NamedTuple):
 
 
 @dataclass(frozen=True)
-class AssociationRule:
+class AssociationLossOptions:
     """
     Where the paper and its public code differ. The defaults are the code's with its MOT model.
 
@@ -46,9 +46,9 @@ class AssociationRule:
 
 
 #: what the paper says: Eq. 2 to 5
-PAPER = AssociationRule(min_overlap=0.5, normalise=False)
+PAPER = AssociationLossOptions(min_overlap=0.5, normalise=False)
 #: what the public code does for its TAO model
-PUBLISHED_TAO = AssociationRule(background=False)
+PUBLISHED_TAO = AssociationLossOptions(background=False)
 
 
 def assign(
@@ -89,7 +89,7 @@ def association_loss(
     logits: Sequence[Tensor],
     counts: Sequence[int],
     assignment: Assignment,
-    rule: AssociationRule = AssociationRule(),
+    rule: AssociationLossOptions = AssociationLossOptions(),
 ) -> Tensor:
     """
     Compute the loss of Eq. 3 to 5: negative log-likelihood of each frame's right answer.
@@ -120,7 +120,7 @@ def clip_loss(
     features: Tensor,
     counts: Sequence[int],
     assignment: Assignment,
-    rule: AssociationRule = AssociationRule(),
+    rule: AssociationLossOptions = AssociationLossOptions(),
     boxes: Tensor | None = None,
 ) -> Tensor:
     """

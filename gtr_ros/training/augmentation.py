@@ -126,7 +126,7 @@ def add_look_alikes(clip: Clip, count: int, rng: np.random.Generator) -> Clip:
         if model is None:
             break
         identity, label, picture = model
-        boxes = _follow(clip, identity)
+        boxes = _boxes_of(clip, identity)
         width = boxes[:, 2] - boxes[:, 0]
         side = rng.choice([-1, 1]) * rng.uniform(0.7, 2.0)
         boxes = boxes + (side * width)[:, None] * [1, 0, 1, 0]
@@ -178,7 +178,7 @@ def _pick(clip: Clip, rng: np.random.Generator) -> tuple[int, int, Image.Image] 
     return None
 
 
-def _follow(clip: Clip, identity: int) -> np.ndarray:
+def _boxes_of(clip: Clip, identity: int) -> np.ndarray:
     """Return an object's box in every frame, (T, 4) float64, between its own ones interpolated."""
     own = [
         (t, clip.boxes[t][clip.ids[t] == identity][0])

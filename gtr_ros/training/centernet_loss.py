@@ -65,7 +65,7 @@ class CenterNetLosses(NamedTuple):
 
 
 @dataclass(frozen=True)
-class FocalRule:
+class FocalLossOptions:
     """
     The weights of the focal loss.
 
@@ -222,7 +222,7 @@ def _positives(
 
 
 def focal_losses(
-    logits: Tensor, positives: Tensor, heatmap: Tensor, rule: FocalRule
+    logits: Tensor, positives: Tensor, heatmap: Tensor, rule: FocalLossOptions
 ) -> tuple[Tensor, Tensor]:
     """
     Compare the heat map with its target t.
@@ -278,7 +278,7 @@ def centernet_losses(
     logits: Sequence[Tensor],
     sides: Sequence[Tensor],
     targets: CenterNetTargets,
-    rule: FocalRule = FocalRule(),
+    rule: FocalLossOptions = FocalLossOptions(),
     count: Callable[[int], float] = float,
 ) -> CenterNetLosses:
     """

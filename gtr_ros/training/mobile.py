@@ -14,7 +14,7 @@ from torchvision.ops import box_iou
 from gtr_ros.model.gtr import GTR
 from gtr_ros.model.mobile_centernet import STRIDE
 from gtr_ros.model.resize import pad_to_largest
-from gtr_ros.training.association_loss import AssociationRule
+from gtr_ros.training.association_loss import AssociationLossOptions
 from gtr_ros.training.clip import Clip
 from gtr_ros.training.heatmap_loss import heatmap_losses
 from gtr_ros.training.heatmap_loss import heatmap_targets
@@ -43,7 +43,7 @@ class MobileObjective(Objective):
         model: GTR,
         association_weight: float = 1.0,
         detector_weight: float = 1.0,
-        rule: AssociationRule = AssociationRule(min_overlap=0.5),
+        rule: AssociationLossOptions = AssociationLossOptions(min_overlap=0.5),
         score_threshold: float = 0.3,
         jitter: float = 0.04,
         missed: float = 0.1,

@@ -15,7 +15,7 @@ from torch import Tensor
 from gtr_ros.model.gtr import GTR
 from gtr_ros.model.roi import pool_boxes
 from gtr_ros.training.association_loss import assign
-from gtr_ros.training.association_loss import AssociationRule
+from gtr_ros.training.association_loss import AssociationLossOptions
 from gtr_ros.training.association_loss import clip_loss
 from gtr_ros.training.clip import Clip
 
@@ -47,7 +47,7 @@ class Objective(nn.Module):
         clips: Sequence[Clip],
         maps: Sequence[Tensor],
         proposals: Sequence[Tensor],
-        rule: AssociationRule,
+        rule: AssociationLossOptions,
     ) -> Tensor:
         """
         Compute the association loss, Eq. 5, of each clip, every proposal of which is a query.

@@ -13,9 +13,9 @@ import numpy as np
 from PIL import Image
 from PIL import ImageEnhance
 
-from gtr_ros.evaluation.synthetic.world import areas
-from gtr_ros.evaluation.synthetic.world import clip_boxes
-from gtr_ros.evaluation.synthetic.world import visibility
+from gtr_ros.boxes import box_areas
+from gtr_ros.boxes import clip_boxes
+from gtr_ros.data.synthetic.world import visibility
 from gtr_ros.training.clip import Clip
 
 #: of an object's box this part must be seen for it to be a box of the frame
@@ -120,7 +120,7 @@ def paste(clip: Clip, walkers: Sequence[Walker]) -> Clip:
         clipped = clip_boxes(everybody, (height, width))
         seen = visibility(everybody, nearness)
         # How much of the others must be inside was decided when the clip was made.
-        seen[len(clip.boxes[t]) :] *= areas(clipped[len(clip.boxes[t]) :]) / areas(own)
+        seen[len(clip.boxes[t]) :] *= box_areas(clipped[len(clip.boxes[t]) :]) / box_areas(own)
         keep = (seen >= LEAST_VISIBLE) & (clipped[:, 2:] - clipped[:, :2] >= 4).all(axis=1)
         images.append(np.array(frame))
         boxes.append(clipped[keep].astype(np.float32))

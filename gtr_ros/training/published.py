@@ -21,13 +21,13 @@ from gtr_ros.model.gtr import GTR
 from gtr_ros.model.lvis import image_counts
 from gtr_ros.model.resize import normalise
 from gtr_ros.model.roi import pool_boxes
-from gtr_ros.training.association_loss import AssociationRule
+from gtr_ros.training.association_loss import AssociationLossOptions
 from gtr_ros.training.association_loss import PUBLISHED_TAO
 from gtr_ros.training.cascade_loss import sample_classes
 from gtr_ros.training.cascade_loss import stage_losses
 from gtr_ros.training.centernet_loss import centernet_losses
 from gtr_ros.training.centernet_loss import centernet_targets
-from gtr_ros.training.centernet_loss import FocalRule
+from gtr_ros.training.centernet_loss import FocalLossOptions
 from gtr_ros.training.clip import Clip
 from gtr_ros.training.objective import mean_over_processes
 from gtr_ros.training.objective import Objective
@@ -92,14 +92,14 @@ class MOTObjective(Objective):
     """
 
     multiple = 128
-    focal = FocalRule()
+    focal = FocalLossOptions()
     nms_threshold = 0.7
 
     def __init__(
         self,
         model: GTR,
         association_weight: float = 1.0,
-        association_rule: AssociationRule = AssociationRule(),
+        association_rule: AssociationLossOptions = AssociationLossOptions(),
         score_threshold: float = 0.3,
     ) -> None:
         super().__init__(model)
@@ -208,14 +208,14 @@ class TAOObjective(MOTObjective):
     """
 
     multiple = 32
-    focal = FocalRule(ignore_high_fp=0.85)
+    focal = FocalLossOptions(ignore_high_fp=0.85)
     nms_threshold = 0.9
 
     def __init__(
         self,
         model: GTR,
         association_weight: float = 1.0,
-        association_rule: AssociationRule = PUBLISHED_TAO,
+        association_rule: AssociationLossOptions = PUBLISHED_TAO,
         score_threshold: float = 0.1,
     ) -> None:
         super().__init__(model, association_weight, association_rule, score_threshold)

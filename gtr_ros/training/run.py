@@ -24,6 +24,7 @@ from torch import distributed
 import torchvision
 
 from gtr_ros import __version__
+from gtr_ros.evaluation.validation import validate
 from gtr_ros.model.calibration import Calibration
 from gtr_ros.model.checkpoint import save_checkpoint
 from gtr_ros.tracking.rules import rule_name
@@ -36,7 +37,6 @@ from gtr_ros.training.config import Config
 from gtr_ros.training.loop import Step
 from gtr_ros.training.loop import Trainer
 from gtr_ros.training.loop import TrainingError
-from gtr_ros.training.validation import validate
 
 #: what a run's folder holds: what to go on from, the weights to be used, and how it came about
 STATE, WEIGHTS, CONFIG, ENVIRONMENT, VALIDATION = (

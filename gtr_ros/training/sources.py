@@ -11,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
+from gtr_ros.data.stills.still import Still
 from gtr_ros.training.augmentation import Augmentation
 from gtr_ros.training.clip import Clip
 from gtr_ros.training.clip import ClipSource
@@ -18,7 +19,6 @@ from gtr_ros.training.pasting import Gait
 from gtr_ros.training.pasting import paste
 from gtr_ros.training.pasting import walk
 from gtr_ros.training.pasting import Walker
-from gtr_ros.training.stills import Still
 from gtr_ros.training.views import Views
 
 _LEAST_CUTOUT = 40  # pixels, height of an object that can be cut out

@@ -10,9 +10,9 @@ from collections.abc import Sequence as SequenceOf
 import numpy as np
 from PIL import Image
 
-from gtr_ros.evaluation.sequence import read_images
-from gtr_ros.evaluation.sequence import Sequence
-from gtr_ros.evaluation.sequence import Truth
+from gtr_ros.data.sequence import read_images
+from gtr_ros.data.sequence import Sequence
+from gtr_ros.data.sequence import Truth
 from gtr_ros.training.clip import Clip
 from gtr_ros.training.views import draw_view
 from gtr_ros.training.views import look

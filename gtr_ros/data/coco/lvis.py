@@ -1,0 +1,149 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""LVIS v1, and COCO's boxes of the same images added, as the public code does for `gtr_tao`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from gtr_ros.boxes import box_iou
+from gtr_ros.data.coco.entries import get
+from gtr_ros.data.coco.entries import is_whole
+from gtr_ros.data.coco.stills import category_names
+from gtr_ros.data.coco.stills import Entry
+from gtr_ros.data.coco.stills import load_json
+from gtr_ros.data.coco.stills import read_entries
+from gtr_ros.data.formats.errors import FormatError
+from gtr_ros.data.stills.still import checked
+from gtr_ros.data.stills.still import few
+from gtr_ros.data.stills.still import ImageObjects
+from gtr_ros.data.stills.still import StillSet
+from gtr_ros.model import coco as coco_classes
+from gtr_ros.model import lvis as lvis_classes
+
+_SAME_OBJECT = 0.7  # IoU from which on a box of COCO and one of LVIS are of one object
+
+#: COCO's classes that LVIS names otherwise; the others differ in blanks alone. That they are the
+#: same is a fact of LVIS: its `coco_to_synset.json` gives the WordNet synset of each of the 80,
+#: its categories those of the names here. Three are less alike than their synsets: a potted plant
+#: is a pot, `pot.n.04`; a sports ball is any ball to play with; and hot dogs, `frank.n.02`, which
+#: LVIS does not have, are sausages, as the public code has them.
+_LVIS_NAMES = {
+    'bus': 'bus_(vehicle)',
+    'car': 'car_(automobile)',
+    'cell phone': 'cellular_telephone',
+    'couch': 'sofa',
+    'donut': 'doughnut',
+    'fire hydrant': 'fireplug',
+    'hair drier': 'hair_dryer',
+    'hot dog': 'sausage',
+    'keyboard': 'computer_keyboard',
+    'laptop': 'laptop_computer',
+    'microwave': 'microwave_oven',
+    'mouse': 'mouse_(computer_equipment)',
+    'orange': 'orange_(fruit)',
+    'potted plant': 'flowerpot',
+    'remote': 'remote_control',
+    'skis': 'ski',
+    'sports ball': 'ball',
+    'tie': 'necktie',
+    'train': 'train_(railroad_vehicle)',
+    'tv': 'television_set',
+    'wine glass': 'wineglass',
+}
+
+
+def read_lvis(
+    annotations: str | Path, images: str | Path, coco: str | Path | None = None
+) -> StillSet:
+    """
+    Read LVIS v1; labels are indices into `gtr_ros.model.lvis.class_names()`.
+
+    Of COCO, a box is left out where LVIS says that the image has nothing of its class, and where
+    a box of its class in LVIS overlaps it by an IoU of 0.7. Crowds of COCO are kept.
+
+    :param images: folder that holds `train2017/`, or the images themselves
+    :param coco: COCO's JSON; images are the same if their files have the same name
+    :raises FormatError: names the file, the entry by its id, and the rule
+    """
+    path = Path(annotations)
+    data = load_json(path)
+    classes = lvis_classes.class_names()
+    label_of = {name: label for label, name in enumerate(classes)}
+    labels: dict[int, int] = {}
+    for identity, name in category_names(path, data).items():
+        if name not in label_of:
+            raise FormatError(path, f'category {identity}: {name!r} is no class of LVIS v1')
+        labels[identity] = label_of[name]
+    entries = read_entries(path, data, labels)
+    files = _files(path, entries, Path(images))
+    if coco is not None:
+        absent = {i: _absent(path, f'image {i}', e.image, labels) for i, e in entries.items()}
+        others = _read_coco(Path(coco), label_of)
+        shared = [i for i in entries if files[i].name in others]
+        if not shared:
+            raise FormatError(coco, f'none of its images is one of those of {path}')
+        for i in shared:
+            _add(entries[i].found, others[files[i].name], absent[i])
+    stills = tuple(entry.found.still(files[i], entry.size) for i, entry in entries.items())
+    dropped = sum(entry.found.dropped for entry in entries.values())
+    return checked(path, StillSet(classes, stills, dropped))
+
+
+def _files(path: Path, entries: dict[Any, Entry], folder: Path) -> dict[Any, Path]:
+    """Return the file of each image, in the folder of its part of COCO where there is one."""
+    folders: dict[str, Path] = {}
+    files = {}
+    for identity, entry in entries.items():
+        url = get(path, f'image {identity}', entry.image, 'coco_url', 'file_name')
+        place = PurePosixPath(str(url))
+        part = place.parent.name
+        if part not in folders:
+            folders[part] = folder / part if (folder / part).is_dir() else folder
+        files[identity] = folders[part] / place.name
+    return files
+
+
+def _absent(path: Path, place: str, image: dict, labels: dict[int, int]) -> set[int]:
+    """Return the classes that an image is known to have nothing of."""
+    ids = get(path, place, image, 'neg_category_ids')
+    if not isinstance(ids, list) or not all(map(is_whole, ids)):
+        raise FormatError(path, f'{place}: neg_category_ids is not a list of whole numbers')
+    return {labels[i] for i in ids if i in labels}
+
+
+def _read_coco(path: Path, label_of: dict[str, int]) -> dict[str, ImageObjects]:
+    """Return what COCO has labelled, in classes of LVIS, by the name of the image's file."""
+    data = load_json(path)
+    translated = {
+        name: label_of[_LVIS_NAMES.get(name, name.replace(' ', '_'))]
+        for name in coco_classes.CLASS_NAMES
+    }
+    names = category_names(path, data)
+    if not translated.keys() & set(names.values()):
+        raise FormatError(
+            path,
+            f'its categories are {few(names.values())}; expected those of COCO, '
+            f'{few(coco_classes.CLASS_NAMES)}',
+        )
+    entries = read_entries(path, data, {i: translated.get(name) for i, name in names.items()})
+    return {
+        PurePosixPath(str(get(path, f'image {i}', entry.image, 'file_name'))).name: entry.found
+        for i, entry in entries.items()
+    }
+
+
+def _add(own: ImageObjects, other: ImageObjects, absent: set[int]) -> None:
+    """Add what COCO has labelled to what LVIS has."""
+    boxes, others = (np.array(found.boxes).reshape(-1, 4) for found in (own, other))
+    same_class = np.array(other.labels)[:, None] == np.array(own.labels)  # [other, own]
+    known = (same_class & (box_iou(others, boxes) >= _SAME_OBJECT)).any(axis=1)
+    for box, label, twice in zip(other.boxes, other.labels, known.tolist()):
+        if not twice and label not in absent:
+            own.add(box, label, crowd=False)
+    own.crowds += other.crowds
+    own.dropped += other.dropped

@@ -1,0 +1,136 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The images of a sequence: a folder of frames, or a video in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from PIL import UnidentifiedImageError
+
+from gtr_ros.data.formats.errors import FormatError
+from gtr_ros.data.sequence import Images
+from gtr_ros.media.video import VideoReader
+
+#: suffixes of what is taken for a frame, and for a video
+FRAME_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
+VIDEO_SUFFIXES = ('.mp4', '.avi', '.mkv', '.mov', '.webm')
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """
+    Where the images of a sequence are.
+
+    :param images: gives them in order
+    :param key: changes when the files do
+    :param count: frames; None where the file does not say
+    :param size: (height, width), pixels
+    :param rate: frames a second, where the files say
+    """
+
+    images: Images
+    key: str
+    count: int | None
+    size: tuple[int, int]
+    rate: float | None = None
+
+
+class ImageFiles:
+    """
+    The images of files, one a frame.
+
+    :param files: in order
+    :param size: (height, width) that they must have; None: any
+    """
+
+    def __init__(self, files: Sequence[Path], size: tuple[int, int] | None = None) -> None:
+        self._files = files
+        self._size = size
+
+    def __call__(self) -> Iterator[np.ndarray]:
+        """Iterate over the images, (H, W, 3) uint8 RGB each."""
+        return map(self.at, range(len(self._files)))
+
+    def at(self, t: int) -> np.ndarray:
+        """
+        Read the image of frame t.
+
+        :raises FormatError: if it cannot be read, or is of another size
+        """
+        image = read_image(self._files[t])
+        if self._size is not None and image.shape[:2] != self._size:
+            raise FormatError(
+                self._files[t],
+                f'its size is {image.shape[1]} x {image.shape[0]}; its video says '
+                f'{self._size[1]} x {self._size[0]}',
+            )
+        return image
+
+
+def frame_folder(folder: Path) -> ImageSource | None:
+    """
+    Find the frames of a folder, in the order of their names; None if it has none.
+
+    :raises FormatError: if the first is no image
+    """
+    if not folder.is_dir():
+        return None
+    files = sorted(f for f in folder.iterdir() if f.suffix.lower() in FRAME_SUFFIXES)
+    if not files:
+        return None
+    height, width = read_image(files[0]).shape[:2]
+    return ImageSource(ImageFiles(files), files_key(files), len(files), (height, width))
+
+
+def video_file(folder: Path) -> ImageSource | None:
+    """
+    Find the one video of a folder; None if it has none.
+
+    :raises FormatError: if it has several
+    :raises VideoError: if it cannot be read
+    """
+    files = sorted(f for f in folder.iterdir() if f.suffix.lower() in VIDEO_SUFFIXES)
+    if not files:
+        return None
+    if len(files) > 1:
+        names = ', '.join(f.name for f in files)
+        raise FormatError(folder, f'one video is expected in the place of frames; found {names}')
+    (file,) = files
+    with VideoReader(file) as video:
+        (width, height), rate, count = video.size, video.rate, video.frame_count
+
+    def images() -> Iterator[np.ndarray]:
+        with VideoReader(file) as video:
+            for frame in video:
+                yield frame.image
+
+    return ImageSource(images, files_key(files), count, (height, width), rate)
+
+
+def read_image(file: Path) -> np.ndarray:
+    """
+    Read an image, (H, W, 3) uint8 RGB.
+
+    :raises FormatError: if there is no such file, or it is none
+    """
+    try:
+        with Image.open(file) as image:
+            return np.array(image.convert('RGB'))
+    except (OSError, UnidentifiedImageError) as error:
+        raise FormatError(file, f'not an image that can be read ({error})') from error
+
+
+def files_key(files: list[Path]) -> str:
+    """Return a digest of names, sizes and times of files: it changes when they do."""
+    digest = sha256()
+    for file in files:
+        state = file.stat()
+        digest.update(f'{file.resolve()} {state.st_size} {state.st_mtime_ns}\n'.encode())
+    return digest.hexdigest()

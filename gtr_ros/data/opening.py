@@ -1,0 +1,100 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Labelled sequences of any format, by the path that a user gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as SequenceOf
+from pathlib import Path
+from typing import NamedTuple
+
+from gtr_ros.data.coco.videos import read_coco_video
+from gtr_ros.data.formats.errors import FormatError
+from gtr_ros.data.formats.kitti import read_kitti
+from gtr_ros.data.formats.motchallenge import has_motchallenge
+from gtr_ros.data.formats.motchallenge import read_motchallenge
+from gtr_ros.data.sequence import Sequence
+from gtr_ros.data.stored_boxes import is_bag
+from gtr_ros.data.synthetic import generate
+from gtr_ros.data.synthetic import Scene
+from gtr_ros.structures import Detections
+
+
+class Opened(NamedTuple):
+    """A sequence, and its boxes if it is synthetic."""
+
+    sequence: Sequence
+    boxes: list[Detections] | None = None
+
+
+def open_sequences(
+    place: str,
+    half: str | None = None,
+    images: str | Path | None = None,
+    topics: tuple[str | None, str | None] = (None, None),
+    class_names: tuple[str, ...] = ('person',),
+) -> list[Opened]:
+    """
+    Open what a user names.
+
+    - a MOTChallenge folder, or a folder of such (of MOT17's three copies of a video the FRCNN one)
+    - a KITTI label file, or the folder that holds `label_02`
+    - a TAO or COCO-video JSON
+    - a rosbag2 folder or file, with images and a Detection2DArray of the truth
+    - `synthetic` or `synthetic:objects=20,occlusion=2`: a scene that is drawn here
+
+    :param half: 'train' or 'val' of each MOTChallenge sequence; None: all of it
+    :param images: folder of a JSON's images; None: the JSON's own
+    :param topics: a bag's, of the images and of the truth; None: the only one of its kind
+    :param class_names: that the truth of a bag may have
+    :raises FormatError: if it cannot be read, or is none of these
+    :raises ValueError: if a synthetic scene's numbers are out of range
+    """
+    if place == 'synthetic' or place.startswith('synthetic:'):
+        made = generate(Scene.parse(place))
+        return [Opened(made.sequence, made.detections)]
+    path = Path(place).expanduser()
+    if not path.exists():
+        raise FormatError(path, 'there is no such file or folder')
+    if half and not _is_motchallenge(path):
+        raise FormatError(path, 'only MOTChallenge sequences have halves')
+    if is_bag(path):
+        from gtr_ros.data.formats.rosbag import read_rosbag
+
+        return [Opened(read_rosbag(path, *topics, class_names=class_names))]
+    return [Opened(sequence) for sequence in _read(path, half, images)]
+
+
+def _read(path: Path, half: str | None, images: str | Path | None) -> SequenceOf[Sequence]:
+    if path.suffix == '.json':
+        return read_coco_video(path, images)
+    if path.suffix == '.txt':
+        return [read_kitti(path)]
+    if (path / 'label_02').is_dir():
+        return [read_kitti(file) for file in sorted((path / 'label_02').glob('*.txt'))]
+    if has_motchallenge(path):
+        return [read_motchallenge(path, half)]
+    folders = _motchallenge_folders(path)
+    if not folders:
+        raise FormatError(
+            path,
+            'not a data set that can be read; expected MOTChallenge folders (seqinfo.ini, gt), '
+            'KITTI (label_02), a TAO or COCO-video JSON, or a rosbag2',
+        )
+    return [read_motchallenge(folder, half) for folder in folders]
+
+
+def _is_motchallenge(path: Path) -> bool:
+    return path.is_dir() and (has_motchallenge(path) or bool(_motchallenge_folders(path)))
+
+
+def _motchallenge_folders(path: Path) -> list[Path]:
+    """Return the sequences in a folder, a video of MOT17 only once."""
+    folders = sorted(f for f in path.iterdir() if f.is_dir() and has_motchallenge(f))
+    names = {f.name for f in folders}
+
+    def copied(folder: Path) -> bool:
+        video, _, detector = folder.name.rpartition('-')
+        return detector in ('DPM', 'SDP') and f'{video}-FRCNN' in names
+
+    return [f for f in folders if not copied(f)]

@@ -1,0 +1,77 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""CrowdHuman's odgt: a line of JSON for each image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import json
+from pathlib import Path
+from typing import Any
+
+from gtr_ros.data.coco.entries import get
+from gtr_ros.data.formats.errors import FormatError
+from gtr_ros.data.formats.text import read_lines
+from gtr_ros.data.stills.still import checked
+from gtr_ros.data.stills.still import few
+from gtr_ros.data.stills.still import ImageObjects
+from gtr_ros.data.stills.still import read_box
+from gtr_ros.data.stills.still import StillSet
+
+_PERSON = 'person'
+
+
+def read_crowdhuman(
+    annotations: str | Path, images: str | Path, class_names: Sequence[str] = (_PERSON,)
+) -> StillSet:
+    """
+    Read full bodies, `fbox`, also where they reach beyond the image or are hidden.
+
+    What is no person, or is to be ignored, is a crowd. The file does not say how large the images
+    are, so that none is opened here.
+
+    :param images: folder of `ID.jpg`
+    :param class_names: that labels are an index into; 'person' must be among them
+    :raises FormatError: names the file, the line, and the rule
+    """
+    path, folder, classes = Path(annotations), Path(images), tuple(class_names)
+    if _PERSON not in classes:
+        raise FormatError(path, f'its one class is {_PERSON!r}; expected one of {few(classes)}')
+    label = classes.index(_PERSON)
+    stills, dropped = [], 0
+    lines: dict[str, int] = {}
+    for number, text in read_lines(path):
+        identity, objects = _entry(path, number, text)
+        if identity in lines:
+            raise FormatError(path, f'ID {identity!r} is that of line {lines[identity]}', number)
+        lines[identity] = number
+        found = ImageObjects()
+        for position, entry in enumerate(objects):
+            place = f'line {number}, box {position} (from 0)'
+            box = read_box(path, f'{place}, its fbox', get(path, place, entry, 'fbox'))
+            person = get(path, place, entry, 'tag') == _PERSON
+            ignored = (entry.get('extra') or {}).get('ignore') == 1
+            found.add(box, label, crowd=ignored or not person)
+        stills.append(found.still(folder / f'{identity}.jpg'))
+        dropped += found.dropped
+    return checked(path, StillSet(classes, tuple(stills), dropped))
+
+
+def _entry(path: Path, number: int, text: str) -> tuple[str, list[dict[str, Any]]]:
+    """Return the ID and the boxes of a line."""
+    try:
+        entry = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise FormatError(path, f'not JSON: {error.msg} (column {error.colno})', number) from None
+    if not isinstance(entry, dict):
+        raise FormatError(path, 'expected an object with ID and gtboxes', number)
+    identity, objects = (get(path, f'line {number}', entry, key) for key in ('ID', 'gtboxes'))
+    if not isinstance(objects, list) or not all(map(_is_object, objects)):
+        raise FormatError(
+            path, 'gtboxes is not a list of objects, each with an object extra', number
+        )
+    return str(identity), objects
+
+
+def _is_object(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get('extra') or {}, dict)

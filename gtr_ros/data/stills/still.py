@@ -1,0 +1,161 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A labelled image, a set of them, and what every format checks of its boxes and files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gtr_ros.data.coco.entries import corners
+from gtr_ros.data.coco.entries import is_finite
+from gtr_ros.data.formats.errors import FormatError
+from gtr_ros.data.formats.images import read_image
+
+_LEAST_SIDE = 1.0  # pixels; COCO has some boxes without a width, which its own tools drop
+
+
+@dataclass(frozen=True)
+class Still:
+    """
+    A labelled image; its pixels stay in the file.
+
+    :param file: of the image
+    :param boxes: (N, 4) float32, xyxy, pixels of the image
+    :param labels: (N,) int64, index into the set's class names
+    :param crowds: (R, 4) float32, xyxy, pixels of the image: objects that have no box each
+    :param size: (height, width), pixels, as the annotations say; None: they do not
+    """
+
+    file: Path
+    boxes: np.ndarray
+    labels: np.ndarray
+    crowds: np.ndarray
+    size: tuple[int, int] | None = None
+
+    def image(self) -> np.ndarray:
+        """
+        Read the image, (H, W, 3) uint8 RGB.
+
+        :raises FormatError: if it cannot be read, or is of another size than its annotations say
+        """
+        image = read_image(self.file)
+        if self.size is not None and image.shape[:2] != self.size:
+            raise FormatError(
+                self.file,
+                f'its size is {image.shape[1]} x {image.shape[0]}; its annotations say '
+                f'{self.size[1]} x {self.size[0]}',
+            )
+        return image
+
+
+@dataclass(frozen=True)
+class StillSet:
+    """
+    Labelled images.
+
+    :param class_names: of the labels
+    :param stills: at least one of them has a box
+    :param dropped: boxes that were left out because a side is shorter than a pixel
+    """
+
+    class_names: tuple[str, ...]
+    stills: tuple[Still, ...]
+    dropped: int = 0
+
+
+@dataclass
+class ImageObjects:
+    """
+    What is labelled in an image, gathered while it is read.
+
+    :param boxes: x1, y1, x2, y2 of each object, pixels
+    :param labels: of each object
+    :param crowds: x1, y1, x2, y2 of each region
+    :param dropped: boxes that were left out because a side is shorter than a pixel
+    """
+
+    boxes: list[list[float]] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    crowds: list[list[float]] = field(default_factory=list)
+    dropped: int = 0
+
+    def add(self, box: list[float] | None, label: int, crowd: bool) -> None:
+        """Add an object or a region; None: its box is too small."""
+        if box is None:
+            self.dropped += 1
+        elif crowd:
+            self.crowds.append(box)
+        else:
+            self.boxes.append(box)
+            self.labels.append(label)
+
+    def still(self, file: Path, size: tuple[int, int] | None = None) -> Still:
+        """Return the image with all that was added."""
+        return Still(
+            file,
+            np.array(self.boxes, np.float32).reshape(-1, 4),
+            np.array(self.labels, np.int64),
+            np.array(self.crowds, np.float32).reshape(-1, 4),
+            size,
+        )
+
+
+def read_box(
+    path: Path, place: str, box: Any, size: tuple[int, int] | None = None
+) -> list[float] | None:
+    """
+    Return x1, y1, x2, y2 of a box of x, y, width and height; None: a side is below a pixel.
+
+    :param size: (height, width) of the image that the box is clipped to; None: it is not
+    :raises FormatError: if it is no box, a side is negative, or it is outside of the image
+    """
+    if _is_thin(box):
+        return None
+    x1, y1, x2, y2 = corners(path, place, box)
+    if size is None:
+        return [x1, y1, x2, y2]
+    height, width = size
+    if x1 >= width or y1 >= height or x2 <= 0 or y2 <= 0:
+        raise FormatError(
+            path, f'{place}: bbox is {box}, outside of its image of {width} x {height} pixels'
+        )
+    x1, y1, x2, y2 = max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
+    return None if min(x2 - x1, y2 - y1) < _LEAST_SIDE else [x1, y1, x2, y2]
+
+
+def _is_thin(box: Any) -> bool:
+    if not isinstance(box, list) or len(box) != 4 or not all(map(is_finite, box)):
+        return False
+    return 0 <= min(box[2:]) < _LEAST_SIDE
+
+
+def checked(path: Path, found: StillSet) -> StillSet:
+    """
+    Return the images.
+
+    :raises FormatError: if there are none, no box is in them, or files are missing
+    """
+    if not found.stills:
+        raise FormatError(path, 'there is no image in it')
+    if not any(len(still.boxes) for still in found.stills):
+        raise FormatError(path, f'no image has a box of {few(found.class_names)}')
+    missing = [still.file for still in found.stills if not still.file.is_file()]
+    if missing:
+        raise FormatError(
+            path,
+            f'{len(missing)} of its {len(found.stills)} images are missing; the first is '
+            f'{missing[0]}',
+        )
+    return found
+
+
+def few(names: Iterable[str]) -> str:
+    """Return the first names of many, for a message."""
+    names = list(names)
+    return ', '.join(names[:4]) + (' and others' if len(names) > 4 else '')

@@ -1,0 +1,177 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The boxes that every tracker of an evaluation gets: read from a file, or found by a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence as SequenceOf
+from dataclasses import replace
+from pathlib import Path
+import zipfile
+
+import numpy as np
+import torch
+
+from gtr_ros.data.formats.errors import FormatError
+from gtr_ros.data.formats.motchallenge import read_rows
+from gtr_ros.data.sequence import Sequence
+from gtr_ros.model.gtr import GTR
+from gtr_ros.structures import Detections
+
+#: below this score no box is kept: trackers that want weak boxes are fed from here on
+MIN_SCORE = 0.1
+
+Step = Callable[[], None]
+
+
+def read_boxes(path: str | Path, sequence: Sequence, topic: str | None = None) -> list[Detections]:
+    """
+    Read stored boxes: MOTChallenge text, npz, or the Detection2DArray topic of a rosbag2.
+
+    An npz holds `det`, (N, 6) float: frame from 1, x1, y1, x2, y2, score, in pixels of the image,
+    frames ascending; where there are several classes also `label`, (N,) int, and `class_names`.
+    Of text all boxes are of the sequence's first class. Of a bag a message is of the frame that
+    has its stamp.
+
+    :param topic: of a bag; None: its only one of detections
+    :return: of each frame, without features
+    :raises FormatError: names file, row and rule
+    """
+    path = Path(path)
+    if is_bag(path):
+        return _read_bag(path, sequence, topic)
+    if path.suffix == '.npz':
+        rows, labels = _read_npz(path, sequence)
+    else:
+        found = read_rows(path, len(sequence), ids=False)
+        rows = np.array([(r.frame, *r.box, r.score) for r in found], np.float64).reshape(-1, 6)
+        labels = np.zeros(len(rows), np.int64)
+    detections = []
+    for t, stamp in enumerate(sequence.stamps):
+        mine = rows[:, 0] == t + 1
+        keep = mine & (labels >= 0) & (rows[:, 5] >= MIN_SCORE)
+        detections.append(
+            Detections(
+                boxes=rows[keep, 1:5].astype(np.float32),
+                scores=rows[keep, 5].astype(np.float32),
+                labels=labels[keep],
+                features=torch.zeros(int(keep.sum()), 0),
+                image_size=sequence.image_size,
+                stamp=int(stamp),
+            )
+        )
+    return detections
+
+
+def find_boxes(model: GTR, sequence: Sequence, step: Step = lambda: None) -> list[Detections]:
+    """
+    Run a model's detector on a sequence.
+
+    :param step: called after every frame
+    :return: of each frame, with the model's features, labels those of the sequence; classes that
+        it does not have are left out
+    :raises ValueError: if the sequence has no images, or fewer than frames
+    """
+    labels = label_map(model.class_names, sequence.class_names)
+    detections = []
+    for image, stamp in zip(images_of(sequence), sequence.stamps):
+        (found,) = model.detect([image], [int(stamp)], MIN_SCORE)
+        found = replace(found, labels=labels[found.labels])
+        detections.append(found.select(found.labels >= 0))
+        step()
+    return detections
+
+
+def images_of(sequence: Sequence):
+    """
+    Iterate over a sequence's images.
+
+    :raises ValueError: if there are none, or fewer than frames
+    """
+    if sequence.images is None:
+        raise ValueError(f'{sequence.name} has no images; only its truth is here')
+    count = 0
+    for image in sequence.images():
+        if count == len(sequence):
+            return
+        count += 1
+        yield image
+    if count < len(sequence):
+        raise ValueError(f'{sequence.name} has {len(sequence)} frames, but only {count} images')
+
+
+def label_map(names: SequenceOf[str], wanted: SequenceOf[str]) -> np.ndarray:
+    """Return the label that each name has among those wanted, (len(names),) int64; -1: none."""
+    index = {name.lower(): i for i, name in enumerate(wanted)}
+    aliases = {'pedestrian': 'person', 'person': 'pedestrian'}
+    labels = []
+    for name in names:
+        name = name.lower()
+        labels.append(index.get(name, index.get(aliases.get(name, ''), -1)))
+    return np.array(labels, np.int64)
+
+
+def is_bag(path: Path) -> bool:
+    """Tell whether a file or folder is a rosbag2."""
+    return path.suffix in ('.mcap', '.db3') or (path / 'metadata.yaml').is_file()
+
+
+def _read_bag(path: Path, sequence: Sequence, topic: str | None) -> list[Detections]:
+    from gtr_ros.data.formats.rosbag import read_bag_detections
+
+    found = read_bag_detections(path, topic, sequence.class_names, image_size=sequence.image_size)
+    by_stamp = {stamp: detections for stamp, detections, _ in found}
+    stamps = sequence.stamps.tolist()
+    if by_stamp and not by_stamp.keys() & set(stamps):
+        raise FormatError(
+            path,
+            f'no detections have the stamp of a frame; the first are {next(iter(by_stamp))} '
+            f'ns and {stamps[0]} ns',
+        )
+    nothing = Detections(
+        boxes=np.zeros((0, 4), np.float32),
+        scores=np.zeros(0, np.float32),
+        labels=np.zeros(0, np.int64),
+        features=torch.zeros(0, 0),
+        image_size=sequence.image_size,
+    )
+    frames = [replace(by_stamp.get(stamp, nothing), stamp=stamp) for stamp in stamps]
+    return [frame.select(frame.scores >= MIN_SCORE) for frame in frames]
+
+
+def _read_npz(path: Path, sequence: Sequence) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows, (N, 6) float64, and the sequence's label of each; -1: of no class it has."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            data = {key: file[key] for key in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise FormatError(path, f'not an npz file that can be read: {error}') from error
+    rows = data.get('det')
+    if rows is None or rows.ndim != 2 or rows.shape[1] != 6:
+        shape = 'missing' if rows is None else f'of shape {rows.shape}'
+        raise FormatError(path, f"'det' is {shape}; expected (N, 6): frame, x1, y1, x2, y2, score")
+    rows = rows.astype(np.float64)
+    frames = rows[:, 0]
+    rules = {
+        'a number is not finite': ~np.isfinite(rows).all(axis=1),
+        f'the frame is not a whole number from 1 to {len(sequence)}': (frames != frames.round())
+        | (frames < 1)
+        | (frames > len(sequence)),
+        'frames are out of order': np.diff(frames, prepend=0) < 0,
+        'x2 must be above x1, and y2 above y1': (rows[:, 3:5] <= rows[:, 1:3]).any(axis=1),
+        'the score must be in [0, 1]': (rows[:, 5] < 0) | (rows[:, 5] > 1),
+    }
+    for rule, broken in rules.items():
+        if broken.any():
+            row = int(broken.argmax())
+            raise FormatError(path, f'row {row + 1} of det, {rows[row].tolist()}: {rule}')
+    if 'label' not in data:
+        return rows, np.zeros(len(rows), np.int64)
+    names = [str(n) for n in data.get('class_names', np.array(sequence.class_names))]
+    label = data['label']
+    valid = label.shape == (len(rows),) and ((label >= 0) & (label < len(names))).all()
+    if not valid:
+        rule = f"'label' must be {len(rows)} indices into {len(names)} class_names"
+        raise FormatError(path, rule)
+    return rows, label_map(names, sequence.class_names)[label.astype(np.int64)]

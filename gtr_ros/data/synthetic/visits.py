@@ -1,0 +1,306 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+People who leave the image and come back seconds to minutes later, with exact truth.
+
+A still camera sees people cross its image. Some come several times, and the light is another each
+time; some come only once. A story takes some 20 minutes, but has frames only while somebody is in
+the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from dataclasses import replace
+from itertools import pairwise
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from gtr_ros.boxes import clip_boxes
+from gtr_ros.data.sequence import Sequence
+from gtr_ros.data.sequence import Truth
+from gtr_ros.data.synthetic.drawing import dress
+from gtr_ros.data.synthetic.drawing import Look
+from gtr_ros.data.synthetic.drawing import Renderer
+from gtr_ros.data.synthetic.scene import ASPECT
+from gtr_ros.data.synthetic.scene import check_ranges
+from gtr_ros.data.synthetic.scene import make_image_key
+from gtr_ros.data.synthetic.scene import random_stream
+from gtr_ros.data.synthetic.scene import Scene
+from gtr_ros.data.synthetic.scene import write_text
+from gtr_ros.data.synthetic.world import detect
+from gtr_ros.data.synthetic.world import visibility
+from gtr_ros.data.synthetic.world import World
+from gtr_ros.stamps import NANOSECONDS
+from gtr_ros.structures import Detections
+
+# The purposes that have random streams of their own; a scene's other ones end at 8.
+_TIMES, _PATH, _STATURE, _LIGHT, _TINT = range(20, 25)
+
+_LENGTH = (4.0, 8.0)  # s, of a visit
+_FEET = (0.66, 0.96)  # of the farthest and the nearest, image heights from the top
+_HEIGHT = (0.24, 0.42)  # of the farthest and the nearest, image heights
+
+
+@dataclass(frozen=True)
+class Visits:
+    """
+    Who comes, how often, and after how long. The camera stands still.
+
+    :param people: who come back
+    :param visits: of each of them
+    :param shortest_absence: seconds from a visit to the next; drawn log-uniformly
+    :param longest_absence: seconds
+    :param strangers: people who come only once
+    :param similarity: in [0, 1]; 0: everybody has colours and a pattern of their own; 1: all look
+        the same
+    :param rate: frames a second
+    :param missed: in [0, 1], probability that a visible person is not detected in a frame
+    :param false: mean number of false detections a frame
+    :param jitter: standard deviation of a detected box's sides, in widths and heights of the box
+    :param size: (height, width), pixels
+    :param seed: of everything random
+    :raises ValueError: if one of them is out of its range
+    """
+
+    people: int = 12
+    visits: int = 3
+    shortest_absence: float = 10.0
+    longest_absence: float = 600.0
+    strangers: int = 12
+    similarity: float = 0.3
+    rate: float = 5.0
+    missed: float = 0.05
+    false: float = 0.05
+    jitter: float = 0.03
+    size: tuple[int, int] = (480, 640)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_ranges(
+            self,
+            people=(0, 500),
+            visits=(1, 100),
+            shortest_absence=(1, 86400),
+            longest_absence=(self.shortest_absence, 86400),
+            strangers=(0, 500),
+            similarity=(0, 1),
+            rate=(0.5, 1000),
+            missed=(0, 1),
+            false=(0, 1000),
+            jitter=(0, 0.5),
+            seed=(0, math.inf),
+        )
+
+    def __str__(self) -> str:
+        return write_text('visits', self)
+
+    @property
+    def image_key(self) -> str:
+        """Hex digest of what decides the pixels; noise of detections does not."""
+        return make_image_key('visits', self, noise=('missed', 'false', 'jitter'))
+
+
+class Visit(NamedTuple):
+    """
+    A time when a person is in the image by half or more.
+
+    :param id: of the truth
+    :param begin: nanoseconds; in the truth for begin <= stamp < end
+    :param end: nanoseconds
+    """
+
+    id: int
+    begin: int
+    end: int
+
+
+class Absence(NamedTuple):
+    """
+    A person's absence, and that it came back.
+
+    :param id: of the truth
+    :param left: nanoseconds, when the visit before ended
+    :param back: nanoseconds, when the next one began
+    """
+
+    id: int
+    left: int
+    back: int
+
+
+@dataclass(frozen=True)
+class GeneratedVisits:
+    """
+    A story, made.
+
+    :param sequence: the truth of each of T frames, and their images, which are drawn when read;
+        the stamps jump over times when nobody is there
+    :param detections: of each frame, as an imperfect detector finds them; features are zeros
+    :param returns: by person, then in order of time
+    """
+
+    sequence: Sequence
+    detections: list[Detections]
+    returns: tuple[Absence, ...]
+
+
+def generate_visits(visits: Visits) -> GeneratedVisits:
+    """Make a story; the same parameters always give the same."""
+    scene = Scene(
+        objects=visits.people + visits.strangers,
+        similarity=visits.similarity,
+        missed=visits.missed,
+        false=visits.false,
+        jitter=visits.jitter,
+        size=visits.size,
+        seed=visits.seed,
+    )
+    plan = _plan(visits)
+    stamps = _stamps(plan, visits.rate)
+    world = _walk(scene, plan, stamps)
+    ids = np.array([visit.id for visit in plan], np.int64)
+    begins, ends = (np.array([v[k] for v in plan], np.int64) for k in (1, 2))
+    truth, detections = [], []
+    for t, stamp in enumerate(stamps.tolist()):
+        boxes = clip_boxes(world.boxes[t], visits.size)
+        present = np.flatnonzero((begins <= stamp) & (stamp < ends))
+        truth.append(Truth.of(ids[present], boxes[present]))
+        visible = visibility(boxes[present], nearness=world.boxes[t, present, 3])
+        detections.append(detect(scene, stamp, boxes, present, visible))
+    sequence = Sequence(
+        name=str(visits),
+        class_names=('person',),
+        image_size=visits.size,
+        frame_rate=visits.rate,
+        truth=tuple(truth),
+        stamps=stamps,
+        images=LitRenderer(scene, world, _tinted(scene, plan), _light(scene, stamps)),
+        image_key=visits.image_key,
+    )
+    returns = [Absence(a.id, a.end, b.begin) for a, b in pairwise(plan) if a.id == b.id]
+    return GeneratedVisits(sequence, detections, tuple(returns))
+
+
+class LitRenderer:
+    """
+    Draws the frames of a world in changing light.
+
+    :param looks: of each visit
+    :param light: (T, 3) float64, gains of red, green and blue
+    """
+
+    def __init__(self, scene: Scene, world: World, looks: list[Look], light: np.ndarray) -> None:
+        self._plain = Renderer(scene, world, looks)
+        self._empty = Renderer(scene, replace(world, hidden=np.ones_like(world.hidden)), looks)
+        self._light = light
+
+    def __call__(self) -> Iterator[np.ndarray]:
+        """Yield (H, W, 3) uint8 RGB for each frame."""
+        return map(self.at, range(len(self._light)))
+
+    def at(self, t: int) -> np.ndarray:
+        """Draw frame t."""
+        return self._lit(self._plain.at(t), t)
+
+    def empty(self, t: int) -> np.ndarray:
+        """Draw frame t without anybody."""
+        return self._lit(self._empty.at(t), t)
+
+    def _lit(self, image: np.ndarray, t: int) -> np.ndarray:
+        table = np.clip(np.arange(256) * self._light[t, :, None], 0, 255).astype(np.uint8)
+        return np.stack([table[c][image[..., c]] for c in range(3)], axis=-1)
+
+
+def _plan(visits: Visits) -> list[Visit]:
+    """Choose when everybody comes and goes; by person, then in order of time."""
+    plan: list[Visit] = []
+    # With short absences there is still time for people to come one by one.
+    span = max(visits.longest_absence, 12.0 * visits.people)
+    arrival = 0.0
+    for i in range(visits.people):
+        stream = random_stream(visits, _TIMES, i)
+        # Every third comes along with the one before.
+        late, alone = stream.random(2)
+        arrival = arrival + late if i % 3 == 2 else alone * span
+        lengths = stream.uniform(*_LENGTH, visits.visits)
+        bounds = math.log(visits.shortest_absence), math.log(visits.longest_absence)
+        absences = np.exp(stream.uniform(*bounds, visits.visits - 1))
+        begins = arrival + np.append(0, np.cumsum(lengths[:-1] + absences))
+        plan += [_visit(i + 1, begin, length) for begin, length in zip(begins, lengths)]
+    known = plan.copy()
+    span = max((visit.end / NANOSECONDS for visit in plan), default=12.0 * visits.strangers)
+    for i in range(visits.strangers):
+        stream = random_stream(visits, _TIMES, visits.people + i)
+        late, alone, which = stream.random(3)
+        # Every second stranger comes along with somebody who comes often.
+        begin = alone * span
+        if known and i % 2:
+            begin = known[int(which * len(known))].begin / NANOSECONDS + late
+        plan.append(_visit(visits.people + i + 1, begin, stream.uniform(*_LENGTH)))
+    return plan
+
+
+def _visit(person: int, begin: float, length: float) -> Visit:
+    return Visit(person, round(begin * NANOSECONDS), round((begin + length) * NANOSECONDS))
+
+
+def _stamps(plan: list[Visit], rate: float) -> np.ndarray:
+    """Return (T,) int64 nanoseconds, ascending, of the frames in which somebody is there."""
+    step = NANOSECONDS / rate
+    frames = {
+        frame
+        for visit in plan
+        for frame in range(math.ceil(visit.begin / step), math.ceil(visit.end / step))
+    }
+    return np.round(np.array(sorted(frames), np.float64) * step).astype(np.int64)
+
+
+def _walk(scene: Scene, plan: list[Visit], stamps: np.ndarray) -> World:
+    """Let everybody cross the image; each visit is a person of the world."""
+    height, width = scene.size
+    shape = (len(stamps), len(plan))
+    boxes, phases = np.zeros((*shape, 4)), np.zeros(shape)
+    hidden = np.ones(shape, bool)
+    for k, visit in enumerate(plan):
+        draws = random_stream(scene, _PATH, visit.id, visit.begin).random(5)
+        stature = 0.93 + 0.14 * random_stream(scene, _STATURE, visit.id).random()
+        # From 0 to 1 while in the image; before and after, less than half of a person is.
+        part = (stamps - visit.begin) / (visit.end - visit.begin)
+        near = np.clip(0.1 + 0.8 * draws[0] + 0.4 * (draws[1] - 0.5) * (part - 0.5), 0, 1)
+        tall = stature * height * (_HEIGHT[0] + (_HEIGHT[1] - _HEIGHT[0]) * near)
+        feet = height * (_FEET[0] + (_FEET[1] - _FEET[0]) * near)
+        # Faster at first and slower later, or the other way round.
+        way = part + 0.4 * (draws[2] - 0.5) * np.sin(2 * np.pi * part) / np.pi
+        x = width * (way if draws[3] < 0.5 else 1 - way)
+        half = ASPECT / 2 * tall
+        boxes[:, k] = np.stack([x - half, feet - tall, x + half, feet], axis=-1)
+        phases[:, k] = draws[4] + 1.1 * np.abs(way) * width / tall.mean()
+        hidden[:, k] = (part < -0.2) | (part > 1.2)
+    return World(boxes, phases, np.zeros((len(stamps), 2)), (0, 0), hidden)
+
+
+def _tinted(scene: Scene, plan: list[Visit]) -> list[Look]:
+    """Return the looks of each visit: those of its person, a little brighter or redder."""
+    looks, tinted = dress(scene), []
+    for visit in plan:
+        look = looks[visit.id - 1]
+        stream = random_stream(scene, _TINT, visit.id, visit.begin)
+        gain = np.exp(0.08 * stream.standard_normal() + 0.03 * stream.standard_normal(3))
+        bag = np.append(look.bag[:3] * gain, look.bag[3])
+        tinted.append(look._replace(colours=look.colours * gain, bag=bag))
+    return tinted
+
+
+def _light(scene: Scene, stamps: np.ndarray) -> np.ndarray:
+    """Return (T, 3) float64, gains of red, green and blue, which change within minutes."""
+    stream = random_stream(scene, _LIGHT)
+    periods = stream.uniform(120, 900, (4, 2))  # s
+    starts = stream.uniform(0, 2 * np.pi, (4, 2))
+    seconds = stamps / NANOSECONDS
+    waves = np.sin(2 * np.pi * seconds[:, None, None] / periods + starts).sum(axis=1) / 2
+    brightness, warmth = 0.2 * waves[:, :1], 0.06 * waves[:, 1:]
+    return np.exp(brightness + warmth * [1, 0, -1])

@@ -1,0 +1,88 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Trackers of the package `trackers`, where it is installed, in this package's shape."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+
+from gtr_ros.structures import Detections
+from gtr_ros.structures import Tracks
+
+#: class and settings by name; those that a score threshold goes to
+EXTERNAL_TRACKERS: dict[str, tuple[str, tuple[str, ...]]] = {
+    'sort': ('SORTTracker', ('track_activation_threshold',)),
+    'bytetrack': (
+        'ByteTrackTracker',
+        ('track_activation_threshold', 'high_conf_det_threshold'),
+    ),
+    'ocsort': ('OCSORTTracker', ('high_conf_det_threshold',)),
+    'botsort': ('BoTSORTTracker', ('track_activation_threshold', 'high_conf_det_threshold')),
+    'cbiou': ('CBIoUTracker', ('track_activation_threshold', 'high_conf_det_threshold')),
+}
+
+
+class ExternalTracker:
+    """
+    A tracker by others, at its authors' settings but for those that depend on the detector.
+
+    What its authors call a high score is what everybody else gets to see; its memory is given in
+    frames. Boxes that it withholds until a track is believed come unconfirmed, with ids of their
+    own.
+
+    :param name: one of `EXTERNAL_TRACKERS`
+    :param memory: frames for which a lost track is kept
+    :param threshold: score from which on boxes begin tracks
+    :raises ValueError: if there is no such tracker, or the package is not installed
+    """
+
+    def __init__(self, name: str, memory: int = 30, threshold: float = 0.4) -> None:
+        if name not in EXTERNAL_TRACKERS:
+            raise ValueError(f'tracker {name!r}; expected one of {", ".join(EXTERNAL_TRACKERS)}')
+        kind, thresholds = EXTERNAL_TRACKERS[name]
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter('ignore')
+                import supervision
+                import trackers
+        except ImportError as error:
+            raise ValueError(
+                f'tracker {name!r} is of the package trackers, which is not installed here '
+                f'({error}); pip install trackers, or leave it out'
+            ) from error
+        self._detections = supervision.Detections
+        settings: dict = dict.fromkeys(thresholds, threshold)
+        if name == 'botsort':
+            settings['enable_cmc'] = False  # it would need the images
+        self._tracker = getattr(trackers, kind)(
+            lost_track_buffer=max(1, math.ceil(memory)), frame_rate=30.0, **settings
+        )
+        self._unconfirmed = 0
+
+    def update(self, detections: Detections) -> Tracks:
+        """Give identities to the detections of the next frame, in their order."""
+        count = len(detections)
+        given = self._detections(
+            xyxy=detections.boxes.astype(np.float32).reshape(-1, 4),
+            confidence=detections.scores,
+            class_id=detections.labels,
+            data={'row': np.arange(count)},
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            result = self._tracker.update(given)
+        ids = np.full(count, -1, np.int64)
+        if len(result):
+            ids[np.asarray(result.data['row'], int)] = result.tracker_id
+        confirmed = ids >= 0
+        # Ids from 1; those of nobody count downwards, and so are never mistaken for anybody.
+        ids[confirmed] += 1
+        fresh = int((~confirmed).sum())
+        ids[~confirmed] = -1 - self._unconfirmed - np.arange(fresh)
+        self._unconfirmed += fresh
+        return Tracks(
+            ids, detections.boxes, detections.scores, detections.labels, confirmed=confirmed
+        )

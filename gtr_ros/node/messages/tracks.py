@@ -1,0 +1,144 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Tracks as messages, and times as messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from typing import TYPE_CHECKING
+
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Point
+from std_msgs.msg import ColorRGBA
+from std_msgs.msg import Header
+from vision_msgs.msg import BoundingBox2D
+from vision_msgs.msg import Detection2D
+from vision_msgs.msg import Detection2DArray
+from vision_msgs.msg import LabelInfo
+from vision_msgs.msg import ObjectHypothesis
+from vision_msgs.msg import ObjectHypothesisWithPose
+from vision_msgs.msg import VisionClass
+from visualization_msgs.msg import ImageMarker
+
+from gtr_ros.media.drawing import colour_of
+from gtr_ros.msg import Trajectory as TrajectoryMessage
+from gtr_ros.msg import TrajectoryArray
+from gtr_ros.msg import TrajectoryBox
+from gtr_ros.stamps import NANOSECONDS
+
+if TYPE_CHECKING:
+    from gtr_ros.structures import Tracks
+    from gtr_ros.structures import Trajectory
+
+
+def stamp_to_nanoseconds(stamp: Time) -> int:
+    """Nanoseconds since the epoch of the clock that stamped the message."""
+    return stamp.sec * NANOSECONDS + stamp.nanosec
+
+
+def nanoseconds_to_stamp(nanoseconds: int) -> Time:
+    """Turn nanoseconds back into a message; seconds round down, so that times before 0 work."""
+    seconds, rest = divmod(int(nanoseconds), NANOSECONDS)
+    return Time(sec=seconds, nanosec=rest)
+
+
+def detections_message(
+    tracks: Tracks,
+    header: Header,
+    class_names: Sequence[str],
+) -> Detection2DArray:
+    """
+    Say what is seen now, and who it is.
+
+    Only confirmed tracks are in it: an object gets into this message once it has been seen often
+    enough to be believed, and its id is then its own for good.
+
+    What is the same in all is one object: header, and the pose of the results. Replace these in a
+    detection, do not change them.
+
+    :param tracks: the tracks of one image
+    :param header: the header of that image; the array and every detection carry it
+    :param class_names: the name of each label
+    """
+    # Making a message makes all that is in it, even what it is given: copies of one cost less, and
+    # so do plain numbers, not numpy's.
+    empty_detection, empty_result = Detection2D(header=header), ObjectHypothesisWithPose()
+    message = Detection2DArray(header=header)
+    for identity, box, label, score, confirmed in zip(
+        tracks.ids.tolist(),
+        tracks.boxes.tolist(),
+        tracks.labels.tolist(),
+        tracks.scores.tolist(),
+        tracks.confirmed.tolist(),
+    ):
+        if not confirmed:
+            continue
+        result = copy(empty_result)
+        result.hypothesis = ObjectHypothesis(class_id=class_names[label], score=score)
+        detection = copy(empty_detection)
+        detection.id = str(identity)
+        detection.bbox = _bounding_box(box)
+        detection.results = [result]
+        message.detections.append(detection)
+    return message
+
+
+def trajectories_message(tracks: Tracks, header: Header) -> TrajectoryArray:
+    """Say where each object of this image has been, tentative objects included."""
+    return TrajectoryArray(
+        header=header,
+        trajectories=[_trajectory(trajectory) for trajectory in tracks.trajectories],
+    )
+
+
+def image_marker_message(tracks: Tracks, header: Header) -> ImageMarker:
+    """
+    Outline the confirmed objects for viewers that draw upon images, each in its id's colour.
+
+    :param header: of the image
+    """
+    message = ImageMarker(
+        header=header, ns='tracks', type=ImageMarker.LINE_LIST, action=ImageMarker.ADD, scale=2.0
+    )
+    for identity, box, confirmed in zip(tracks.ids, tracks.boxes, tracks.confirmed):
+        if not confirmed:
+            continue
+        x1, y1, x2, y2 = (float(edge) for edge in box)
+        corners = [(x1, y1), (x2, y1), (x2, y2), (x1, y2)]
+        red, green, blue = (channel / 255 for channel in colour_of(int(identity)))
+        for start, end in zip(corners, corners[1:] + corners[:1]):
+            message.points += [Point(x=x, y=y, z=0.0) for x, y in (start, end)]
+            message.outline_colors.append(ColorRGBA(r=red, g=green, b=blue, a=1.0))
+    return message
+
+
+def label_info_message(header: Header, class_names: Sequence[str], threshold: float) -> LabelInfo:
+    """Say what each label means; threshold: score from which on objects are published."""
+    classes = [VisionClass(class_id=i, class_name=name) for i, name in enumerate(class_names)]
+    return LabelInfo(header=header, class_map=classes, threshold=float(threshold))
+
+
+def _trajectory(trajectory: Trajectory) -> TrajectoryMessage:
+    moments = zip(trajectory.stamps, trajectory.boxes, trajectory.likelihoods)
+    return TrajectoryMessage(
+        id=str(int(trajectory.id)),
+        confirmed=bool(trajectory.confirmed),
+        boxes=[
+            TrajectoryBox(
+                stamp=nanoseconds_to_stamp(stamp),
+                bbox=_bounding_box(box),
+                probability=float(likelihood),
+            )
+            for stamp, box, likelihood in moments
+        ],
+        away=float(trajectory.away),
+    )
+
+
+def _bounding_box(box: Sequence[float]) -> BoundingBox2D:
+    x1, y1, x2, y2 = (float(edge) for edge in box)
+    message = BoundingBox2D(size_x=x2 - x1, size_y=y2 - y1)
+    message.center.position.x = (x1 + x2) / 2
+    message.center.position.y = (y1 + y2) / 2
+    return message

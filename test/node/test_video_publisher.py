@@ -1,0 +1,108 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The publisher sends a video's frames when they are due, and ends."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+import signal
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='needs ROS 2')
+
+from node_processes import ANSWER_SECONDS
+from node_processes import executable
+from node_processes import process
+from node_processes import ros_environment
+from node_processes import START_SECONDS
+from node_processes import STOP_SECONDS
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import Image
+
+from gtr_ros.media.video import VideoWriter
+from gtr_ros.node.messages.images import image_to_array
+from gtr_ros.node.messages.tracks import stamp_to_nanoseconds
+
+pytestmark = pytest.mark.ros
+
+LEVELS = [20, 60, 100, 140, 180, 220]
+
+
+@pytest.fixture(scope='module', autouse=True)
+def environment():
+    with ros_environment():
+        yield
+
+
+@pytest.fixture(scope='module')
+def video(tmp_path_factory):
+    path = tmp_path_factory.mktemp('videos') / 'steps.mp4'
+    with VideoWriter(path, 5, (64, 48)) as writer:
+        for level in LEVELS:
+            writer.write(np.full((48, 64, 3), level, np.uint8))
+    return path
+
+
+class Viewer:
+    """Keeps what is published on `image`."""
+
+    def __init__(self) -> None:
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context)
+        self.node = rclpy.create_node('viewer', context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.images: list[Image] = []
+        self.node.create_subscription(Image, 'image', self.images.append, qos_profile_sensor_data)
+
+    def see(self, count: int) -> list[Image]:
+        deadline = self.node.get_clock().now().nanoseconds + START_SECONDS * 1e9
+        while len(self.images) < count and self.node.get_clock().now().nanoseconds < deadline:
+            self.executor.spin_once(timeout_sec=0.1)
+        assert len(self.images) >= count, f'saw {len(self.images)} images of {count}'
+        return self.images
+
+    def close(self) -> None:
+        self.executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self.context)
+
+
+@pytest.fixture
+def viewer():
+    viewer = Viewer()
+    yield viewer
+    viewer.close()
+
+
+def test_every_frame_arrives_in_order_and_the_process_ends(video, viewer):
+    with process(*executable('video_publisher'), video, '--frame-id', 'eye') as publisher:
+        images = viewer.see(len(LEVELS))
+        assert publisher.wait(STOP_SECONDS) == 0
+    levels = [image_to_array(image).mean() for image in images]
+    np.testing.assert_allclose(levels, LEVELS, atol=4)
+    assert {image.header.frame_id for image in images} == {'eye'}
+    stamps = [stamp_to_nanoseconds(image.header.stamp) for image in images]
+    # Due every 0.2 s; a busy machine may be late with one, never early.
+    assert all(later > earlier for earlier, later in pairwise(stamps))
+    assert stamps[-1] - stamps[0] > 0.8e9
+
+
+def test_a_loop_goes_on_until_it_is_interrupted(video, viewer):
+    command = [*executable('video_publisher'), video, '--loop', '--rate', '50']
+    with process(*command) as publisher:
+        viewer.see(2 * len(LEVELS) + 1)
+        publisher.send(signal.SIGINT)
+        assert publisher.wait(STOP_SECONDS) == 0
+        assert 'Traceback' not in publisher.output
+
+
+def test_a_missing_video_is_one_clear_error():
+    with process(*executable('video_publisher'), 'nowhere.mp4') as publisher:
+        assert publisher.wait(ANSWER_SECONDS) == 1
+        assert 'no video at nowhere.mp4' in publisher.output
+        assert 'Traceback' not in publisher.output

@@ -1,0 +1,320 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A tracked bag: everything that was in it, byte for byte, and the detections of its images."""
+
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip('rosbags', reason='needs the evaluation extra')
+
+from rosbags.rosbag2 import Reader
+from rosbags.rosbag2 import StoragePlugin
+from rosbags.rosbag2 import Writer
+from rosbags.typesys import get_types_from_msg
+from rosbags.typesys import get_typestore
+from rosbags.typesys import Stores
+from writers import write_bag
+
+from gtr_ros.cli import main
+from gtr_ros.data.formats.bag_messages import image_message
+from gtr_ros.data.formats.bag_messages import make_header
+from gtr_ros.data.formats.bag_messages import typestore
+from gtr_ros.data.formats.errors import FormatError
+from gtr_ros.data.formats.rosbag import read_bag_detections
+from gtr_ros.data.formats.rosbag import STORAGES
+from gtr_ros.media.video import VideoReader
+from gtr_ros.model.association import CosineAssociation
+from gtr_ros.model.build import gtr_mobile
+from gtr_ros.model.checkpoint import default_checkpoint
+from gtr_ros.recordings import bags
+from gtr_ros.recordings.bags import output_topics
+from gtr_ros.recordings.bags import track_bag
+from gtr_ros.recordings.recording import track_recording
+from gtr_ros.recordings.recording import TrackingOptions
+from gtr_ros.structures import Detections
+from gtr_ros.structures import Tracks
+from gtr_ros.tracking import Tracker
+
+IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
+TENTH = 100_000_000
+BOX = [2, 3, 9, 11]
+
+
+def picture(t: int) -> np.ndarray:
+    return np.full((16, 24, 3), 10 * t % 250, np.uint8)
+
+
+def write(path: Path, topics: dict[str, str], count: int = 6, storage: str = 'mcap') -> Path:
+    """Write a bag of images, received 5 ms after their stamp, and of a driver's words."""
+    store = typestore()
+    with Writer(path, version=9, storage_plugin=STORAGES[storage]) as writer:
+        images = {n: writer.add_connection(n, k, typestore=store) for n, k in topics.items()}
+        words = writer.add_connection('/words', 'std_msgs/msg/String', typestore=store)
+        for t in range(count):
+            stamp = (t + 1) * TENTH
+            for name, kind in topics.items():
+                message = image_message((stamp, picture(t)), kind == COMPRESSED, 'optical')
+                data = store.serialize_cdr(message, kind)
+                writer.write(images[name], stamp + 5_000_000, data)
+            word = store.types['std_msgs/msg/String'](f'word {t}')
+            data = store.serialize_cdr(word, 'std_msgs/msg/String')
+            writer.write(words, stamp + 6_000_000, data)
+    return path
+
+
+def read(path: Path) -> list[tuple[str, int, bytes]]:
+    with Reader(path) as reader:
+        return [(c.topic, time, bytes(data)) for c, time, data in reader.messages()]
+
+
+class OneObject:
+    """Confirms, from the third image on, one object."""
+
+    def __init__(self) -> None:
+        self.seen = []
+
+    def __call__(self, image: np.ndarray, stamp: int) -> Tracks:
+        self.seen.append((int(image.mean().round()), stamp))
+        return Tracks(
+            ids=np.array([7]),
+            boxes=np.array([BOX], np.float32),
+            scores=np.array([0.5], np.float32),
+            labels=np.array([0]),
+            confirmed=np.array([len(self.seen) > 2]),
+        )
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_everything_is_kept_and_each_image_is_followed_by_its_detections(tmp_path, storage):
+    bag = write(tmp_path / 'bag', {'/camera/image_raw': IMAGE}, storage=storage)
+    out, follow = tmp_path / 'tracked', OneObject()
+    topics = output_topics(bag)
+    assert topics == {'/camera/image_raw': '/tracker/detections'}
+    tracks = track_bag(bag, out, topics, {'/camera/image_raw': follow}, ('person',))
+    assert (tracks.images, tracks.boxes) == (6, 4)
+    assert tracks.identities == {'/camera/image_raw': {7}}
+    assert follow.seen == [(10 * t, (t + 1) * TENTH) for t in range(6)]
+    written = read(out)
+    assert [m for m in written if m[0] != '/tracker/detections'] == read(bag)
+    times = [m[1] for m in written]
+    assert times == sorted(times)
+    found = read_bag_detections(out, image_size=(16, 24))
+    assert [stamp for stamp, _, _ in found] == [(t + 1) * TENTH for t in range(6)]
+    assert [ids for _, _, ids in found] == [[], [], ['7'], ['7'], ['7'], ['7']]
+    np.testing.assert_allclose(found[-1][1].boxes, [BOX])
+    assert f'storage_identifier: {storage}' in (out / 'metadata.yaml').read_text()
+    store = typestore()
+    [answer] = [m for m in written if m[0] == '/tracker/detections'][-1:]
+    message = store.deserialize_cdr(answer[2], 'vision_msgs/msg/Detection2DArray')
+    assert message.header == make_header(6 * TENTH, 'optical')
+
+
+def test_several_cameras_have_trackers_and_topics_of_their_own(tmp_path):
+    kinds = {'/front/image_raw': IMAGE, '/left/image/compressed': COMPRESSED}
+    bag = write(tmp_path / 'bag', kinds)
+    with pytest.raises(FormatError, match=r'several topics.*name those.*/left/image/compressed'):
+        output_topics(bag)
+    topics = output_topics(bag, list(kinds))
+    assert list(topics.values()) == ['/tracker/front/detections', '/tracker/left/detections']
+    follow = {name: OneObject() for name in kinds}
+    track_bag(bag, tmp_path / 'out', topics, follow, ('person',))
+    for name in kinds:
+        assert [value for value, _ in follow[name].seen] == [0, 10, 20, 30, 40, 50]
+        assert len(read_bag_detections(tmp_path / 'out', topics[name], image_size=(16, 24))) == 6
+    assert output_topics(bag, ['/front/image_raw']) == {'/front/image_raw': '/tracker/detections'}
+
+
+def test_an_image_that_cannot_be_read_is_told_and_kept(tmp_path):
+    store = typestore()
+    bag = tmp_path / 'bag'
+    with Writer(bag, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        topic = writer.add_connection('/image', IMAGE, typestore=store)
+        for t in range(3):
+            message = image_message((t * TENTH, picture(t)), False, 'optical')
+            if t == 1:
+                message.encoding = '16UC1'
+            writer.write(topic, (t + 1) * TENTH, store.serialize_cdr(message, IMAGE))
+    tracks = track_bag(bag, tmp_path / 'out', output_topics(bag), {'/image': OneObject()}, ('a',))
+    assert tracks.images == 2
+    [said] = tracks.skipped
+    assert '/image, image at 0.200 s' in said
+    assert '16UC1' in said
+    assert len([m for m in read(tmp_path / 'out') if m[0] == '/image']) == 3
+
+
+def write_stamps(path: Path, stamps: list[int]) -> Path:
+    """Write a bag of images with these stamps, received a tenth of a second apart."""
+    store = typestore()
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        topic = writer.add_connection('/image', IMAGE, typestore=store)
+        for t, stamp in enumerate(stamps):
+            message = image_message((stamp, picture(t)), False, 'optical')
+            writer.write(topic, 10**18 + t * TENTH, store.serialize_cdr(message, IMAGE))
+    return path
+
+
+@pytest.mark.parametrize(
+    ('stamps', 'times'),
+    [
+        # none: when they were received; of another clock than the others', the difference
+        ([0, 0, 0], [10**18, 10**18 + TENTH, 10**18 + 2 * TENTH]),
+        ([TENTH, 0, 0, 4 * TENTH], [TENTH, 2 * TENTH, 3 * TENTH, 4 * TENTH]),
+    ],
+)
+def test_an_image_without_a_stamp_is_of_the_time_it_was_received_at(tmp_path, stamps, times):
+    bag, follow = write_stamps(tmp_path / 'bag', stamps), OneObject()
+    track_bag(bag, tmp_path / 'out', output_topics(bag), {'/image': follow}, ('a',))
+    assert [time for _, time in follow.seen] == times
+
+
+class OneBox:
+    """A model that finds one box, and always the same."""
+
+    class_names = ('person',)
+    association = CosineAssociation()
+    score_threshold = 0.4
+
+    def detect(self, images, stamps, score_threshold):
+        return [
+            Detections(
+                boxes=np.array([BOX], np.float32),
+                scores=np.array([0.9], np.float32),
+                labels=np.zeros(1, np.int64),
+                features=torch.ones(1, 4),
+                image_size=images[0].shape[:2],
+                stamp=stamps[0],
+            )
+        ]
+
+
+@pytest.mark.parametrize(
+    ('tenths', 'ids'),
+    [
+        ([50, 51, 51, 50, 53, 54, 46, 55], '11111111'),  # jitter
+        ([50, 51, 52, 12, 13, 14], '111222'),  # time began again
+        ([50, 51, 0, 0, 54, 0], '111111'),  # some have none
+    ],
+)
+def test_stamps_that_jitter_keep_the_ids_of_a_bag(tmp_path, tenths, ids):
+    bag, out = write_stamps(tmp_path / 'bag', [t * TENTH for t in tenths]), tmp_path / 'out'
+    track_recording(
+        OneBox(), str(bag), out, TrackingOptions(min_hits=1, gallery=False), lambda *_: None
+    )
+    found = read_bag_detections(out, class_names=('person',), image_size=(16, 24))
+    assert [''.join(names) for _, _, names in found] == list(ids)
+
+
+def test_a_bag_that_is_cut_off_is_tracked_as_far_as_it_goes(tmp_path):
+    bag = write(tmp_path / 'bag', {'/image': IMAGE}, 40, 'sqlite3')
+    metadata = bag / 'metadata.yaml'
+    metadata.write_text(metadata.read_text().replace('message_count: 80', 'message_count: 90'))
+    out = tmp_path / 'out'
+    with pytest.raises(FormatError, match=r'bag.*cut off: it has 80 messages, and 90'):
+        track_bag(bag, out, output_topics(bag), {'/image': OneObject()}, ('a',))
+    assert len(read(out)) == 120
+
+
+def test_a_file_without_its_metadata_keeps_types_of_ones_own(tmp_path):
+    bag = tmp_path / 'bag'
+    own, definition = 'robot_msgs/msg/Mood', 'string name\nfloat32 strength\n'
+    types = get_typestore(Stores.ROS2_JAZZY)
+    types.register(get_types_from_msg(definition, own))
+    with Writer(bag, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        image = writer.add_connection('/image', IMAGE, typestore=types)
+        mood = writer.add_connection('/mood', own, typestore=types)
+        message = image_message((TENTH, picture(1)), False, 'optical')
+        writer.write(image, TENTH, typestore().serialize_cdr(message, IMAGE))
+        writer.write(mood, TENTH, types.serialize_cdr(types.types[own]('calm', 0.5), own))
+    [file] = bag.glob('*.mcap')
+    out = tmp_path / 'out'
+    track_bag(file, out, output_topics(file), {'/image': OneObject()}, ('a',))
+    with Reader(out) as reader:
+        [kept] = reader.topics['/mood'].connections
+        assert kept.digest == types.hash_rihs01(own)
+        assert [m for m in read(out) if m[0] == '/mood'] == [
+            m for m in read(bag) if m[0] == '/mood'
+        ]
+
+
+def test_a_bag_that_cannot_be_copied_leaves_nothing_in_the_way(tmp_path, monkeypatch):
+    bag, out = write(tmp_path / 'bag', {'/image': IMAGE}), tmp_path / 'out'
+
+    def refuse(*_):
+        raise FormatError(bag, 'an unknown type')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bags, '_add', refuse)
+        with pytest.raises(FormatError, match='an unknown type'):
+            track_bag(bag, out, output_topics(bag), {'/image': OneObject()}, ('a',))
+    assert not out.exists()
+    track_bag(bag, out, output_topics(bag), {'/image': OneObject()}, ('a',))
+
+
+def test_after_ctrl_c_what_was_tracked_is_there(tmp_path):
+    bag = write(tmp_path / 'bag', {'/image': IMAGE})
+    steps = iter(range(4))
+
+    def interrupt() -> None:
+        if next(steps, None) is None:
+            raise KeyboardInterrupt
+
+    out = tmp_path / 'out'
+    with pytest.raises(KeyboardInterrupt):
+        track_bag(bag, out, output_topics(bag), {'/image': OneObject()}, ('a',), step=interrupt)
+    assert len([m for m in read(out) if m[0] == '/image']) == 3
+
+
+def test_what_is_there_is_not_overwritten_and_a_tracked_bag_not_tracked_twice(tmp_path):
+    bag = write(tmp_path / 'bag', {'/image': IMAGE})
+    out, topics = tmp_path / 'out', output_topics(bag)
+    track_bag(bag, out, topics, {'/image': OneObject()}, ('a',))
+    before = read(out)
+    with pytest.raises(FormatError, match='exists, and is not overwritten'):
+        track_bag(bag, out, topics, {'/image': OneObject()}, ('a',))
+    assert read(out) == before
+    with pytest.raises(FormatError, match='has a topic /tracker/detections already'):
+        output_topics(out, ['/image'])
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        (['nowhere.mcap'], 'no such bag'),
+        (['bag', '--image-topic', '/rear'], 'no topic of images named /rear'),
+        (['bag', '--video', 'out.mp4'], '--video is for videos'),
+        (['bag', '--out', 'bag'], 'not overwritten'),
+        (['video.mp4', '--storage', 'mcap'], 'no bag'),
+    ],
+)
+def test_the_command_says_what_is_wrong(tmp_path, monkeypatch, capsys, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / 'bag', {'/image': IMAGE})
+    assert main(['track', *arguments, '--checkpoint', 'random']) == 1
+    assert words in ' '.join(capsys.readouterr().err.split())
+
+
+def test_a_bag_of_real_video_gets_the_ids_that_its_frames_get(pets, tmp_path):
+    with VideoReader(pets / 'vtest.avi') as video:
+        images = [frame.image for frame in islice(video, 24)]
+    rows = [((t + 1) * TENTH, image) for t, image in enumerate(images)]
+    write_bag(tmp_path / 'bag', images=rows)
+    assert main(['track', str(tmp_path / 'bag'), '--device', 'cpu']) == 0
+    model = gtr_mobile(default_checkpoint('mobile'))
+    tracker = Tracker(model.association, begin_score=model.score_threshold)
+    found = read_bag_detections(
+        tmp_path / 'bag_tracked', class_names=model.class_names, image_size=images[0].shape[:2]
+    )
+    assert len(found) == len(images)
+    people = 0
+    for (stamp, image), (written, detections, ids) in zip(rows, found):
+        tracks = tracker.update(model.detect([image], [stamp])[0])
+        keep = tracks.confirmed
+        assert written == stamp
+        assert ids == [str(i) for i in tracks.ids[keep].tolist()]
+        np.testing.assert_allclose(detections.boxes, tracks.boxes[keep], atol=1e-3)
+        people += len(ids)
+    assert people > 50

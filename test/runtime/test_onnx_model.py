@@ -1,0 +1,223 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What ONNX Runtime makes of an exported model: the same boxes, the same identities."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import re
+import sys
+
+import numpy as np
+import onnx
+from PIL import Image
+import pytest
+import torch
+
+from gtr_ros.cli import main
+from gtr_ros.model.association import AssociationTransformer
+from gtr_ros.model.build import build
+from gtr_ros.model.build import gtr_mobile
+from gtr_ros.model.build import make_transformer
+from gtr_ros.model.build import RANDOM
+from gtr_ros.model.calibration import Calibration
+from gtr_ros.runtime.export import export_model
+from gtr_ros.runtime.export import ExportError
+from gtr_ros.runtime.loading import load_model
+from gtr_ros.runtime.onnx_model import OnnxAssociation
+from gtr_ros.runtime.onnx_model import OnnxGTR
+from gtr_ros.runtime.torch_model import tune
+from gtr_ros.tracking import RULES
+from gtr_ros.tracking import Tracker
+from gtr_ros.tracking.online import online
+
+CPU = [('CPUExecutionProvider', {})]
+PICTURE = Path('docs/demo.jpg')
+
+
+@pytest.fixture(scope='module')
+def exported(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp('onnx') / 'mobile'
+    export_model(build('mobile'), folder)
+    return folder
+
+
+def pictures(width: int, height: int, count: int = 12) -> list[np.ndarray]:
+    """Return images in which four people move."""
+    picture = np.array(Image.open(PICTURE).convert('RGB').resize((width, height)))
+    return [np.roll(picture, (2 * t, 5 * t), (0, 1)) for t in range(count)]
+
+
+@pytest.mark.parametrize(
+    ('size', 'rule'),
+    [((640, 480), 'gaussian'), ((480, 640), 'evidence'), ((1280, 720), 'gaussian')],
+)
+def test_boxes_and_ids_are_those_of_torch(exported, size, rule):
+    plain = build('mobile')
+    other = OnnxGTR(build('mobile'), exported, CPU)
+    trackers = [Tracker(m.association, RULES[rule], 8, 1) for m in (plain, other)]
+    seen = 0
+    for t, image in enumerate(pictures(*size)):
+        [expected], [found] = (m.detect([image], [t * 100_000_000]) for m in (plain, other))
+        np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.02)
+        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
+        np.testing.assert_array_equal(found.labels, expected.labels)
+        torch.testing.assert_close(found.features, expected.features, atol=1e-3, rtol=0)
+        tracks, others = (k.update(d) for k, d in zip(trackers, (expected, found)))
+        np.testing.assert_array_equal(others.ids, tracks.ids)
+        for one, same in zip(tracks.trajectories, others.trajectories, strict=True):
+            np.testing.assert_allclose(same.likelihoods, one.likelihoods, atol=2e-3)
+        seen += len(tracks)
+    assert seen > 12
+
+
+def test_what_runs_a_model_keeps_what_its_numbers_are_worth(exported):
+    worth = Calibration(cue='transformer', same=0.7, logit_slope=0.5)
+    plain = build('mobile')
+    plain.association.calibration = worth
+    assert OnnxGTR(plain, exported, CPU).association.calibration == worth
+    assert tune(plain).association.calibration == worth
+
+
+def test_several_images_of_two_sizes_go_in_one_call(exported):
+    plain, other = build('mobile'), OnnxGTR(build('mobile'), exported, CPU)
+    images = [*pictures(640, 480, 2), *pictures(320, 240, 1)]
+    for expected, found in zip(plain.detect(images), other.detect(images), strict=True):
+        np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.02)
+
+
+def test_boxes_of_another_detector_get_the_same_features(exported):
+    plain, other = build('mobile'), OnnxGTR(build('mobile'), exported, CPU)
+    [image] = pictures(640, 480, 1)
+    [detections] = plain.detect([image])
+    expected, found = (m.describe(image, detections).features for m in (plain, other))
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        {},
+        {'causal': True},
+        {'causal': True, 'position_embedding': True, 'decoder_self_attention': True},
+        {'position_embedding': True, 'norm': True, 'projection_layers': 2},
+        {'encoder_layers': 0},
+        {'encoder_layers': 2, 'decoder_layers': 2, 'scale': 5.0},
+    ],
+)
+def test_every_kind_of_association_gives_the_likelihoods_of_torch(tmp_path, options):
+    torch.manual_seed(0)
+    link = AssociationTransformer(**{'features': 256, 'scale': 3.0, **options}).eval()
+    plain = gtr_mobile(association=link)
+    export_model(plain, tmp_path / 'onnx')
+    other = OnnxGTR(plain, tmp_path / 'onnx', CPU)
+    assert isinstance(other.association, OnnxAssociation)
+    states = [online(m.association) for m in (plain, other)]
+    for t, count in enumerate((3, 5, 0, 1, 4, 4)):
+        features, boxes = torch.randn(count, 256), torch.rand(count, 4)
+        expected, found = (state.ask(features, boxes) for state in states)
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+        for state in states:
+            state.add()
+            if t > 3:
+                state.drop_oldest()
+
+
+@pytest.mark.parametrize('name', ['mot', 'tao'])
+def test_the_papers_models_can_be_exported_with_their_deformable_convolutions(tmp_path, name):
+    torch.manual_seed(1)
+    plain = build(name, RANDOM)
+    folder = tmp_path / name
+    export_model(plain, folder)
+    other = OnnxGTR(plain, folder, CPU)
+    pixels = torch.randn(1, 3, 256, 384)  # the traced one is of another size
+    with torch.inference_mode():
+        for expected, found in zip(
+            plain.detector.network(pixels), other.detector.network(pixels), strict=True
+        ):
+            torch.testing.assert_close(found, expected, atol=2e-3, rtol=2e-3)
+
+
+def test_files_are_valid_onnx_with_free_sizes(exported):
+    files = sorted(exported.glob('*.onnx'))
+    assert [f.stem for f in files] == ['association', 'detector', 'features']
+    for file in files:
+        model = onnx.load(file)
+        onnx.checker.check_model(model, full_check=True)
+        assert all(
+            any(size.dim_param for size in value.type.tensor_type.shape.dim)
+            for value in model.graph.input
+        )
+
+
+def test_files_of_other_weights_are_refused(exported):
+    with pytest.raises(ExportError, match=r'exported from other weights.*gtr export'):
+        OnnxGTR(build('mobile', RANDOM), exported, CPU)
+
+
+def test_a_damaged_file_is_named(exported, tmp_path):
+    for file in exported.glob('*.onnx'):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / 'features.onnx').write_bytes(b'no model')
+    with pytest.raises(ExportError, match=r'cannot read .*features\.onnx'):
+        OnnxGTR(build('mobile'), tmp_path, CPU)
+    (tmp_path / 'features.onnx').unlink()
+    with pytest.raises(ExportError, match=r'there is no .*features\.onnx'):
+        OnnxGTR(build('mobile'), tmp_path, CPU)
+
+
+def test_an_association_that_depends_on_the_whole_window_is_refused(tmp_path):
+    link = make_transformer('mobile', position_embedding=True, time_embedding=True)
+    with pytest.raises(ExportError, match='time embedding'):
+        export_model(gtr_mobile(association=link), tmp_path / 'onnx')
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        ({}, r'not exported to .*gtr_mobile-[0-9a-f]{12}; .*`gtr export --model mobile`'),
+        ({'provider': 'tensorrt'}, 'provider is tensorrt, which onnxruntime .* does not have'),
+        ({'provider': 'abacus'}, "provider 'abacus'; expected one of auto, cpu"),
+        ({'runtime': 'abacus'}, "runtime 'abacus'; expected one of torch, onnxruntime"),
+    ],
+)
+def test_what_cannot_be_run_says_why(exported, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    folder = str(exported) if 'provider' in arguments else ''
+    with pytest.raises(ValueError, match=words):
+        load_model('mobile', **{'runtime': 'onnxruntime', 'exported': folder, **arguments})
+
+
+def test_engines_are_not_built_at_launch(exported, monkeypatch):
+    import onnxruntime
+
+    everything = ['TensorrtExecutionProvider', 'CUDAExecutionProvider', 'CPUExecutionProvider']
+    monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: everything)
+    with pytest.raises(
+        ExportError, match=r'no TensorRT engines in .*, and a node does not build them'
+    ):
+        load_model('mobile', None, 'onnxruntime', provider='tensorrt', exported=exported)
+
+
+def test_without_onnxruntime_the_error_says_what_to_install(exported, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'onnxruntime', None)
+    with pytest.raises(ValueError, match='pip install onnxruntime'):
+        load_model('mobile', None, 'onnxruntime', exported=exported)
+
+
+def test_what_the_command_exports_is_found_again(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    assert main(['export']) == 0
+    [folder] = (tmp_path / 'gtr_ros' / 'onnx').iterdir()
+    assert re.fullmatch('gtr_mobile-[0-9a-f]{12}', folder.name)
+    model = load_model('mobile', runtime='onnxruntime')
+    assert isinstance(model, OnnxGTR)
+    assert main(['export', '--out', str(tmp_path / 'mine')]) == 0
+    (tmp_path / 'mine' / 'notes.txt').write_text('of the user')
+    assert main(['export', '--out', str(tmp_path / 'mine')]) == 0  # again: replaced
+    files = sorted(file.name for file in (tmp_path / 'mine').iterdir())
+    assert files == ['association.onnx', 'detector.onnx', 'features.onnx', 'notes.txt']
+    assert isinstance(
+        load_model('mobile', runtime='onnxruntime', exported=tmp_path / 'mine'), OnnxGTR
+    )

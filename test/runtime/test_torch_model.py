@@ -1,0 +1,293 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What makes a model faster in torch: the same but for rounding, and errors that say why not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+import pytest
+import torch
+from torch import nn
+from torchvision.ops import FrozenBatchNorm2d
+
+from gtr_ros.boxes import box_iou
+from gtr_ros.model.build import build
+from gtr_ros.model.build import make_transformer
+from gtr_ros.model.detector import NetworkObjects
+from gtr_ros.model.detector import to_host
+from gtr_ros.model.gtr import GTR
+from gtr_ros.model.packed import pack
+from gtr_ros.model.packed import PackedLinear
+from gtr_ros.model.packed import rounded_rows
+from gtr_ros.model.resize import resize_by_pillow
+from gtr_ros.model.resize import resize_by_torch
+from gtr_ros.runtime.loading import load_model
+from gtr_ros.runtime.torch_model import Compiled
+from gtr_ros.runtime.torch_model import CudaGraph
+from gtr_ros.runtime.torch_model import fold_norms
+from gtr_ros.runtime.torch_model import MOST_SIZES
+from gtr_ros.runtime.torch_model import tune
+from gtr_ros.tracking import Tracker
+from gtr_ros.tracking.online import CachedEncoder
+from gtr_ros.tracking.online import Recomputed
+from gtr_ros.tracking.online import Streaming
+
+pytestmark = pytest.mark.usefixtures('one_thread')
+
+CPU = torch.device('cpu')
+PICTURE = Path('docs/demo.jpg')
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+
+
+def picture(width: int = 640, height: int = 480) -> np.ndarray:
+    return np.array(Image.open(PICTURE).convert('RGB').resize((width, height)))
+
+
+def untrained(name: str) -> GTR:
+    """Return a model whose norms have statistics."""
+    torch.manual_seed(0)
+    model = build(name, 'random')
+    for module in model.detector.modules():
+        if isinstance(module, nn.BatchNorm2d | FrozenBatchNorm2d):
+            module.weight.data.uniform_(0.5, 1.0)
+            module.bias.data.normal_(0, 0.1)
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 2.0)
+    return model
+
+
+@pytest.mark.parametrize('name', ['mot', 'tao'])
+@torch.inference_mode()
+def test_folded_norms_change_nothing_and_are_gone(name):
+    detector = untrained(name).detector
+    pixels = torch.randn(1, 3, 128, 256)
+    expected = detector.network(pixels)
+    fold_norms(detector)
+    norms = [m for m in detector.modules() if isinstance(m, nn.BatchNorm2d | FrozenBatchNorm2d)]
+    assert not norms
+    for values, right in zip(detector.network(pixels), expected, strict=True):
+        torch.testing.assert_close(values, right, atol=1e-4 * float(right.abs().max()), rtol=0)
+
+
+@pytest.mark.parametrize('kind', [Streaming, CachedEncoder])
+@pytest.mark.parametrize('model', ['mobile', 'mot', 'tao'])
+def test_packed_weights_give_the_same_likelihoods(model, kind):
+    torch.manual_seed(1)
+    link = make_transformer(model, causal=kind is Streaming).eval()
+    state = {name: value.clone() for name, value in link.state_dict().items()}
+    plain = make_transformer(model, causal=kind is Streaming).eval()
+    plain.load_state_dict(state)
+    pack(link)
+    assert any(isinstance(module, PackedLinear) for module in link.modules())
+    assert link.state_dict().keys() == state.keys()
+    sides = kind(link), kind(plain), Recomputed(plain)
+    for count in (5, 1, 0, 7, 7):
+        features = torch.nn.functional.normalize(torch.randn(count, plain.features), dim=1)
+        boxes = torch.rand(count, 4)
+        found, expected, recomputed = (side.ask(features, boxes) for side in sides)
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+        if kind is CachedEncoder:
+            torch.testing.assert_close(found, recomputed, atol=1e-4, rtol=0)
+        for side in sides:
+            side.add()
+
+
+def test_a_packed_layer_whose_gradient_is_asked_for_is_the_plain_one():
+    layer = nn.Sequential(nn.Linear(8, 4))
+    weight = layer[0].weight
+    pack(layer)
+    layer(torch.randn(2, 8)).sum().backward()
+    assert layer[0].weight.data_ptr() == weight.data_ptr()
+    assert layer[0].weight.grad is not None
+
+
+@pytest.mark.parametrize('rows', [0, 1, 8, 9, 63, 65, 129, 256, 257, 700])
+def test_a_packed_layer_of_any_number_of_rows_is_the_plain_one(rows):
+    plain = nn.Linear(24, 40)
+    layer = nn.Sequential(plain)
+    pack(layer)
+    x = torch.randn(rows, 24)
+    with torch.inference_mode():
+        torch.testing.assert_close(layer(x), plain(x), atol=1e-5, rtol=1e-5)
+
+
+def test_few_numbers_of_rows_are_computed_as_each_costs_memory():
+    rounded = [rounded_rows(count) for count in range(257)]
+    assert all(full >= count for count, full in enumerate(rounded))
+    assert len(set(rounded)) == 16
+
+
+def test_what_is_not_on_a_cpu_in_float32_is_not_packed():
+    layer = nn.Sequential(nn.Linear(8, 4)).double()
+    pack(layer)
+    assert type(layer[0]) is nn.Linear
+
+
+def test_a_tuned_model_finds_the_same_and_gives_the_same_ids():
+    plain, tuned = build('mobile'), load_model('mobile', device='cpu')
+    trackers = [Tracker(model.association, window=8, min_hits=1) for model in (plain, tuned)]
+    image, seen = picture(), 0
+    for t in range(8):
+        moved = np.roll(image, (2 * t, 5 * t), (0, 1))
+        [expected], [found] = (m.detect([moved], [t * 10**8]) for m in (plain, tuned))
+        np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.01)
+        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
+        torch.testing.assert_close(found.features, expected.features, atol=1e-4, rtol=0)
+        ids = [tracker.update(d).ids for tracker, d in zip(trackers, (expected, found))]
+        np.testing.assert_array_equal(*ids)
+        seen += len(expected)
+    assert seen >= 8 * 3
+
+
+def test_in_bfloat16_the_same_objects_are_found():
+    plain, half = build('mobile'), tune(build('mobile'), 'bfloat16')
+    [expected] = plain.detect([picture()], None, 0.45)
+    assert len(expected) >= 3
+    [found] = half.detect([picture()], None, 0.4)  # what scores just enough may come or go
+    overlap = box_iou(expected.boxes, found.boxes)
+    assert (overlap.max(axis=1) > 0.95).all()
+    twin = overlap.argmax(axis=1)
+    np.testing.assert_array_equal(found.labels[twin], expected.labels)
+    np.testing.assert_allclose(found.scores[twin], expected.scores, atol=0.03)
+    likeness = (found.features[twin] * expected.features).sum(dim=1)
+    assert (likeness > 0.98).all()
+
+
+@pytest.mark.parametrize('name', ['mot', 'tao'])
+@torch.inference_mode()
+def test_in_bfloat16_the_published_networks_say_nearly_the_same(name):
+    plain = untrained(name)
+    half = build(name, 'random')
+    half.load_state_dict(plain.state_dict())
+    half = tune(half, 'bfloat16')
+    pixels = torch.randn(1, 3, 128, 256)
+    outputs = half.detector.network(pixels)
+    for values, right in zip(outputs, plain.detector.network(pixels), strict=True):
+        assert values.dtype == torch.float32
+        assert (values - right).abs().mean() < 0.03 * right.abs().mean()
+
+
+def test_what_is_compiled_gives_the_same_up_to_so_many_sizes():
+    layer = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()
+    said: list[str] = []
+    run = Compiled(lambda pixels: (layer(pixels), pixels.mean((2, 3))), said.append)
+    with torch.inference_mode():
+        pixels = torch.randn(2, 3, 32, 32)
+        for values, right in zip(run(pixels), (layer(pixels), pixels.mean((2, 3))), strict=True):
+            torch.testing.assert_close(values, right, atol=1e-5, rtol=1e-5)
+        run(pixels)  # nothing new
+    assert said == [
+        'compiling the network for 2 x 32 x 32 pixels',
+        'compiled the network for 2 x 32 x 32 pixels',
+    ]
+
+
+def test_beyond_so_many_sizes_the_network_runs_as_it_is():
+    said: list[str] = []
+    run = Compiled(lambda pixels: (pixels + 1,), said.append)
+    run._by_size = dict.fromkeys(range(MOST_SIZES))
+    pixels = torch.zeros(1, 3, 16, 8)
+    assert (run(pixels)[0] == 1).all()
+    assert said == ['the network for 1 x 8 x 16 pixels is not compiled: 8 other sizes are']
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('precision', ['float32', 'bfloat16'])
+def test_a_compiled_model_finds_what_it_finds_otherwise(precision):
+    said: list[str] = []
+    plain, compiled = (
+        load_model('mobile', device='cpu', precision=precision, compiled=c, say=said.append)
+        for c in (False, True)
+    )
+    images = [picture(), np.ascontiguousarray(picture()[:, ::-1])]
+    for expected, found in zip(plain.detect(images), compiled.detect(images), strict=True):
+        assert len(expected) >= 3
+        assert (box_iou(expected.boxes, found.boxes).max(axis=1) > 0.95).all()
+        assert len(found) == len(expected)
+    assert said[-2:] == [
+        'compiling the network for 1 x 576 x 448 pixels',
+        'compiled the network for 1 x 576 x 448 pixels',
+    ]
+
+
+@needs_cuda
+@torch.inference_mode()
+def test_a_cuda_graph_gives_what_the_network_gives():
+    detector = build('mobile').cuda().detector
+    pixels = torch.rand(1, 3, 64, 96, device='cuda') * 255
+    detector.network(pixels)
+    graph = CudaGraph(detector.network, pixels)
+    for _ in range(2):
+        pixels = torch.rand(1, 3, 64, 96, device='cuda') * 255
+        for values, right in zip(graph(pixels), detector.network(pixels), strict=True):
+            torch.testing.assert_close(values, right)
+
+
+@needs_cuda
+@pytest.mark.parametrize('precision', ['float32', 'bfloat16', 'float16'])
+@pytest.mark.parametrize('compiled', [False, True])
+def test_cuda_finds_what_the_cpu_finds(precision, compiled):
+    plain = build('mobile')
+    other = load_model('mobile', device='cuda', precision=precision, compiled=compiled)
+    [expected] = plain.detect([picture()], None, 0.45)
+    assert len(expected) >= 3
+    [found] = other.detect([picture()], None, 0.4)
+    assert (box_iou(expected.boxes, found.boxes).max(axis=1) > 0.95).all()
+
+
+@pytest.mark.parametrize('backwards', [False, True])
+@pytest.mark.parametrize(('height', 'width'), [(220, 390), (600, 800), (877, 1560)])
+def test_a_devices_filter_differs_from_pillows_by_one_at_most(height, width, backwards):
+    image = picture(800, 450)
+    if backwards:
+        image = image[..., ::-1]  # as BGR is seen
+    expected = resize_by_pillow(image, height, width, CPU).float()
+    found = resize_by_torch(image, height, width, CPU)
+    apart = (found - expected).abs()
+    assert apart.max() <= 1
+    assert (apart > 0).float().mean() < 0.3
+
+
+@pytest.mark.parametrize('scored', [False, True])
+def test_objects_come_to_the_host_as_they_were(scored):
+    def found(count: int) -> NetworkObjects:
+        scores = torch.rand(count, 7) if scored else None
+        labels = torch.randint(0, 1203, (count,))
+        boxes = torch.rand(count, 4)
+        return NetworkObjects(
+            boxes, torch.rand(count), labels, regions=boxes + 1, class_scores=scores
+        )
+
+    given = [found(3), found(0), found(2)]
+    for objects, expected in zip(to_host(given), given, strict=True):
+        for values, right in zip(objects, expected, strict=True):
+            if right is None:
+                assert values is None
+            else:
+                torch.testing.assert_close(values, right, atol=0, rtol=0)
+    assert to_host([]) == []
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        ({'precision': 'float16'}, 'precision is float16, which cpu is slow at'),
+        ({'precision': 'int4'}, "precision 'int4'; expected one of float32, bfloat16, float16"),
+        ({'runtime': 'onnxruntime', 'precision': 'bfloat16'}, 'are of runtime torch'),
+        ({'runtime': 'onnxruntime', 'compiled': True}, 'are of runtime torch'),
+    ],
+)
+def test_what_cannot_be_had_is_refused(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        load_model('mobile', device='cpu', **arguments)
+
+
+def test_a_processor_without_bfloat16_is_named(monkeypatch):
+    said: list[str] = []
+    monkeypatch.setattr(torch.cpu, 'get_capabilities', lambda: {'avx2': True})
+    tune(build('mobile', 'random'), 'bfloat16', say=said.append)
+    assert said == ['this processor has no instructions for bfloat16: float32 is faster here']
