@@ -9,16 +9,16 @@ PYTHON_VENV := $(VENV)/bin/python
 .PHONY: help env demo test test-kilted test-slow bench soak default-checkpoint imported lint clean
 
 help:
-	@echo 'make demo       track people in a real video with a ROS 2 node (sets everything up first)'
-	@echo 'make test       run the linters and the tests (sets everything up first)'
-	@echo 'make test-kilted  run the tests with ROS 2 Kilted, in .venv-kilted (6 GB more)'
+	@echo 'make demo       track people in a real video with a ROS 2 node (sets up .venv first)'
+	@echo 'make test       run the linters and the tests (sets up .venv first)'
+	@echo 'make test-kilted  run the tests with ROS 2 Kilted, in .venv-kilted (another 6 GB)'
 	@echo 'make test-slow  run the tests that take minutes'
 	@echo 'make bench      measure the speed of networks, association, tracker, a whole frame and the node'
-	@echo 'make soak       run the node for ten minutes and see that its memory does not grow'
-	@echo 'make default-checkpoint  train the weights that come along again: DATA=folder of coco_mini'
-	@echo 'make env        only set up: .venv with ROS 2 Jazzy, torch and this package (6 GB)'
+	@echo 'make soak       run the node for ten minutes and check that its memory does not grow'
+	@echo 'make default-checkpoint  retrain the weights included in the package: DATA=folder with coco_mini'
+	@echo 'make env        only set up .venv: ROS 2 Jazzy, torch and this package (6 GB)'
 	@echo 'make lint       run the linters'
-	@echo 'make clean      remove what was built; the environments and what was trained or imported stay'
+	@echo 'make clean      remove build output; environments, trained and imported weights are kept'
 
 env:
 	@tools/environment.sh $(ROS)
@@ -46,7 +46,8 @@ bench: env
 soak: env
 	@$(PYTHON_VENV) tools/soak.py $(SOAK_ARGUMENTS)
 
-# The detector that training begins with, and that tests and evaluations compare with: 144 MB.
+# The published detector that training starts from and that tests and evaluations compare with:
+# a download of 144 MB.
 imported: env
 	@[ -f "$${XDG_CACHE_HOME:-$$HOME/.cache}/gtr_ros/gtr_mobile.safetensors" ] || $(VENV)/bin/gtr weights import
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The same Python code without ROS, for machines that train and evaluate."""
+"""Installs the Python code without the ROS nodes, for machines that train and evaluate."""
 
 from pathlib import Path
 import re
@@ -13,7 +13,7 @@ version = re.search(r"__version__ = '(.+)'", Path('gtr_ros/__init__.py').read_te
 setup(
     name='gtr_ros',
     version=version,
-    description='Global Tracking Transformer: identities for the objects of a video',
+    description='Global Tracking Transformer: multi-object tracking in videos',
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['gtr_ros', 'gtr_ros.*'], exclude=['gtr_ros.node*']),

@@ -1,11 +1,11 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Measure how fast this package is on this machine: a table, and JSON.
+Measure how fast this package is on this machine; prints tables, optionally writes JSON.
 
-On a shared machine times say little, ratios of what ran in turns say more: with --against an
-earlier report the ratios are compared, and what has become slower beside its comparator by more
-than the tolerance ends the command with 1.
+Absolute times on a shared machine mean little, so variants run alternately and their ratios are
+reported. With --against, the ratios are compared with those of an earlier report, and the command
+exits with 1 if any is worse by more than the tolerance.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ from benchmarks.measuring import machine_limits
 from benchmarks.measuring import Row
 from benchmarks.measuring import slower_than
 from gtr_ros import __version__
-from gtr_ros.model.build import choose_device
+from gtr_ros.runtime.device import choose_device
 
-#: a file or a pipe has no width of its own
+#: columns of the output; None: the terminal's
 _WIDTH = None if sys.stdout.isatty() else 180
 
 console = Console(width=_WIDTH)
 
-#: what is measured, by name; and the threads it is measured with, 0: torch's own choice
+#: by name: the function that measures, and its number of threads (0: torch's default)
 PARTS: dict[str, tuple[Callable[[Limits, bool], Iterator[Row]], int]] = {
     'association': (association.measure, 1),
     'trackers': (trackers.measure, 1),
@@ -54,7 +54,7 @@ PARTS: dict[str, tuple[Callable[[Limits, bool], Iterator[Row]], int]] = {
     'node': (node_overhead.measure, 0),
     'scaling': (scaling.measure, 1),
 }
-#: what is measured on a GPU, if there is one or it is asked for
+#: the part that runs on a GPU, if there is one or if it is requested
 GPU = 'gpu'
 
 
@@ -67,23 +67,27 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     names = [*PARTS, GPU]
-    parser.add_argument('parts', nargs='*', metavar='PART', help=f'of {", ".join(names)}')
-    parser.add_argument('--device', default='auto', help=f'of the part {GPU} (default: a GPU)')
-    parser.add_argument('--quick', action='store_true', help='smaller sizes, one minute')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write what was measured')
-    parser.add_argument('--against', type=Path, metavar='FILE', help='an earlier --json')
+    parser.add_argument(
+        'parts', nargs='*', metavar='PART', help=f'any of {", ".join(names)} (default: all)'
+    )
+    parser.add_argument(
+        '--device', default='auto', help=f'device of the part {GPU} (default: a GPU)'
+    )
+    parser.add_argument('--quick', action='store_true', help='smaller sizes; takes a minute')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write a report')
+    parser.add_argument('--against', type=Path, metavar='FILE', help='report to compare with')
     parser.add_argument(
         '--tolerance',
         type=float,
         default=0.25,
-        help='part of a ratio that may be lost (default: %(default)s)',
+        help='accepted relative loss of a ratio (default: %(default)s)',
     )
     options = parser.parse_args()
     if unknown := set(options.parts) - set(names):
-        parser.error(f'there is no {", ".join(sorted(unknown))}; expected {", ".join(names)}')
+        parser.error(f'no such part: {", ".join(sorted(unknown))}; expected {", ".join(names)}')
     device = choose_device(options.device)
     if GPU in options.parts and device.type != 'cuda' and options.device == 'auto':
-        parser.error(f'there is no GPU here; with --device cpu the part {GPU} is only tried')
+        parser.error(f'no GPU found; --device cpu runs the part {GPU} on the CPU, as a trial')
     earlier = _read(options.against) if options.against else {}
     threads, limits = torch.get_num_threads(), {}
     rows: list[Row] = []
@@ -116,7 +120,7 @@ def main() -> int:
 
 
 def _help() -> Iterator[str]:
-    """Say what is measured in each part."""
+    """Yield the description of each part."""
     for name, (measure, _) in (*PARTS.items(), (GPU, (gpu.measure, 0))):
         text = inspect.cleandoc(sys.modules[measure.__module__].__doc__ or '')
         yield f'{name}:\n{textwrap.indent(text, "  ")}\n'
@@ -124,11 +128,11 @@ def _help() -> Iterator[str]:
 
 def _table(name: str, rows: list[Row], place: str, limits: Limits) -> Table:
     table = Table(
-        title=f'{name}; {place}, at best {limits.flops / 1e9:.0f} GFLOP/s in float32 and '
+        title=f'{name}; {place}, peak {limits.flops / 1e9:.0f} GFLOP/s in float32 and '
         f'{limits.bandwidth / 1e9:.0f} GB/s'
     )
     table.add_column('')
-    for column in ('ms', '10 to 90 %', 'times as fast as', '', 'computed limit, ms', ''):
+    for column in ('ms', '10 to 90 %', 'times as fast as', '', 'lower bound, ms', ''):
         table.add_column(column, justify='left' if not column else 'right')
     for row in rows:
         ratio = ''
@@ -173,7 +177,7 @@ def _read(file: Path) -> dict[str, dict]:
     try:
         return {row['name']: row for row in json.loads(file.read_text())['rows']}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SystemExit(f'{file} is no report of this command: {error}') from error
+        raise SystemExit(f'{file} is not a report of this command: {error}') from error
 
 
 if __name__ == '__main__':

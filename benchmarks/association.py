@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The association of one frame with a full window: three ways, their time and their memory."""
+"""Time and memory of associating one frame with a full window, for three implementations."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ from benchmarks.measuring import Row
 from benchmarks.measuring import row
 from gtr_ros.model.association import CosineAssociation
 from gtr_ros.model.build import make_transformer
-from gtr_ros.model.build import TRANSFORMERS
 from gtr_ros.model.packed import pack
-from gtr_ros.tracking.online import CachedEncoder
+from gtr_ros.model.registry import model_spec
+from gtr_ros.tracking.online import CachingAssociation
 from gtr_ros.tracking.online import OnlineAssociation
-from gtr_ros.tracking.online import Recomputed
-from gtr_ros.tracking.online import Streaming
+from gtr_ros.tracking.online import RecomputingAssociation
+from gtr_ros.tracking.online import StreamingAssociation
 
-#: objects of a window above which the plain path's attention weights are not tried: gigabytes
+#: objects in a window above which the plain version is left out: its attention weights take
+#: gigabytes
 _MOST_PLAIN = 3300
 
-#: model, T, objects in each frame
+#: model, T, objects per frame
 SIZES = [
     *(('mobile', window, objects) for window in (8, 16, 32) for objects in (20, 50, 100, 200)),
     *(('mot', window, 50) for window in (8, 16, 32)),
@@ -41,12 +42,12 @@ SIZES = [
 QUICK_SIZES = [('mobile', 16, 20), ('mot', 16, 20)]
 
 
-class Materialised(Recomputed):
-    """The plain path with every attention weight in memory: everything is computed each frame."""
+class Materialised(RecomputingAssociation):
+    """The plain version: recomputes everything, with all attention weights in memory."""
 
-    def ask(self, features: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
+    def associate(self, features: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
         with sdpa_kernel(SDPBackend.MATH):
-            return super().ask(features, boxes)
+            return super().associate(features, boxes)
 
 
 def frame(objects: int, features: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -56,71 +57,78 @@ def frame(objects: int, features: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def filled(
-    own: OnlineAssociation,
+    online: OnlineAssociation,
     window: int,
     objects: int,
     features: int,
     device: torch.device = torch.device('cpu'),
 ) -> OnlineAssociation:
-    """Let T - 1 frames be in the window."""
-    association = own.association
-    if isinstance(own, Recomputed):
-        own.association = CosineAssociation()  # what it answers meanwhile is of no interest
+    """Fill the window with T - 1 frames."""
+    association = online.association
+    if isinstance(online, RecomputingAssociation):
+        online.association = CosineAssociation()  # cheap, as these results are not used
     for _ in range(window - 1):
-        own.ask(*(part.to(device) for part in frame(objects, features)))
-        own.add()
-    own.association = association
-    return own
+        online.associate(*(part.to(device) for part in frame(objects, features)))
+        online.add()
+    online.association = association
+    return online
 
 
-def ways(model: str, window: int, objects: int) -> dict[str, Callable[[], OnlineAssociation]]:
-    """Return what makes each way's state, by its name, the plain one the last."""
-    kinds: dict[str, type[OnlineAssociation]] = {'streaming': Streaming, 'cached': CachedEncoder}
+def implementations(
+    model: str, window: int, objects: int
+) -> dict[str, Callable[[], OnlineAssociation]]:
+    """Return a function that creates each implementation, by name; the plain one is the last."""
+    kinds: dict[str, type[OnlineAssociation]] = {
+        'streaming': StreamingAssociation,
+        'cached': CachingAssociation,
+    }
     if window * objects <= _MOST_PLAIN:
         kinds['plain'] = Materialised
-    features = TRANSFORMERS[model]['features']
+    features = model_spec(model).transformer['features']
 
     def maker(kind: type[OnlineAssociation]) -> Callable[[], OnlineAssociation]:
-        association = make_transformer(model, causal=kind is Streaming).eval()
+        association = make_transformer(model, causal=kind is StreamingAssociation).eval()
         if kind is not Materialised:
-            pack(association)  # as loading does
+            pack(association)  # as in `load_model`
         return lambda: filled(kind(association), window, objects, features)
 
     return {name: maker(kind) for name, kind in kinds.items()}
 
 
-def flops(model: str, own: OnlineAssociation, features: torch.Tensor, boxes: torch.Tensor) -> int:
-    """Count the operations of a frame, a multiplication and an addition being two."""
-    # Neither a fused attention nor a packed layer is counted; their products are these.
-    packed = own.association
-    own.association = make_transformer(model, causal=packed.causal).eval().to(features.device)
+def flops(
+    model: str, online: OnlineAssociation, features: torch.Tensor, boxes: torch.Tensor
+) -> int:
+    """Count the operations of a frame; a multiplication and an addition count as two."""
+    # Fused attention and packed layers are not counted, so the plain ones are counted instead.
+    packed = online.association
+    online.association = make_transformer(model, causal=packed.causal).eval().to(features.device)
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        own.ask(features, boxes)
-    own.association = packed
+        online.associate(features, boxes)
+    online.association = packed
     return counter.get_total_flops()
 
 
 def measure(limits: Limits, quick: bool = False) -> Iterator[Row]:
-    """Measure with torch's threads."""
+    """Measure with the present number of torch threads."""
     for size in QUICK_SIZES if quick else SIZES:
         yield from _measure(limits, *size)
 
 
 def _measure(limits: Limits, model: str, window: int, objects: int) -> Iterator[Row]:
     made, peaks, operations = {}, {}, {}
-    features = TRANSFORMERS[model]['features']
+    features = model_spec(model).transformer['features']
     new = frame(objects, features)
-    makers = ways(model, window, objects)
+    makers = implementations(model, window, objects)
     for name, make in makers.items():
-        make().ask(*new)  # what libraries allocate once is nobody's
+        make().associate(*new)  # without what libraries allocate only once
         with _Peak() as peak:
             made[name] = make()
-            made[name].ask(*new)
+            made[name].associate(*new)
         peaks[name] = peak.megabytes
         operations[name] = flops(model, made[name], *new)
     large = window * objects * features > 500_000
     times = interleaved(
-        {name: lambda own=own: own.ask(*new) for name, own in made.items()},
+        {name: lambda online=online: online.associate(*new) for name, online in made.items()},
         repeats=5 if large else 30,
         warm_up=1 if large else 5,
     )
@@ -129,7 +137,7 @@ def _measure(limits: Limits, model: str, window: int, objects: int) -> Iterator[
         compared = plain is not None and name != 'plain'
         note = f'{peaks[name]:.0f} MB'
         if compared:
-            note += f', {peaks[name] / max(peaks["plain"], 1e-9):.0%} of the plain'
+            note += f', {peaks[name] / max(peaks["plain"], 1e-9):.0%} of plain'
         yield row(
             f'association {model}, T = {window}, {objects} objects, {name}',
             times[name],
@@ -141,13 +149,13 @@ def _measure(limits: Limits, model: str, window: int, objects: int) -> Iterator[
 
 
 class _Peak:
-    """The most memory that a `with` block has beyond what the process had before, megabytes."""
+    """Peak memory of a `with` block above that of the process before it, megabytes."""
 
     def __enter__(self) -> _Peak:
         gc.collect()
-        # What others have freed must not be used again unseen. Only glibc has it.
+        # Otherwise the block could reuse freed memory, which would not count. Only glibc has this.
         getattr(ctypes.CDLL(None), 'malloc_trim', lambda _: 0)(0)
-        Path('/proc/self/clear_refs').write_text('5')  # the high-water mark begins again
+        Path('/proc/self/clear_refs').write_text('5')  # resets the high-water mark
         self._before = _status('VmRSS')
         return self
 

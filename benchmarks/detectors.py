@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The detectors' networks of all three models, part by part and in every form, in turns."""
+"""Time of the detector networks of all models, by part and in every form."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from benchmarks.measuring import Limits
 from benchmarks.measuring import Row
 from benchmarks.measuring import row
 from gtr_ros.model.build import build
-from gtr_ros.model.build import RANDOM
 from gtr_ros.model.detector import Detector
 from gtr_ros.model.gtr import GTR
-from gtr_ros.runtime.torch_model import tune
+from gtr_ros.model.registry import RANDOM
+from gtr_ros.runtime.torch_runtime import tune
 
 CPU = torch.device('cpu')
 
-#: model: height and width of its input on a CPU, which takes seconds at what it was published with
+#: height and width of each model's input; the published sizes take seconds on a CPU
 SIZES = {'mobile': (448, 576), 'mot': (384, 640), 'tao': (384, 640)}
 
-#: form: precision, whether it is compiled
+#: precision of each form, and whether it is compiled
 FORMS = {
     'tuned': ('float32', False),
     'compiled': ('float32', True),
@@ -36,7 +36,7 @@ FORMS = {
     'bfloat16, compiled': ('bfloat16', True),
 }
 
-#: what each network consists of: titles, and the modules whose time they are
+#: parts of each network: titles, and names of their modules
 PARTS = {
     'mobile': {'backbone': ('backbone',), 'decoder': ('laterals', 'upsamples', 'attention')},
     'mot': {'backbone': ('backbone',), 'pyramid': ('pyramid',), 'head': ('head',)},
@@ -46,9 +46,9 @@ PARTS = {
 
 class Parts:
     """
-    The time of a network's parts.
+    Times the parts of a network.
 
-    :param parts: titles, and names of the modules; of a list of modules each
+    :param parts: titles, and names of the modules; for a module list, of all its modules
     """
 
     def __init__(self, detector: Detector, parts: dict[str, tuple[str, ...]]) -> None:
@@ -63,7 +63,7 @@ class Parts:
                     module.register_forward_hook(lambda *_, title=title: self._end(title))
 
     def take(self) -> None:
-        """End a run."""
+        """Store the times of one run."""
         for title, seconds in self._now.items():
             self.seconds[title].append(seconds)
             self._now[title] = 0.0
@@ -76,14 +76,14 @@ class Parts:
 
 
 def count_flops(detector: Detector, pixels: torch.Tensor) -> int:
-    """Count a network's operations, a multiplication and an addition being two."""
+    """Count a network's operations; a multiplication and an addition count as two."""
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         detector.network(pixels)
     return counter.get_total_flops()
 
 
 def models(name: str, device: torch.device, forms: dict[str, tuple[str, bool]]) -> dict[str, GTR]:
-    """Return a model in each form, with the same weights; the first is 'plain', as it is built."""
+    """Return a model in each form, with the same weights; the first is the unmodified 'plain'."""
     checkpoint = None if name == 'mobile' else RANDOM
     made = {'plain': build(name, checkpoint).to(device)}
     for form, (precision, compiled) in forms.items():
@@ -95,7 +95,7 @@ def models(name: str, device: torch.device, forms: dict[str, tuple[str, bool]]) 
 
 @torch.inference_mode()
 def measure(limits: Limits, quick: bool = False) -> Iterator[Row]:
-    """Measure with torch's threads; the comparator is the model as it is built."""
+    """Measure with the present number of torch threads; the comparator is the plain model."""
     forms = {k: form for k, form in FORMS.items() if not quick or not form[1]}
     for model in ('mobile',) if quick else SIZES:
         height, width = SIZES[model]

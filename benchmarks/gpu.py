@@ -1,10 +1,10 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What a GPU makes of it, in less than ten minutes: networks, whole frames, association.
+Speed on a GPU, in less than ten minutes: networks, whole frames, association.
 
     python -m benchmarks gpu --json gpu.json
-    python -m benchmarks gpu --device cpu --quick      # tries the script where there is none
+    python -m benchmarks gpu --device cpu --quick      # tries the script without a GPU
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from benchmarks.measuring import interleaved
 from benchmarks.measuring import machine_limits
 from benchmarks.measuring import Row
 from benchmarks.measuring import row
-from benchmarks.measuring import waiting
+from benchmarks.measuring import synchronised
 from benchmarks.pipeline import images
 from gtr_ros.model.build import make_transformer
-from gtr_ros.model.build import TRANSFORMERS
 from gtr_ros.model.gtr import GTR
-from gtr_ros.runtime.torch_model import CudaGraph
-from gtr_ros.tracking.online import CachedEncoder
-from gtr_ros.tracking.online import Streaming
+from gtr_ros.model.registry import model_spec
+from gtr_ros.runtime.torch_runtime import CudaGraph
+from gtr_ros.tracking.online import CachingAssociation
+from gtr_ros.tracking.online import StreamingAssociation
 
-#: form: precision, whether it is compiled
-FORMS = {
+#: by name: precision, whether compiled
+VARIANTS = {
     'tuned': ('float32', False),
     'bfloat16': ('bfloat16', False),
     'float16': ('float16', False),
     'float16, compiled': ('float16', True),
 }
 
-#: model: (width, height) of the camera, height and width of the network's input, batches
+#: by model: (width, height) of the camera, (height, width) of the network's input, batch sizes
 SIZES = {
     'mot': ((1920, 1080), (896, 1664), (1, 8)),
     'mobile': ((640, 480), (448, 576), (1, 8, 32)),
@@ -56,91 +56,95 @@ QUICK_SIZES = {
 
 
 def measure(device: torch.device, quick: bool = False) -> Iterator[Row]:
-    """Measure on a device; the comparator is the model as it is built, in float32."""
+    """Measure on a device; the comparator is the model as built, in float32."""
     for measured in _measure(device, quick):
-        # Other parts measure the same on the CPU.
+        # Other parts use the same names for the CPU.
         yield replace(measured, name=f'{device.type}: {measured.name}')
 
 
 def _measure(device: torch.device, quick: bool) -> Iterator[Row]:
     repeats = 2 if quick else 30
-    forms = {k: v for k, v in FORMS.items() if device.type == 'cuda' or v[0] == 'bfloat16'}
+    variants = {k: v for k, v in VARIANTS.items() if device.type == 'cuda' or v[0] == 'bfloat16'}
     sizes = QUICK_SIZES if quick else SIZES
     with torch.inference_mode():
         yield from _association(device, repeats, window=4 if quick else 32)
         for model, (camera, size, batches) in sizes.items():
             for batch in batches:
-                # Compiling takes a minute for each number of images: once must do.
-                some = {k: v for k, v in forms.items() if batch == batches[0] or not v[1]}
-                made = models(model, device, some)
-                yield from _network(model, size, batch, made, some, repeats)
-                yield from _frames(model, camera, batch, made, repeats)
+                # Compiling takes a minute per batch size: only for the first one.
+                chosen = {k: v for k, v in variants.items() if batch == batches[0] or not v[1]}
+                built = models(model, device, chosen)
+                yield from _network(model, size, batch, built, chosen, repeats)
+                yield from _frames(model, camera, batch, built, repeats)
 
 
 def _network(
     model: str,
     size: tuple[int, int],
     batch: int,
-    made: dict[str, GTR],
-    forms: dict[str, tuple[str, bool]],
+    built: dict[str, GTR],
+    variants: dict[str, tuple[str, bool]],
     repeats: int,
 ) -> Iterator[Row]:
-    device = made['plain'].device
+    device = built['plain'].device
     dtype = torch.float16 if device.type == 'cuda' else torch.bfloat16
     limits = machine_limits(device, dtype, 8192 if device.type == 'cuda' else 512)
     pixels = torch.rand(batch, 3, *size, device=device)
-    limit = limits.milliseconds(count_flops(made['plain'].detector, pixels))
+    limit = limits.milliseconds(count_flops(built['plain'].detector, pixels))
     calls: dict[str, Callable[[], object]] = {}
-    for name, each in made.items():
-        detector = each.detector
-        calls[name] = waiting(partial(detector.network, pixels), device)
-        if device.type == 'cuda' and name in forms and not forms[name][1]:
+    for name, variant in built.items():
+        detector = variant.detector
+        calls[name] = synchronised(partial(detector.network, pixels), device)
+        if device.type == 'cuda' and name in variants and not variants[name][1]:
             detector.network(pixels)
             graph = CudaGraph(detector.network, pixels)
-            calls[f'{name}, graph'] = waiting(partial(graph, pixels), device)
+            calls[f'{name}, graph'] = synchronised(partial(graph, pixels), device)
     times = interleaved(calls, repeats, warm_up=5)
     title = f'{model} at {size[1]} x {size[0]}, batch {batch}'
     for name, seconds in times.items():
         note = f'{batch / np.median(seconds):.0f} images/s; limit in {str(dtype)[6:]}'
-        beside = ('', None) if name == 'plain' else ('plain', times['plain'])
-        yield row(f'network of {title}, {name}', seconds, *beside, limit=limit, note=note)
+        comparison = ('', None) if name == 'plain' else ('plain', times['plain'])
+        yield row(f'network of {title}, {name}', seconds, *comparison, limit=limit, note=note)
 
 
 def _frames(
-    model: str, camera: tuple[int, int], batch: int, made: dict[str, GTR], repeats: int
+    model: str, camera: tuple[int, int], batch: int, built: dict[str, GTR], repeats: int
 ) -> Iterator[Row]:
-    """From images on the host to detections there, with features on the device."""
+    """Measure from images on the host to detections on the host; features stay on the device."""
     pictures = images(camera, batch)
     calls = {
-        name: waiting(partial(each.detect, pictures), each.device) for name, each in made.items()
+        name: synchronised(partial(variant.detect, pictures), variant.device)
+        for name, variant in built.items()
     }
     times = interleaved(calls, repeats, warm_up=3)
     for name, seconds in times.items():
-        beside = ('', None) if name == 'plain' else ('plain', times['plain'])
+        comparison = ('', None) if name == 'plain' else ('plain', times['plain'])
         title = f'{model}, {camera[0]} x {camera[1]} to detections, batch {batch}, {name}'
-        yield row(title, seconds, *beside, note=f'{batch / np.median(seconds):.0f} images/s')
+        yield row(title, seconds, *comparison, note=f'{batch / np.median(seconds):.0f} images/s')
 
 
 def _association(device: torch.device, repeats: int, window: int) -> Iterator[Row]:
     limits = machine_limits(device, torch.float32, 4096 if device.type == 'cuda' else 512)
     for model, objects in (('mot', 50), ('mobile', 20)):
-        features = TRANSFORMERS[model]['features']
+        features = model_spec(model).transformer['features']
         new = tuple(part.to(device) for part in frame(objects, features))
-        made = {}
+        associations = {}
         for name, kind in (
-            ('streaming', Streaming),
-            ('cached', CachedEncoder),
+            ('streaming', StreamingAssociation),
+            ('cached', CachingAssociation),
             ('plain', Materialised),
         ):
-            link = make_transformer(model, causal=kind is Streaming).eval().to(device)
-            made[name] = filled(kind(link), window, objects, features, device)
+            link = make_transformer(model, causal=kind is StreamingAssociation).eval().to(device)
+            associations[name] = filled(kind(link), window, objects, features, device)
         times = interleaved(
-            {name: waiting(partial(own.ask, *new), device) for name, own in made.items()},
+            {
+                name: synchronised(partial(own.associate, *new), device)
+                for name, own in associations.items()
+            },
             repeats,
             warm_up=3,
         )
-        for name, own in made.items():
-            beside = ('', None) if name == 'plain' else ('plain', times['plain'])
+        for name, own in associations.items():
+            comparison = ('', None) if name == 'plain' else ('plain', times['plain'])
             limit = limits.milliseconds(flops(model, own, *new))
             title = f'association {model}, T = {window}, {objects} objects, {name}'
-            yield row(title, times[name], *beside, limit=limit)
+            yield row(title, times[name], *comparison, limit=limit)

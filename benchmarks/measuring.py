@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Times that can be compared on a shared machine: taken in turns, reported with their spread."""
+"""Timing for a shared machine: functions run alternately, times are reported with their spread."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from gtr_ros.model.packed import pack
 @dataclass(frozen=True)
 class Row:
     """
-    What was measured of one thing, beside what it is compared with.
+    The times of one function, and their ratio to those of a comparator.
 
     :param name: unique in a report; the same in every report
-    :param milliseconds: median of a call
-    :param low: 10th percentile
-    :param high: 90th percentile
-    :param comparator: what ran in turns with it; '': nothing did
-    :param ratio: the comparator's time over this one's, median of the turns: how many times faster
-    :param ratio_low: 10th percentile of the turns
-    :param ratio_high: 90th percentile of the turns
-    :param limit: milliseconds that this machine would need at its best, computed; None: not known
-    :param note: more about it, for people
+    :param milliseconds: median time of a call
+    :param low: 10th percentile, milliseconds
+    :param high: 90th percentile, milliseconds
+    :param comparator: what ran alternately with it; '': nothing
+    :param ratio: the comparator's time divided by this one's, median of the rounds: the speed-up
+    :param ratio_low: 10th percentile of the rounds
+    :param ratio_high: 90th percentile of the rounds
+    :param limit: lower bound computed for this machine, milliseconds; None if not available
+    :param note: additional information to print
     """
 
     name: str
@@ -48,17 +48,17 @@ class Row:
 @dataclass(frozen=True)
 class Limits:
     """
-    What the machine shows at its best, with the threads that torch has.
+    Peak throughput of the machine, with torch's current number of threads.
 
-    :param flops: floating-point operations a second, of a large matrix product in float32
-    :param bandwidth: bytes read and written a second, of a large copy
+    :param flops: floating-point operations per second, of a large matrix product
+    :param bandwidth: bytes read and written per second, of a large copy
     """
 
     flops: float
     bandwidth: float
 
     def milliseconds(self, flop: float, moved: float = 0.0) -> float:
-        """Return how long so many operations and bytes take at the least, whichever is longer."""
+        """Return the least time for these operations and these bytes, whichever takes longer."""
         return 1e3 * max(flop / self.flops, moved / self.bandwidth)
 
 
@@ -66,19 +66,19 @@ def interleaved(
     functions: dict[str, Callable[[], object]], repeats: int, warm_up: int = 2
 ) -> dict[str, list[float]]:
     """
-    Time functions in turns, so that what slows the machine down slows all of them.
+    Time functions alternately, so that a slowdown of the machine affects all of them.
 
-    :param functions: what is called, by name; on CUDA it must wait for its end itself
-    :param repeats: turns
-    :param warm_up: turns before those that count
+    :param functions: by name; on CUDA a function must synchronise itself, see `synchronised`
+    :param repeats: rounds; each calls every function once
+    :param warm_up: rounds before those that are timed
     :return: seconds of each call, by name
     """
     times: dict[str, list[float]] = {name: [] for name in functions}
-    for turn in range(warm_up + repeats):
+    for i in range(warm_up + repeats):
         for name, call in functions.items():
             start = perf_counter()
             call()
-            if turn >= warm_up:
+            if i >= warm_up:
                 times[name].append(perf_counter() - start)
     return times
 
@@ -92,10 +92,10 @@ def row(
     note: str = '',
 ) -> Row:
     """
-    Make a row of the turns' times.
+    Make a row from the times of the rounds.
 
     :param times: seconds
-    :param others: the comparator's, of the same turns
+    :param others: seconds of the comparator in the same rounds
     """
     low, median, high = (float(x) for x in np.percentile(np.multiply(times, 1e3), (10, 50, 90)))
     ratios = (None, None, None)
@@ -112,11 +112,12 @@ def machine_limits(
     repeats: int = 5,
 ) -> Limits:
     """
-    Measure a large matrix product, by the faster of torch's libraries, and a large copy.
+    Measure a large matrix product, with the faster of torch's two libraries, and a large copy.
 
     :param dtype: of the product
     :param size: rows and columns of the product's matrices
-    :param megabytes: that are copied
+    :param megabytes: size of the copy
+    :param repeats: calls of each, of which the fastest counts
     """
     a = torch.rand(size, size, device=device, dtype=dtype)
     layer = torch.nn.Sequential(torch.nn.Linear(size, size)).to(device, dtype)
@@ -127,9 +128,9 @@ def machine_limits(
     with torch.inference_mode():
         times = interleaved(
             {
-                'product': waiting(lambda: a @ weight, device),
-                'layer': waiting(lambda: layer(a), device),
-                'copy': waiting(lambda: target.copy_(source), device),
+                'product': synchronised(lambda: a @ weight, device),
+                'layer': synchronised(lambda: layer(a), device),
+                'copy': synchronised(lambda: target.copy_(source), device),
             },
             repeats,
         )
@@ -139,25 +140,25 @@ def machine_limits(
     )
 
 
-def waiting(call: Callable[[], object], device: torch.device) -> Callable[[], object]:
-    """Return the same call, ending when the device has done what it asked for."""
+def synchronised(call: Callable[[], object], device: torch.device) -> Callable[[], object]:
+    """Return a function that also waits until the device has finished the call's work."""
     if device.type != 'cuda':
         return call
 
-    def wait() -> object:
+    def call_and_wait() -> object:
         result = call()
         torch.cuda.synchronize(device)
         return result
 
-    return wait
+    return call_and_wait
 
 
 def slower_than(earlier: dict[str, dict], rows: Sequence[Row], tolerance: float) -> Iterator[str]:
     """
-    Say what has lost more of its ratio than is tolerated, beside the same comparator.
+    Describe each row whose ratio to the same comparator has become worse.
 
-    :param earlier: rows of a report, by name
-    :param tolerance: part of a ratio that may be lost
+    :param earlier: rows of an earlier report, by name
+    :param tolerance: accepted relative loss of a ratio
     """
     for row in rows:
         before = earlier.get(row.name)
@@ -166,5 +167,5 @@ def slower_than(earlier: dict[str, dict], rows: Sequence[Row], tolerance: float)
         if row.ratio < (1 - tolerance) * before['ratio']:
             yield (
                 f'{row.name}: {row.ratio:.2f} times as fast as {row.comparator}, '
-                f'it was {before["ratio"]:.2f} times'
+                f'before: {before["ratio"]:.2f} times'
             )

@@ -1,12 +1,13 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-What the node costs beyond its model: raw images in, detections out, over DDS.
+Overhead of the node beyond its model: raw images in, detections out, over DDS.
 
-The node runs in a process of its own, around a detector that finds the same boxes in every image
-at no cost. Beside it, in turns, a bare rclpy node receives the same image and publishes an empty
-Detection2DArray: what is left is the node's own. A turn begins when the answer to the one before
-has come, so nothing queues. Nothing unpacks the answers meanwhile: that is their reader's cost.
+The node runs in a separate process, with a detector that returns the same boxes for every image
+and takes no time. Alternating with it, a bare rclpy node receives the same image and publishes an
+empty Detection2DArray; the difference is the node's overhead. The next image is sent after the
+answer to the previous one has arrived, so nothing queues. Answers are not deserialized while
+measuring: that is the subscriber's cost.
 """
 
 from __future__ import annotations
@@ -33,66 +34,68 @@ from benchmarks.measuring import Row
 from benchmarks.measuring import row
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-#: width and height, pixels, of the images; bgr8
+#: width and height of the images, pixels; bgr8
 SIZE = (1920, 1080)
-#: what the detector finds in each
+#: numbers of objects that the detector returns
 OBJECTS = (20, 100)
 FRAMES = 300
 _WARM_UP = 50
 _START_SECONDS = 90.0
 _ANSWER_SECONDS = 5.0
 _STOP_SECONDS = 20.0
-_MEMORY_EVERY = 10  # turns
-# The bare node's heap is so small that glibc gives the image's three copies back after each one:
-# 4500 page faults an image, 10 ms that no node of any size pays. So it keeps what it has freed.
+_MEMORY_EVERY = 10  # rounds
+# Keep freed memory: the bare node's heap is so small that glibc would return the three copies of
+# an image to the system each time, which costs 4500 page faults, 10 ms that no larger node has.
 _BARE = {'MALLOC_TRIM_THRESHOLD_': str(1 << 30), 'MALLOC_MMAP_THRESHOLD_': str(1 << 25)}
 
 
-class Side:
+class ServedNode:
     """
-    A node in a process of its own, and how one asks it.
+    One of the two compared nodes, in a separate process.
 
-    :param kind: 'node' or 'bare'; its topics are under this name
-    :param settings: of the command line of `serve`
-    :param user: the node that asks
+    :param kind: 'node' or 'bare'; also the namespace of its topics
+    :param arguments: of this module's command line
+    :param client: the node that sends images and receives answers
     """
 
-    def __init__(self, kind: str, settings: list[str], user) -> None:
+    def __init__(self, kind: str, arguments: list[str], client) -> None:
         from rclpy.qos import qos_profile_sensor_data
         from sensor_msgs.msg import Image
         from vision_msgs.msg import Detection2DArray
 
         self.kind = kind
         self._process = subprocess.Popen(
-            [sys.executable, '-m', 'benchmarks.node_overhead', kind, *settings],
+            [sys.executable, '-m', 'benchmarks.node_overhead', kind, *arguments],
             cwd=REPOSITORY,
             env={**os.environ, **(_BARE if kind == 'bare' else {})},
             stdout=sys.stderr,
         )
-        self._images = user.create_publisher(Image, f'{kind}/image', qos_profile_sensor_data)
-        self._answers = user.create_subscription(
+        self._images = client.create_publisher(Image, f'{kind}/image', qos_profile_sensor_data)
+        self._answers = client.create_subscription(
             Detection2DArray, f'{kind}/detections', self._on_answer, 10, raw=True
         )
-        # Linux numbers the clock of a process's CPU time so; see clock_getcpuclockid(3).
+        # Linux's id of the clock of a process's CPU time; see clock_getcpuclockid(3).
         self._cpu_clock = (~self._process.pid << 3) | 2
         self.answer: bytes | None = None
         self.answered = 0.0
 
     @property
     def ready(self) -> bool:
-        """Whether it hears and is heard."""
+        """Whether publisher and subscription are both connected."""
         if self._process.poll() is not None:
-            raise RuntimeError(f'the {self.kind} ended with {self._process.returncode}')
+            raise RuntimeError(
+                f'the process {self.kind!r} ended with exit code {self._process.returncode}'
+            )
         return bool(self._images.get_subscription_count() and self._answers.get_publisher_count())
 
     @property
     def cpu_seconds(self) -> float:
-        """What it has used of the processor so far, of all its threads."""
+        """CPU time used by all its threads so far."""
         return time.clock_gettime(self._cpu_clock)
 
     @property
     def megabytes(self) -> float:
-        """The memory that it holds."""
+        """Its resident memory."""
         pages = int(Path(f'/proc/{self._process.pid}/statm').read_text().split()[1])
         return pages * os.sysconf('SC_PAGE_SIZE') / 1e6
 
@@ -102,11 +105,11 @@ class Side:
         self._images.publish(image)
 
     def has_answer(self) -> bool:
-        """Whether the image's answer has come."""
+        """Whether the answer to the image has arrived."""
         return self.answer is not None
 
-    def end(self) -> None:
-        """Ask the process to end; end it if it does not."""
+    def stop(self) -> None:
+        """Interrupt the process; kill it if it does not end in time."""
         self._process.send_signal(signal.SIGINT)
         try:
             self._process.wait(_STOP_SECONDS)
@@ -119,15 +122,15 @@ class Side:
 
 
 @dataclass
-class Turns:
+class Measurements:
     """
-    What one side did.
+    Measurements of one of the two nodes.
 
-    :param seconds: from before an image is published until its answer has come
-    :param cpu: seconds that the side's process computed from one image to its next
-    :param megabytes: (turn, what the process holds), now and then
-    :param lost: images without an answer
-    :param objects: in the last answer
+    :param seconds: from before an image is published until its answer has arrived
+    :param cpu: CPU seconds of the process from one image to the next
+    :param megabytes: (round, resident memory), every few rounds
+    :param lost: number of images without an answer
+    :param objects: number of objects in the last answer
     """
 
     seconds: list[float] = field(default_factory=list)
@@ -138,19 +141,19 @@ class Turns:
 
     @property
     def slope(self) -> float:
-        """Megabytes that its memory grows in 1000 turns: a line through the last nine tenths."""
-        turns, megabytes = np.transpose(self.megabytes[len(self.megabytes) // 10 :])
-        return float(1000 * np.polyfit(turns, megabytes, 1)[0])
+        """Growth of the memory, MB per 1000 rounds: a line fitted to the last nine tenths."""
+        rounds, megabytes = np.transpose(self.megabytes[len(self.megabytes) // 10 :])
+        return float(1000 * np.polyfit(rounds, megabytes, 1)[0])
 
 
-def run(objects: int, frames: int, parameters: list[str] = ()) -> dict[str, Turns]:
+def run(objects: int, frames: int, parameters: list[str] = ()) -> dict[str, Measurements]:
     """
-    Measure both sides in turns.
+    Measure both nodes alternately.
 
-    :param objects: that the detector finds in each image
-    :param frames: turns that count
+    :param objects: number of objects that the detector returns
+    :param frames: number of timed rounds, after a warm-up
     :param parameters: of the node, such as 'profile:=true'
-    :return: by kind, 'node' and 'bare'; lost images are in neither's seconds
+    :return: by kind, 'node' and 'bare'; `seconds` excludes lost images
     """
     import rclpy
     from rclpy.executors import SingleThreadedExecutor
@@ -158,67 +161,67 @@ def run(objects: int, frames: int, parameters: list[str] = ()) -> dict[str, Turn
     from rclpy.signals import SignalHandlerOptions
     from vision_msgs.msg import Detection2DArray
 
-    settings = ['--objects', str(objects), *(f'--parameter={text}' for text in parameters)]
+    arguments = ['--objects', str(objects), *(f'--parameter={text}' for text in parameters)]
     with isolated(), ExitStack() as stack:
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         stack.callback(rclpy.try_shutdown)
-        user = rclpy.create_node('node_overhead')
+        client = rclpy.create_node('node_overhead')
         executor = SingleThreadedExecutor()
-        executor.add_node(user)
-        sides = []
+        executor.add_node(client)
+        served = []
         for kind in ('node', 'bare'):
-            sides.append(Side(kind, settings, user))
-            stack.callback(sides[-1].end)
-        _spin_until(executor, lambda: all(side.ready for side in sides), _START_SECONDS)
+            served.append(ServedNode(kind, arguments, client))
+            stack.callback(served[-1].stop)
+        _spin_until(executor, lambda: all(each.ready for each in served), _START_SECONDS)
         image = _image()
-        turns = {side.kind: Turns() for side in sides}
+        measured = {each.kind: Measurements() for each in served}
         cpu = {}
-        for turn in range(-_WARM_UP, frames + 1):
-            for side in sides:
-                own, now = turns[side.kind], side.cpu_seconds
-                if turn > 0:
-                    own.cpu.append(now - cpu[side.kind])
-                cpu[side.kind] = now
-                image.header.stamp = user.get_clock().now().to_msg()
+        for i in range(-_WARM_UP, frames + 1):
+            for each in served:
+                own, now = measured[each.kind], each.cpu_seconds
+                if i > 0:
+                    own.cpu.append(now - cpu[each.kind])
+                cpu[each.kind] = now
+                image.header.stamp = client.get_clock().now().to_msg()
                 start = perf_counter()
-                side.send(image)
-                answered = _spin_until(executor, side.has_answer)
-                if turn < 0 or turn == frames:
+                each.send(image)
+                answered = _spin_until(executor, each.has_answer)
+                if i < 0 or i == frames:
                     continue
                 if answered:
-                    own.seconds.append(side.answered - start)
+                    own.seconds.append(each.answered - start)
                 else:
                     own.lost += 1
-                if turn % _MEMORY_EVERY == 0:
-                    own.megabytes.append((turn, side.megabytes))
-        for side in sides:
-            if side.answer is not None:
-                message = deserialize_message(side.answer, Detection2DArray)
-                turns[side.kind].objects = len(message.detections)
-        return turns
+                if i % _MEMORY_EVERY == 0:
+                    own.megabytes.append((i, each.megabytes))
+        for each in served:
+            if each.answer is not None:
+                message = deserialize_message(each.answer, Detection2DArray)
+                measured[each.kind].objects = len(message.detections)
+        return measured
 
 
 def measure(limits: Limits, quick: bool = False) -> Iterator[Row]:
-    """Measure with the detector's objects, fewest first; the comparator is the bare node."""
+    """Measure with each number of objects; the comparator is the bare node."""
     for objects in OBJECTS[:1] if quick else OBJECTS:
         yield from rows(objects, run(objects, FRAMES))
 
 
-def rows(objects: int, turns: dict[str, Turns]) -> Iterator[Row]:
-    """Say what a run has shown."""
-    node, bare = turns['node'], turns['bare']
+def rows(objects: int, measured: dict[str, Measurements]) -> Iterator[Row]:
+    """Yield the rows of a run, see `run`."""
+    node, bare = measured['node'], measured['bare']
     title = f'node, {SIZE[0]} x {SIZE[1]}, {objects} objects'
     count = min(len(node.seconds), len(bare.seconds))
     seconds, others = node.seconds[-count:], bare.seconds[-count:]
     note = (
         f'{_p95(seconds)}, {node.objects} published, {node.lost} of {len(node.cpu)} lost, '
-        f'{node.megabytes[-1][1]:.0f} MB, {node.slope:+.2f} MB a 1000 frames'
+        f'{node.megabytes[-1][1]:.0f} MB, {node.slope:+.2f} MB per 1000 frames'
     )
     yield row(f'{title}, image to message', seconds, 'bare', others, note=note)
-    yield row(f'{title}, bare', others, note=f'{_p95(others)}, {bare.lost} lost')
-    yield row(f'{title}, overhead', np.subtract(seconds, others), note='the difference of turns')
-    yield row(f'{title}, CPU', node.cpu, 'bare', bare.cpu, note='of all threads')
-    yield row(f'{title}, CPU of the bare', bare.cpu)
+    yield row(f'{title}, bare node', others, note=f'{_p95(others)}, {bare.lost} lost')
+    yield row(f'{title}, overhead', np.subtract(seconds, others), note='difference within rounds')
+    yield row(f'{title}, CPU', node.cpu, 'bare', bare.cpu, note='of all threads, per image')
+    yield row(f'{title}, CPU of the bare node', bare.cpu)
 
 
 def _p95(seconds: list[float]) -> str:
@@ -226,7 +229,7 @@ def _p95(seconds: list[float]) -> str:
 
 
 def _image():
-    """Return an image whose pixels all differ, so that nothing can be clever."""
+    """Return an image of random pixels, which cannot be compressed."""
     from std_msgs.msg import Header
 
     from gtr_ros.node.messages.images import array_to_image
@@ -244,7 +247,7 @@ def _spin_until(executor, condition, timeout: float = _ANSWER_SECONDS) -> bool:
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """Keep this process and its children to this machine, and large images whole."""
+    """Restrict DDS to this machine, with a profile that does not lose large images."""
     profile = str(REPOSITORY / 'config/fastdds_large_images.xml')
     before = dict(os.environ)
     for name, value in {
@@ -263,18 +266,19 @@ def isolated() -> Iterator[None]:
 
 
 def serve_node(objects: int, parameters: list[str]) -> int:
-    """Run the node around a detector without cost."""
+    """Run the node with a detector that takes no time."""
     import torch
 
     from gtr_ros.model.association import CosineAssociation
-    from gtr_ros.model.build import MODELS
-    from gtr_ros.model.build import RANDOM
     from gtr_ros.model.detector import Detector
+    from gtr_ros.model.registry import MODELS
+    from gtr_ros.model.registry import ModelSpec
+    from gtr_ros.model.registry import RANDOM
     from gtr_ros.node.tracker.node import main as node_main
     from gtr_ros.structures import Detections
 
-    class Still(torch.nn.Module):
-        """A model that finds the same objects in every image; they look nothing like another."""
+    class ConstantModel(torch.nn.Module):
+        """A model that returns the same objects, with orthogonal features, for every image."""
 
         class_names = ('thing',)
         device = torch.device('cpu')
@@ -296,16 +300,16 @@ def serve_node(objects: int, parameters: list[str]) -> int:
         def detect(self, images, stamps=None, score_threshold=0.4):
             return [replace(self._found, stamp=stamp) for stamp in stamps or [None] * len(images)]
 
-    MODELS['mobile'] = Still
+    MODELS['mobile'] = ModelSpec('no network', ConstantModel, 'evidence', weights='none')
     topics = ('image:=node/image', '~/detections:=node/detections')
     settings = (f'checkpoint:={RANDOM}', 'device:=cpu', 'threads:=1', 'min_hits:=1', *parameters)
-    arguments = [word for rule in topics for word in ('-r', rule)]
+    arguments = [word for remapping in topics for word in ('-r', remapping)]
     arguments += [word for setting in settings for word in ('-p', setting)]
     return node_main(['node', '--ros-args', *arguments])
 
 
 def serve_bare() -> int:
-    """Run the least that rclpy can: an image in, an empty message out."""
+    """Run a minimal rclpy node: an image in, an empty message out."""
     import rclpy
     from rclpy.executors import ExternalShutdownException
     from rclpy.qos import qos_profile_sensor_data
@@ -331,15 +335,21 @@ def serve_bare() -> int:
 
 
 def main() -> int:
-    """Run the command line: measure, or be one of the sides."""
+    """Run the command line: measure, or run one of the two nodes."""
     parser = argparse.ArgumentParser(
         prog='python -m benchmarks.node_overhead', description=__doc__
     )
-    parser.add_argument('kind', nargs='?', choices=('node', 'bare'), help='be this side')
+    parser.add_argument(
+        'kind', nargs='?', choices=('node', 'bare'), help='run this node instead of measuring'
+    )
     parser.add_argument('--objects', type=int, default=OBJECTS[0], help='(default: %(default)s)')
     parser.add_argument('--frames', type=int, default=FRAMES, help='(default: %(default)s)')
     parser.add_argument(
-        '--parameter', action='append', default=[], metavar='NAME:=VALUE', help='of the node'
+        '--parameter',
+        action='append',
+        default=[],
+        metavar='NAME:=VALUE',
+        help='parameter of the node',
     )
     options = parser.parse_args()
     if options.kind == 'node':
@@ -347,7 +357,7 @@ def main() -> int:
     if options.kind == 'bare':
         return serve_bare()
     for each in rows(options.objects, run(options.objects, options.frames, options.parameter)):
-        ratio = '' if each.ratio is None else f' {each.ratio:.2f} times as fast as the bare;'
+        ratio = '' if each.ratio is None else f' {each.ratio:.2f} times as fast as the bare node;'
         print(
             f'{each.name}: {each.milliseconds:.2f} ms ({each.low:.2f} to {each.high:.2f});'
             f'{ratio} {each.note}'

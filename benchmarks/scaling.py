@@ -1,7 +1,7 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-How cost grows with objects, window and cameras, on one thread; and what a fleet needs.
+How cost grows with objects, window and cameras, on one thread, and the cores for a fleet.
 
     python -m benchmarks.scaling docs/scaling.png      # measures, draws and prints the projection
 """
@@ -23,24 +23,25 @@ from benchmarks.measuring import machine_limits
 from benchmarks.measuring import Row
 from benchmarks.measuring import row
 from benchmarks.pipeline import images
-from benchmarks.trackers import in_turns
+from benchmarks.trackers import time_alternating
 from gtr_ros.model.association import Association
 from gtr_ros.model.build import make_transformer
+from gtr_ros.model.options import ModelOptions
 from gtr_ros.model.packed import pack
 from gtr_ros.runtime.loading import load_model
-from gtr_ros.tracking import LinkingRule
+from gtr_ros.tracking import LikelihoodRule
 from gtr_ros.tracking import Tracker
 
 OBJECTS = (5, 10, 20, 50, 100, 200)
 WINDOWS = (4, 8, 16, 32, 64)
 CAMERAS = (1, 2, 4, 8, 16)
-#: what the other two are while one grows
+#: defaults of window and objects while another axis grows
 _WINDOW, _OBJECTS = 16, 20
 _CAMERA = (640, 480)
-#: without a memory in seconds, which would keep fewer frames than the window has room for
-_RULE = LinkingRule(memory=None)
+#: without a memory in seconds, which would keep fewer frames than the window allows
+_RULE = LikelihoodRule(memory=None)
 
-#: what the projection is for
+#: cameras and frames per second of the projection
 FLEET, RATE = 1000, 10
 
 
@@ -50,9 +51,9 @@ class Point:
     One measurement.
 
     :param axis: what grows: 'objects', 'window' or 'cameras'
-    :param value: how many
+    :param value: number of objects, frames or cameras
     :param line: what is measured, the same along the axis
-    :param seconds: of a frame, each turn
+    :param seconds: per frame, of each repetition
     """
 
     axis: str
@@ -86,14 +87,14 @@ def _links() -> dict[str, Association]:
 
 
 def _track(objects: int, window: int) -> dict[str, list[float]]:
-    """Return the seconds of a tracker's frames, both encoders in turns, windows full."""
+    """Return the seconds per frame with full windows, for both encoders."""
     trackers = {line: Tracker(link, _RULE, window) for line, link in _links().items()}
-    return in_turns(trackers, objects, window + 2, 10 if objects * window > 2000 else 30)
+    return time_alternating(trackers, objects, window + 2, 10 if objects * window > 2000 else 30)
 
 
 def _cameras(counts: tuple[int, ...]) -> Iterator[Point]:
-    """Measure rounds in which each camera has an image: detection in one pass, a tracker each."""
-    model = load_model('mobile', device='cpu')
+    """Measure one image of each camera: detection in one batch, one tracker per camera."""
+    model = load_model(ModelOptions(device='cpu'))
     pictures = images(_CAMERA, 8)
     for count in counts:
         trackers = [Tracker(model.association, _RULE, _WINDOW) for _ in range(count)]
@@ -113,13 +114,13 @@ def _cameras(counts: tuple[int, ...]) -> Iterator[Point]:
 
 
 def measure(limits: Limits, quick: bool = False) -> Iterator[Row]:
-    """Measure with torch's threads; no comparator: the axis is one."""
+    """Measure with the present number of torch threads; the axis replaces a comparator."""
     for point in points(quick):
         yield row(f'scaling, {point.value} {point.axis}, {point.line}', point.seconds)
 
 
 def draw(measured: list[Point], file: Path) -> None:
-    """Draw cost over each axis."""
+    """Plot the cost over each axis."""
     import matplotlib
 
     matplotlib.use('agg')
@@ -134,10 +135,10 @@ def draw(measured: list[Point], file: Path) -> None:
     for panel, (axis, title) in zip(panels, titles.items()):
         along = [point for point in measured if point.axis == axis]
         for line in dict.fromkeys(point.line for point in along):
-            mine = [point for point in along if point.line == line]
-            x, y = [p.value for p in mine], [p.milliseconds for p in mine]
+            same = [point for point in along if point.line == line]
+            x, y = [p.value for p in same], [p.milliseconds for p in same]
             low, high = (
-                [1e3 * np.percentile(p.seconds, percent) for p in mine] for percent in (10, 90)
+                [1e3 * np.percentile(p.seconds, percent) for p in same] for percent in (10, 90)
             )
             [curve] = panel.plot(x, y, marker='o', markersize=3, label=line)
             panel.fill_between(x, low, high, color=curve.get_color(), alpha=0.2, linewidth=0)
@@ -152,7 +153,7 @@ def draw(measured: list[Point], file: Path) -> None:
 
 
 def project(measured: list[Point]) -> str:
-    """Say what the fleet needs, of what one camera costs when several share a model."""
+    """Return the cores for the fleet, from the cost per camera when several share a model."""
     most = max(point.value for point in measured if point.axis == 'cameras')
     each = {
         point.line: point.milliseconds / most
@@ -164,7 +165,7 @@ def project(measured: list[Point]) -> str:
     parts = ', '.join(f'{line} {ms:.1f} ms' for line, ms in each.items())
     return (
         f'A frame of one of {most} cameras takes {total:.1f} ms of one core ({parts}): {FLEET} '
-        f'cameras at {RATE} frames a second need {cores:.0f} such cores, '
+        f'cameras at {RATE} frames per second need {cores:.0f} such cores, '
         f'{cores * each["trackers"] / total:.0f} of them for the trackers.'
     )
 

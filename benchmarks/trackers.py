@@ -1,16 +1,16 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-A whole tracker's frame, without the detector, beside other rules and the trackers of others.
+Time of the trackers per frame, without the detector, compared with baselines.
 
-- evidence: the default rule; features are compared by their cosine, the transformer is not asked
-- evidence, transformer: likewise, but its logit is the likeness; the encoder is causal
-- gaussian, streaming or cached: the rule that was the default before, which always asks the
-  transformer; with the causal encoder or the full one
-- bytetrack and so on: the trackers of the package `trackers`, which see boxes alone
+- evidence: the default rule with the cosine of features; the transformer is not used
+- evidence, transformer: the same with the logit of the transformer; the encoder is causal
+- gaussian, streaming or cached: the former default rule, which always uses the transformer; with
+  the causal or the full encoder
+- bytetrack and so on: the trackers of the package `trackers`, which use only boxes
 
-All see the same boxes in turns, frame by frame. Nobody reads the trajectories, of which the
-default rule would compute the likelihoods only then.
+All trackers process the same boxes, alternating frame by frame. Trajectories are not read; with
+the default rule, likelihoods are computed only when they are.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ from benchmarks.measuring import row
 from gtr_ros.evaluation.baselines.external import EXTERNAL_TRACKERS
 from gtr_ros.evaluation.baselines.external import ExternalTracker
 from gtr_ros.model.build import make_transformer
-from gtr_ros.model.build import TRANSFORMERS
 from gtr_ros.model.calibration import Calibration
 from gtr_ros.model.packed import pack
+from gtr_ros.model.registry import model_spec
 from gtr_ros.structures import Detections
 from gtr_ros.tracking import EvidenceRule
-from gtr_ros.tracking import LinkingRule
+from gtr_ros.tracking import LikelihoodRule
 from gtr_ros.tracking import Tracker
 
 WINDOW = 16
 OBJECTS = (20, 100, 300)
-#: of ours, what the others of ours are compared with, beside the fastest peer
-BEFORE = 'gaussian, streaming'
+#: our former default, with which our other trackers are compared, besides the fastest baseline
+FORMER = 'gaussian, streaming'
 _FRAMES, _WARM_UP = 120, 30
 
 
 def crowd(objects: int, frames: int) -> list[Detections]:
-    """Return people who walk at 10 frames a second in 1920 x 1080 pixels, with their features."""
+    """Return frames of walking people at 10 frames per second, 1920 x 1080, with features."""
     rng = np.random.default_rng(0)
-    size = TRANSFORMERS['mobile']['features']
+    size = model_spec('mobile').transformer['features']
     looks = torch.randn(objects, size, generator=torch.Generator().manual_seed(0))
     place = rng.uniform((0, 0), (1800, 900), (objects, 2))
     velocity = rng.normal(0, 2, (objects, 2))
@@ -68,10 +68,10 @@ def crowd(objects: int, frames: int) -> list[Detections]:
     return scene
 
 
-def in_turns(
+def time_alternating(
     trackers: dict[str, Tracker | ExternalTracker], objects: int, warm_up: int, frames: int
 ) -> dict[str, list[float]]:
-    """Return the seconds that each tracker takes for a frame of a crowd, after the warm-up's."""
+    """Return the seconds that each tracker takes per frame of a crowd, after the warm-up."""
     times: dict[str, list[float]] = {name: [] for name in trackers}
     for t, detections in enumerate(crowd(objects, warm_up + frames)):
         for name, tracker in trackers.items():
@@ -83,7 +83,7 @@ def in_turns(
 
 
 def measure(limits: Limits, quick: bool = False) -> Iterator[Row]:
-    """Measure with torch's threads; comparators are the fastest peer, and the rule before."""
+    """Measure with the present number of torch threads."""
     for objects in OBJECTS[:1] if quick else OBJECTS:
         yield from _measure(objects)
 
@@ -93,14 +93,14 @@ def rules() -> dict[str, Tracker]:
     links = {}
     for kind, causal in (('streaming', True), ('cached', False)):
         links[kind] = make_transformer('mobile', causal=causal).eval()
-        pack(links[kind])  # as loading does
-    asked = copy(links['streaming'])  # which shares its weights
-    asked.calibration = Calibration(logit_slope=1.0)
-    gaussian, evidence = LinkingRule(), EvidenceRule(appearance='cosine')
+        pack(links[kind])  # as in `load_model`
+    calibrated = copy(links['streaming'])  # shares the weights
+    calibrated.calibration = Calibration(logit_slope=1.0)
+    gaussian, evidence = LikelihoodRule(), EvidenceRule(appearance='cosine')
     return {
         'evidence': Tracker(links['streaming'], evidence, WINDOW),
         'evidence, transformer': Tracker(
-            asked, replace(evidence, appearance='transformer'), WINDOW
+            calibrated, replace(evidence, appearance='transformer'), WINDOW
         ),
         **{f'gaussian, {kind}': Tracker(link, gaussian, WINDOW) for kind, link in links.items()},
     }
@@ -108,7 +108,7 @@ def rules() -> dict[str, Tracker]:
 
 def _measure(objects: int) -> Iterator[Row]:
     ours = rules()
-    times = in_turns(
+    times = time_alternating(
         ours | {name: ExternalTracker(name) for name in EXTERNAL_TRACKERS},
         objects,
         _WARM_UP,
@@ -116,8 +116,8 @@ def _measure(objects: int) -> Iterator[Row]:
     )
     fastest = min(EXTERNAL_TRACKERS, key=lambda name: np.median(times[name]))
     title = f'tracker, T = {WINDOW}, {objects} objects'
-    for name, own in times.items():
-        peer = (f'{fastest}, the fastest peer', times[fastest]) if name in ours else ()
-        yield row(f'{title}, {name}', own, *peer)
-        if name in ours and name != BEFORE:
-            yield row(f'{title}, {name}, beside {BEFORE}', own, BEFORE, times[BEFORE])
+    for name, seconds in times.items():
+        baseline = (f'{fastest}, the fastest baseline', times[fastest]) if name in ours else ()
+        yield row(f'{title}, {name}', seconds, *baseline)
+        if name in ours and name != FORMER:
+            yield row(f'{title}, {name}, against {FORMER}', seconds, FORMER, times[FORMER])

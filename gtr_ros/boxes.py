@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Arithmetic of boxes in numpy: xyxy, x1 <= x2, y1 <= y2, in any one unit."""
+"""Box arithmetic in numpy: xyxy with x1 <= x2 and y1 <= y2, in any unit."""
 
 from __future__ import annotations
 
@@ -13,8 +13,13 @@ def box_areas(boxes: np.ndarray) -> np.ndarray:
     return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
 
 
+def box_centres(boxes: np.ndarray) -> np.ndarray:
+    """Return the centres of (N, 4) boxes, (N, 2)."""
+    return (boxes[:, :2] + boxes[:, 2:]) / 2
+
+
 def box_intersection(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the area that (M, 4) and (K, 4) boxes share, (M, K)."""
+    """Return the areas of the intersections of (M, 4) with (K, 4) boxes, (M, K)."""
     overlap = np.minimum(a[:, None, 2:], b[:, 2:]) - np.maximum(a[:, None, :2], b[:, :2])
     return overlap.clip(0).prod(axis=2)
 
@@ -39,10 +44,10 @@ def clip_boxes(boxes: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
 
 def match_boxes(iou: np.ndarray, threshold: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
     """
-    Match boxes one to one, so that the sum of their IoU is largest.
+    Match boxes one to one, maximising the sum of their IoU.
 
     :param iou: (M, N) in [0, 1]
-    :param threshold: IoU from which on two boxes can be matched
+    :param threshold: minimum IoU of a match
     :return: rows and columns of the matched pairs, (K,) int64 each
     """
     # The tolerance is TrackEval's: an IoU of exactly the threshold matches.
@@ -55,12 +60,12 @@ def match_boxes(iou: np.ndarray, threshold: float = 0.5) -> tuple[np.ndarray, np
 def centre_to_corners(
     x: float, y: float, width: float, height: float
 ) -> tuple[float, float, float, float]:
-    """Return x1, y1, x2, y2 of a box that a message gives by its centre and size."""
+    """Return x1, y1, x2, y2 of a box given by its centre and size, as in ROS messages."""
     return x - width / 2, y - height / 2, x + width / 2, y + height / 2
 
 
 def corners_to_centre(
     x1: float, y1: float, x2: float, y2: float
 ) -> tuple[float, float, float, float]:
-    """Return x, y, width and height of a box, its centre first: the way back."""
+    """Return the centre x, y and the width and height of a box."""
     return (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1

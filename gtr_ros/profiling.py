@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where the time of a frame goes: timer with names, and a table of the newest frames."""
+"""Times the stages of a frame, and makes a table of the newest frames."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from typing import Any
 
 import numpy as np
 
-#: the newest frames that a profiler knows of
+#: number of newest frames in the statistics
 FRAMES = 1000
 
 
 class FrameTimer:
     """
-    One frame's time in named timer, each from the end of the one before; one thread at a time.
+    Times the stages of one frame; each begins where the previous one ends. Not thread-safe.
 
-    :param start: when the first begins, seconds of `time.perf_counter`
+    :param start: beginning of the first stage, seconds of `time.perf_counter`
     """
 
     def __init__(self, start: float) -> None:
-        #: by name
+        #: seconds of each stage, by name
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self._start = self._last = start
 
     def mark(self, name: str, parts: Mapping[str, float] | None = None) -> None:
         """
-        End a lap; those of one name are one.
+        End a stage; times of stages with the same name add up.
 
-        :param parts: seconds of what was within it, by name
+        :param parts: seconds of parts of the stage, by name
         """
         now = perf_counter()
         self.seconds[name] += now - self._last
@@ -45,15 +45,15 @@ class FrameTimer:
 
     def before(self, name: str, age: float) -> None:
         """
-        Name what was before the first lap.
+        Add a stage before the first one.
 
-        :param age: seconds from its beginning until the end of the last lap; nan: not known
+        :param age: seconds from its beginning to the end of the last stage; nan if unknown
         """
         self.seconds[name] = age - (self._last - self._start)
 
 
 class _NoTimer:
-    """Takes none."""
+    """Does nothing."""
 
     def mark(self, name: str, parts: Mapping[str, float] | None = None) -> None:
         pass
@@ -62,37 +62,38 @@ class _NoTimer:
         pass
 
 
-#: what a frame carries while nobody measures
+#: the timer of frames without profiling
 NO_TIMER = _NoTimer()
 
 
 class Profiler:
     """
-    Keeps the timer of the newest frames, and makes a table of them.
+    Collects the stages of the newest frames, and makes a table of them.
 
-    One thread ends frames; any may ask for the table.
+    Only one thread may end frames; any thread may request the table.
 
-    :param names: of the timer, in the table's order; 'a.b' is a part of 'a'
-    :param enabled: whether it does anything at all
+    :param names: of the stages, in the order of the table; 'a.b' is a part of 'a'
+    :param enabled: False: do nothing
     """
 
     def __init__(self, names: Sequence[str], enabled: bool = True) -> None:
         self.enabled = enabled
         self._names = tuple(names)
-        self._seconds = np.empty((0, len(names)))  # a row a frame; nan: it had no such lap
+        #: one row per frame; nan: the frame did not have the stage
+        self._seconds = np.empty((0, len(names)))
         if enabled:
             self._seconds = np.full((FRAMES, len(names)), np.nan)
         self._ended = 0
-        self._lock = threading.Lock()  # of the two
+        self._lock = threading.Lock()  # for _seconds and _ended
         self._parts: defaultdict[str, float] = defaultdict(float)
 
     def begin(self, start: float) -> FrameTimer | _NoTimer:
-        """Return the timer of a frame, the first begun at a time of `time.perf_counter`."""
-        self._parts.clear()  # of a frame that failed
+        """Return the timer of a frame whose first stage began at `start`; see `FrameTimer`."""
+        self._parts.clear()  # left over from a frame that failed
         return FrameTimer(start) if self.enabled else NO_TIMER
 
     def end(self, timer: FrameTimer | _NoTimer) -> None:
-        """Keep a frame's timer."""
+        """Add the times of a frame to the statistics."""
         if not self.enabled:
             return
         row = [timer.seconds.get(name, np.nan) for name in self._names]
@@ -102,20 +103,20 @@ class Profiler:
 
     def watch(self, owner: object, method: str, wait: Callable[[], None] | None = None) -> None:
         """
-        Let every call of an object's method be a part of the lap that it is in.
+        Time every call of an object's method, as a part of the current stage.
 
-        Nothing happens if this does nothing, or if the object has no such method.
+        Does nothing if profiling is disabled, or if the object has no such method.
 
-        :param wait: for a device that is still at it when it has returned
+        :param wait: called after the method, to wait for a device that works asynchronously
         """
         function = getattr(owner, method, None)
         if not self.enabled or function is None:
             return
 
         @wraps(function)
-        def timed(*arguments: Any, **named: Any) -> Any:
+        def timed(*args: Any, **kwargs: Any) -> Any:
             start = perf_counter()
-            result = function(*arguments, **named)
+            result = function(*args, **kwargs)
             if wait is not None:
                 wait()
             self._parts[method] += perf_counter() - start
@@ -124,21 +125,21 @@ class Profiler:
         setattr(owner, method, timed)
 
     def take_parts(self) -> Mapping[str, float]:
-        """Return the seconds of all that was watched since the last time, by method."""
+        """Return the seconds of watched methods since the last call, by method name."""
         parts, self._parts = self._parts, defaultdict(float)
         return parts
 
     def medians(self) -> dict[str, float]:
-        """Return the median of each lap that there was, milliseconds, by name."""
+        """Return the median of each stage, milliseconds, by name."""
         columns = self._columns(self._newest())
         return {name: 1e3 * float(np.median(times)) for name, times in columns.items()}
 
     def table(self) -> str:
         """
-        Say where the time of the newest frames went; '': there was none.
+        Return a table of the stages of the newest frames; '' if there are none.
 
-        Of each lap: how many frames had one, its median and 95th percentile in them, and its share
-        of all the time there was. A part is below its lap, in whose share its own is.
+        For each stage: the number of frames with it, their median and 95th percentile, and the
+        share of the total time. Parts are below their stage, whose share includes theirs.
         """
         seconds = self._newest()
         if not len(seconds):
@@ -147,10 +148,10 @@ class Profiler:
         lines = [f'{"":20}{"frames":>8}{"median ms":>11}{"95 % ms":>11}{"share":>8}']
         for name, times in [*self._columns(seconds).items(), ('all', frames)]:
             *above, last = name.split('.')
-            median, most = 1e3 * np.percentile(times, (50, 95))
+            median, high = 1e3 * np.percentile(times, (50, 95))
             share = times.sum() / frames.sum()
             title = '  ' * len(above) + last
-            lines.append(f'{title:20}{len(times):8}{median:11.2f}{most:11.2f}{share:8.1%}')
+            lines.append(f'{title:20}{len(times):8}{median:11.2f}{high:11.2f}{share:8.1%}')
         return '\n'.join(lines)
 
     def _newest(self) -> np.ndarray:
@@ -159,7 +160,7 @@ class Profiler:
             return self._seconds[: self._ended].copy()
 
     def _columns(self, seconds: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the seconds of each lap that there was, of the frames that had it."""
+        """Return the seconds of each stage, for the frames that have it, by name."""
         columns = zip(self._names, seconds.T, strict=True)
         known = {name: times[~np.isnan(times)] for name, times in columns}
         return {name: times for name, times in known.items() if len(times)}

@@ -1,10 +1,10 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Stamps are integers: nanoseconds of whatever clock stamped the image. Needs nothing."""
+"""Stamps are integers: nanoseconds of the clock that stamped the image."""
 
-#: in a second
+#: nanoseconds per second
 NANOSECONDS = 1_000_000_000
 
-#: a stamp that is further back than this, in nanoseconds, means that the clock was reset; less is
-#: jitter
+#: nanoseconds: a stamp that goes back by more than this means that the clock was reset, by less
+#: that it is jitter
 CLOCK_JUMP = NANOSECONDS

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The types that cross rooms: what a detector found, and who it was."""
+"""The types shared by all parts of the package: detections, tracks and trajectories."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ import torch
 @dataclass
 class Detections:
     """
-    What a detector found in one image, geometry on the host, appearance on the model's device.
+    The detections of one image; geometry is on the host, features on the model's device.
 
     :param boxes: (N, 4) float32, xyxy, pixels of the image as received; x1 < x2, y1 < y2
     :param scores: (N,) float32 in [0, 1]
     :param labels: (N,) int64, index into the model's class names
-    :param features: (N, D) float32, appearance of each box for the association; any device
+    :param features: (N, D) float32, appearance of each box; any device
     :param image_size: (height, width) of the image as received, pixels
-    :param stamp: time of the image in nanoseconds of the camera's clock; None where there is no
-        clock, and frames are then taken to be 0.1 s apart
-    :param class_scores: (N, C) float32 in [0, 1], where the detector scores every class
-    :param camera: (2, 3) float64, how the background moved: maps pixels (x, y, 1) of the camera's
-        frame before to those of this one; None: not known, or it stood still
+    :param stamp: time of the image in nanoseconds of the camera's clock; None without a clock:
+        frames are then assumed to be 0.1 s apart
+    :param class_scores: (N, C) float32 in [0, 1], if the detector scores every class
+    :param camera: (2, 3) float64, camera motion since the previous frame: maps pixels (x, y, 1) of
+        the background in that frame to this one; None if unknown, or if the camera did not move
     """
 
     boxes: np.ndarray
@@ -51,7 +51,7 @@ class Detections:
         return len(self.boxes)
 
     def select(self, keep: np.ndarray) -> Detections:
-        """Return those of the detections that are kept; keep is (N,) bool."""
+        """Return some of the detections; keep is (N,) bool."""
         if keep.all():
             return self
         rows = np.flatnonzero(keep)
@@ -69,15 +69,15 @@ class Detections:
 @dataclass
 class Trajectory:
     """
-    One object over the tracker's window: its boxes, oldest first, the newest in this frame.
+    One track in the tracker's window: its boxes, oldest first; the newest is of this frame.
 
-    :param id: identity, from 1, never reused by the tracker that gave it
+    :param id: track id, from 1, never reused by the tracker
     :param stamps: (K,) int64, nanoseconds, ascending
     :param boxes: (K, 4) float32, xyxy, pixels of the image as received
-    :param likelihoods: (K,) float32, P_A of the paper's Eq. 1: probability that the object of this
-        frame is the one in that box; 1 for the box of this frame itself
-    :param confirmed: whether the object has been seen often enough to be believed
-    :param away: seconds for which it was away when it last came back and was known again; 0: never
+    :param likelihoods: (K,) float32, P_A of the paper's Eq. 1: probability that the box shows the
+        same object as the box of this frame; 1 for the box of this frame itself
+    :param confirmed: whether the track is confirmed
+    :param away: seconds for which it was lost before its last re-identification; 0: none
     """
 
     id: int
@@ -91,18 +91,18 @@ class Trajectory:
 @dataclass
 class Tracks:
     """
-    The identities of one frame's detections, in the order of those detections.
+    The tracks in one frame, in the order of its detections.
 
-    Boxes that were let go on with a track, and not begin one, are here only if they do.
+    Weak detections, which may not begin a track, are included only if they continue one.
 
-    :param ids: (N,) int64, from 1
+    :param ids: (N,) int64, track ids from 1
     :param boxes: (N, 4) float32, xyxy, pixels of the image as received
     :param scores: (N,) float32 in [0, 1]
     :param labels: (N,) int64, index into the model's class names
-    :param confirmed: (N,) bool, whether the object has been seen often enough to be believed
-    :param away: (N,) float64, seconds for which the object was away when it last came back and was
-        known again; 0: never. None: the tracker knows nobody again
-    :param trajectories: one for each detection, in the same order
+    :param confirmed: (N,) bool, whether the track is confirmed
+    :param away: (N,) float64, seconds for which the track was lost before its last
+        re-identification; 0: none. None if the tracker does not re-identify
+    :param trajectories: one for each track, in the same order
     """
 
     ids: np.ndarray

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Launch the tracker, on one camera or on several."""
+"""Launch the tracker node, for one camera or several."""
 
 from pathlib import Path
 
@@ -13,39 +13,38 @@ from launch_ros.actions import Node
 from launch import LaunchContext
 from launch import LaunchDescription
 
-# Topics of one camera, by the names that the node has for them. Several cameras (parameter
-# cameras) have theirs under their names: remap those in a launch file that includes this one.
+# Topics of one camera, by their names in the node. With several cameras (parameter cameras) the
+# topics are under the cameras' names: remap them in a launch file that includes this one.
 TOPICS = {
-    'image': 'Topic of the images to track in.',
-    'depth': 'Topic of the aligned depth images (parameter depth).',
-    'camera_info': "Topic of the camera's calibration (parameter depth).",
+    'image': 'Topic of the images.',
+    'depth': 'Topic of the aligned depth images, used if the parameter depth is true.',
+    'camera_info': "Topic of the camera's calibration, used if the parameter depth is true.",
 }
 
-# Arguments that override a parameter of the params_file when they are not empty.
+# Arguments that override a parameter of params_file if they are not empty.
 PARAMETERS = {
     'device': "Device of the model: 'auto', 'cpu', 'cuda' or 'cuda:N'.",
-    'model': 'Model to run.',
-    'checkpoint': "Path of the model's weights (safetensors).",
-    'runtime': 'torch, or onnxruntime.',
-    'precision': "Of torch's network: float32, bfloat16 or float16.",
+    'model': 'Model: mobile, mot or tao.',
+    'checkpoint': "Path of the model's weights: safetensors, or a published .pth.",
+    'runtime': 'What runs the networks: torch or onnxruntime.',
+    'precision': 'Precision of the network with torch: float32, bfloat16 or float16.',
 }
 
-
-# Arguments that are true or false: default, and what they are.
+# Boolean arguments: default and description.
 SWITCHES = {
-    'use_sim_time': ('false', 'Whether time comes from /clock, as in simulation.'),
+    'use_sim_time': ('false', 'Whether to use the time of /clock, as in simulation.'),
     'autostart': ('true', 'Whether the node activates itself; false: a lifecycle manager does.'),
-    'respawn': ('false', 'Whether the node is started again when it has ended.'),
+    'respawn': ('false', 'Whether to restart the node when it ends.'),
     'profile': (
         'false',
-        'Whether to log where the time of a frame goes; false: as in params_file.',
+        'Whether to log how long each stage of a frame takes; false: as in params_file.',
     ),
-    'rviz': ('false', 'Whether to start rviz2, too, with the debug image and 3D markers.'),
+    'rviz': ('false', 'Whether to start rviz2 as well, with the debug image and 3D markers.'),
 }
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Declare the arguments; the node follows from them."""
+    """Declare the arguments, and make the node from them."""
     return LaunchDescription(
         [
             *(
@@ -61,7 +60,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 'params_file',
                 default_value='',
-                description='File of parameters (yaml). Empty: config/MODEL.yaml of this package.',
+                description='Parameter file (YAML). Empty: config/MODEL.yaml of this package.',
             ),
             DeclareLaunchArgument(
                 'namespace',
@@ -78,7 +77,7 @@ def generate_launch_description() -> LaunchDescription:
                 'log_level',
                 default_value='info',
                 choices=['debug', 'info', 'warn', 'error', 'fatal'],
-                description="Least severe of the node's log messages to show.",
+                description="Minimum severity of the node's log messages.",
             ),
             OpaqueFunction(function=_tracker),
         ]
@@ -86,8 +85,8 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def _tracker(context: LaunchContext) -> list[Node]:
-    # Plain values instead of substitutions: only those given may override the file, and launch
-    # would read a path such as '1' as a number.
+    # Plain values instead of substitutions: only given arguments may override the file, and launch
+    # would convert a path such as '1' to a number.
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
@@ -117,7 +116,7 @@ def _tracker(context: LaunchContext) -> list[Node]:
             Node(
                 package='rviz2',
                 executable='rviz2',
-                # Its topics are relative: in the namespace they are this tracker's.
+                # Its topics are relative, so the namespace makes them those of this tracker.
                 namespace=namespace,
                 arguments=['-d', str(config / 'tracker.rviz')],
                 parameters=[{'use_sim_time': overrides['use_sim_time']}],

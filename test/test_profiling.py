@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where the time of a frame goes: timer add up, and the node says them where it is asked to."""
+"""The stages of a frame add up, and the node prints them if profiling is enabled."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gtr_ros.profiling import NO_TIMER
 from gtr_ros.profiling import Profiler
 
 
-def test_laps_add_up_to_the_time_there_was():
+def test_stages_add_up_to_the_elapsed_time():
     profiler = Profiler(('before', 'a', 'b'))
     start = perf_counter()
     timer = profiler.begin(start)
@@ -26,15 +26,15 @@ def test_laps_add_up_to_the_time_there_was():
     sleep(0.005)
     timer.mark('a')
     timer.before('before', 1 + perf_counter() - start)
-    passed = perf_counter() - start
+    elapsed = perf_counter() - start
     profiler.end(timer)
     assert timer.seconds['a'] >= 0.015
-    assert timer.seconds['a'] + timer.seconds['b'] <= passed
+    assert timer.seconds['a'] + timer.seconds['b'] <= elapsed
     assert timer.seconds['before'] == pytest.approx(1, abs=0.005)
     assert list(profiler.medians()) == ['before', 'a', 'b']
 
 
-def test_parts_of_what_is_watched_are_below_their_lap():
+def test_watched_methods_are_parts_of_their_stage():
     owner = SimpleNamespace(work=sleep)
     profiler = Profiler(('a', 'a.work'))
     profiler.watch(owner, 'work')
@@ -54,7 +54,7 @@ def test_parts_of_what_is_watched_are_below_their_lap():
     assert last.endswith('100.0%')
 
 
-def test_one_that_is_off_does_nothing():
+def test_a_disabled_profiler_does_nothing():
     work = len
     owner = SimpleNamespace(work=work)
     profiler = Profiler(('a',), enabled=False)
@@ -69,7 +69,7 @@ def test_one_that_is_off_does_nothing():
     assert profiler.medians() == {}
 
 
-def test_an_unknown_age_is_left_out_and_old_frames_leave():
+def test_an_unknown_age_is_left_out_and_old_frames_are_dropped():
     profiler = Profiler(('age', 'a'))
     for _ in range(FRAMES + 10):
         timer = profiler.begin(perf_counter())
@@ -81,7 +81,7 @@ def test_an_unknown_age_is_left_out_and_old_frames_leave():
 
 
 @pytest.mark.ros
-def test_the_node_says_every_lap_once(tmp_path):
+def test_the_node_prints_every_stage_once(tmp_path):
     pytest.importorskip('rclpy', reason='needs rclpy and the built messages')
     from node_processes import Camera
     from node_processes import ros_environment

@@ -2,46 +2,45 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Make gtr_ros/weights/mobile_appearance.safetensors: what the untrained association compares.
+Make gtr_ros/weights/mobile_appearance.safetensors: features for the untrained association.
 
-The labelled objects of a COCO data set are pooled from the imported detector's maps; their
-principal components, whitened, are the features whose cosine links objects until GTR is trained.
+The labelled objects of a COCO data set are pooled from the feature maps of the imported detector.
+Their whitened principal components are the features that link objects until GTR is trained.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
 import torch
 
+from gtr_ros.data.coco.stills import load_json
+from gtr_ros.data.formats.images import read_image
 from gtr_ros.model.build import APPEARANCE
-from gtr_ros.model.checkpoint import cached_checkpoint
 from gtr_ros.model.checkpoint import fit
 from gtr_ros.model.checkpoint import load_checkpoint
 from gtr_ros.model.checkpoint import save_checkpoint
 from gtr_ros.model.mobile_centernet import MobileCenterNet
+from gtr_ros.model.registry import cached_checkpoint
 from gtr_ros.model.roi import pool_boxes
 from gtr_ros.model.roi import Whitening
 
 
 @torch.inference_mode()
 def pooled_objects(detector: MobileCenterNet, annotations: Path, size: int) -> torch.Tensor:
-    """Return the pooled maps, (N, C, size, size), of every object that is no crowd."""
-    data = json.loads(annotations.read_text())
+    """Return the pooled maps of all objects except crowds, (N, C, size, size)."""
+    data = load_json(annotations)
     boxes: dict[int, list] = {}
     for annotation in data['annotations']:
-        if not annotation['iscrowd']:
+        if not annotation.get('iscrowd'):
             boxes.setdefault(annotation['image_id'], []).append(annotation['bbox'])
     pooled = []
     for image in data['images']:
         if image['id'] not in boxes:
             continue
         file = annotations.with_suffix('') / image['file_name']
-        batch = detector.prepare([np.array(Image.open(file).convert('RGB'))], torch.device('cpu'))
+        batch = detector.prepare([read_image(file)], torch.device('cpu'))
         xywh = torch.tensor(boxes[image['id']])
         xyxy = torch.cat((xywh[:, :2], xywh[:, :2] + xywh[:, 2:]), dim=1)
         maps = detector.backbone(batch.pixels).appearance

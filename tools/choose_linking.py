@@ -1,13 +1,13 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Vary the constants of linking by evidence, one at a time, beside other rules and trackers.
+Vary the constants of the rule evidence one at a time, and compare with other rules and trackers.
 
-Chance events dominate single runs: every cell is a mean over repetitions in each of which other
-boxes are left out and shaken. No real image is looked at but training images.
+Chance dominates single runs: every cell is a mean over repetitions with different dropped boxes
+and noise. Real images are training images only.
 
-Only boxes count that a tracker publishes, which with the rule 'gaussian' are all. How the camera
-moves is estimated from the images and told, but where a row says 'camera unknown'.
+Only published boxes count; with the rule 'gaussian' these are all. Trackers get the motion of the
+camera, estimated from the images, unless a row says 'camera unknown'.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
 
-from linking_constants import changed
+from linking_constants import alternatives
 from linking_constants import constants
-from linking_constants import said
-from linking_constants import Settings
-from linking_constants import values
-from linking_parts import came_back
-from linking_parts import filmed
-from linking_parts import Part
+from linking_constants import format_value
+from linking_constants import LinkingSettings
+from linking_constants import with_constant
+from linking_parts import measure_films
+from linking_parts import measure_returns
+from linking_parts import measure_tracking
+from linking_parts import Measurement
 from linking_parts import THRESHOLD
-from linking_parts import tracked
 from linking_scenes import Scenes
 import numpy as np
 import torch
@@ -39,63 +39,63 @@ from gtr_ros.evaluation.trackers import MODEL
 from gtr_ros.evaluation.trackers import ORACLE
 from gtr_ros.evaluation.trackers import parse_tracker
 from gtr_ros.evaluation.trackers import TrackerSpec
+from gtr_ros.files import cache_directory
 from gtr_ros.model.build import build
 from gtr_ros.model.calibration import CUES
-from gtr_ros.model.checkpoint import cache_directory
-from gtr_ros.model.checkpoint import default_checkpoint
+from gtr_ros.model.registry import default_checkpoint
 from gtr_ros.tracking import EvidenceRule
 from gtr_ros.tracking import Tracker
 from gtr_ros.tracking.evidence_rule import CALM
 
-#: what others are compared with
+#: name of the row that others are compared with
 DEFAULTS = 'the defaults'
-#: where boxes below this score begin no track, so that it matters what continues one
+#: a higher score from which boxes begin a track, so that continuing tracks by weak ones matters
 HIGHER = 0.8
 
-#: what is measured, by name
+#: measurements, by name
 PARTS = {
     'motion': 'boxes of five real sequences, without images; HOTA / IDF1 by stride',
     'appearance': 'people, drawn and cut out of training images; HOTA / IDF1 by stride',
     'films': "animals and riders before a moving camera; share of an object's frames under its "
     'largest id / its ids, by stride',
-    'returns': 'percent of those who come back known, taken for another / for somebody new, '
-    'and of strangers taken for somebody; by how alike people look',
+    'returns': 'people who come back with their id / the id of another / a new id, percent; and '
+    'strangers with the id of another, percent; by similarity of appearance',
 }
 
 LOOKS = ('gallery.*', 'calibration.*')
 
-#: constants that have nothing to say, or little, of a part; but for some of them
+#: constants with no or little effect on a measurement, and exceptions of these
 EXCLUDED = {
-    'motion': ('motions.wild.*', 'label_*', 'likeness_*', 'appearance_*', *LOOKS),
+    'motion': ('motions.wild.*', 'label_*', 'appearance_*', *LOOKS),
     'appearance': ('weak_*', 'label_*', 'size_*', 'position_*', 'motions.*', 'gallery.*'),
-    'films': ('weak_*', 'appearance_*', 'likeness_*', *LOOKS),
+    'films': ('weak_*', 'appearance_*', *LOOKS),
     'returns': ('*',),
 }
-INCLUDED = {'returns': ('gallery.*', 'memory', 'likeness_*', 'calibration.*')}
+INCLUDED = {'returns': ('gallery.*', 'memory', 'appearance_memory', 'calibration.*')}
 
 
-class Size(NamedTuple):
-    """How many scenes of each sort there are, at most; of films, of each kind."""
+class SceneCounts(NamedTuple):
+    """Number of scenes of each sort, at most; films: of each kind."""
 
     real: int = 5
     drawn: int = 3
     photographed: int = 3
     films: int = 2
-    stories: int = 3
+    visits: int = 3
 
 
-FULL, QUICK = Size(), Size(2, 1, 1, 1, 1)
+FULL, QUICK = SceneCounts(), SceneCounts(2, 1, 1, 1, 1)
 
 
-class Table:
+class PrintedTable:
     """
-    Rows of a part, printed as they come.
+    A table of one measurement, printed row by row.
 
-    :param part: that is measured
+    :param part: the measurement
     :param repetitions: of every row
     """
 
-    def __init__(self, part: Part, repetitions: int) -> None:
+    def __init__(self, part: Measurement, repetitions: int) -> None:
         self.part = part
         self.repetitions = repetitions
         self._rows: dict[str, np.ndarray] = {}  # (repetitions, columns, numbers)
@@ -104,7 +104,7 @@ class Table:
         print(self._line.format('', *part.columns, 'mean', 'difference'))
 
     def add(self, name: str, spec: TrackerSpec) -> None:
-        """Measure and print a row; the difference is of the mean, from the defaults'."""
+        """Measure and print a row; the difference is that of its mean to the defaults."""
         self._rows[name] = np.stack([self.part.measure(spec, i) for i in range(self.repetitions)])
         cells = self._rows[name].mean(axis=0)
         mean, form, off = cells.mean(axis=0), self.part.form, ''
@@ -115,14 +115,14 @@ class Table:
         print(self._line.format(name, *texts, off), flush=True)
 
     def close(self) -> None:
-        """Print standard errors, which are much the same in all rows."""
+        """Print standard errors, which are similar in all rows."""
         if self.repetitions < 2 or len(self._rows) < 2:
             print('too few repetitions or rows for standard errors\n')
             return
         rows = np.stack(list(self._rows.values()))  # [rows, repetitions, columns, numbers]
         means = rows.mean(axis=2, keepdims=True)
         errors = []
-        for x in (rows, means, means[1:] - means[0]):  # the defaults come first
+        for x in (rows, means, means[1:] - means[0]):  # the defaults are the first row
             variance = x.var(axis=1, ddof=1) / self.repetitions
             errors.append(self.part.form.format(*np.sqrt(variance.mean(axis=(0, 1)))))
         cell, mean, difference = errors
@@ -134,11 +134,11 @@ class Table:
 
 
 def ours(
-    settings: Settings, features: str = MODEL, begin: float = THRESHOLD, camera: bool = True
+    settings: LinkingSettings, features: str = MODEL, begin: float = THRESHOLD, camera: bool = True
 ) -> TrackerSpec:
-    """Make a tracker that links by evidence, and is told how the camera moves."""
+    """Return a tracker with the rule evidence that gets the camera's motion."""
     rule, association = settings
-    rule.cue(association.calibration)  # raises here if it cannot be had
+    rule.cue(association.calibration)  # raises here if the cue is not available
 
     def make(stride: int) -> Tracker:
         return Tracker(association, rule, 32, None, begin)
@@ -146,8 +146,8 @@ def ours(
     return TrackerSpec('', make, features, all_boxes=False, camera=camera)
 
 
-def others(settings: Settings, *texts: str) -> Iterator[tuple[str, TrackerSpec]]:
-    """Return the trackers of these names that can be had here."""
+def others(settings: LinkingSettings, *texts: str) -> Iterator[tuple[str, TrackerSpec]]:
+    """Return the trackers with these names that are available."""
     for text in texts:
         spec = parse_tracker(text, settings.association, threshold=THRESHOLD)
         try:
@@ -159,40 +159,42 @@ def others(settings: Settings, *texts: str) -> Iterator[tuple[str, TrackerSpec]]
             yield text, spec
 
 
-def wanted(constant: str, name: str) -> bool:
-    """Tell whether a user who writes a name means a constant: whole, or what is after a dot."""
+def matches(constant: str, name: str) -> bool:
+    """Return whether a user's name is that of a constant, whole or after a dot."""
     return constant == name or constant.endswith(f'.{name}')
 
 
-def variations(part: str, settings: Settings, only: list[str]) -> Iterator[tuple[str, Settings]]:
-    """Return the name of a row and its settings, for each constant that is to be varied."""
+def variations(
+    part: str, settings: LinkingSettings, only: list[str]
+) -> Iterator[tuple[str, LinkingSettings]]:
+    """Return the name of a row and its settings, for each variation of a constant."""
     cue = settings.rule.cue(settings.association.calibration)
     for name in constants(settings):
         if only:
-            vary = any(wanted(name, each) for each in only)
+            vary = any(matches(name, each) for each in only)
         else:
             vary = any(fnmatch(name, p) for p in INCLUDED.get(part, ())) or not any(
                 fnmatch(name, p) for p in EXCLUDED[part]
             )
             vary &= cue == 'transformer' or not name.startswith('calibration.logit')
-        for value in values(settings, name) if vary else ():
-            yield f'{name} {said(name, value)}', changed(settings, name, value)
+        for value in alternatives(settings, name) if vary else ():
+            yield f'{name} {format_value(name, value)}', with_constant(settings, name, value)
 
 
-def measured(name: str, scenes: Scenes, size: Size) -> Part:
-    """Make the scenes of a part."""
+def make_measurement(name: str, scenes: Scenes, size: SceneCounts) -> Measurement:
+    """Generate the scenes of a measurement."""
     if name == 'motion':
-        return tracked({'stride': scenes.real(size.real)}, (1, 2, 4))
+        return measure_tracking({'stride': scenes.real(size.real)}, (1, 2, 4))
     if name == 'appearance':
         people = {'drawn': scenes.drawn(size.drawn), 'cut': scenes.photographed(size.photographed)}
-        return tracked(people, (1, 4, 8))
+        return measure_tracking(people, (1, 4, 8))
     if name == 'films':
-        return filmed(scenes.films(size.films))
-    return came_back(scenes.stories(size.stories))
+        return measure_films(scenes.films(size.films))
+    return measure_returns(scenes.visits(size.visits))
 
 
-def compared(name: str, settings: Settings) -> Iterator[tuple[str, TrackerSpec]]:
-    """Return what stands beside the defaults in a part."""
+def comparisons(name: str, settings: LinkingSettings) -> Iterator[tuple[str, TrackerSpec]]:
+    """Return the trackers compared with the defaults in a measurement."""
     alone = settings._replace(rule=replace(settings.rule, appearance='none'))
     calm = settings._replace(rule=replace(settings.rule, motions=(CALM,)))
     if name == 'motion':
@@ -219,16 +221,18 @@ def compared(name: str, settings: Settings) -> Iterator[tuple[str, TrackerSpec]]
         yield from others(settings, 'gtr:rule=gaussian')
 
 
-def choose(name: str, scenes: Scenes, size: Size, repetitions: int, only: list[str]) -> None:
-    """Print the table of a part."""
-    settings = Settings(EvidenceRule(), scenes.model.association)
+def print_table(
+    name: str, scenes: Scenes, size: SceneCounts, repetitions: int, only: list[str]
+) -> None:
+    """Print the table of a measurement."""
+    settings = LinkingSettings(EvidenceRule(), scenes.model.association)
     if name == 'motion':
         settings = settings._replace(rule=replace(settings.rule, appearance='none'))
-    table = Table(measured(name, scenes, size), repetitions)
+    table = PrintedTable(make_measurement(name, scenes, size), repetitions)
     features = '' if name == 'motion' else MODEL
     table.add(DEFAULTS, ours(settings, features))
     if not only:
-        for row, spec in compared(name, settings):
+        for row, spec in comparisons(name, settings):
             table.add(row, spec)
     for row, other in variations(name, settings, only):
         weak = row.startswith('weak_')
@@ -242,7 +246,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('--parts', nargs='+', choices=PARTS, default=[*PARTS])
-    parser.add_argument('--only', nargs='+', default=[], help='constants, as rows name them')
+    parser.add_argument('--only', nargs='+', default=[], help='names of constants, as in the rows')
     parser.add_argument('--quick', action='store_true', help='few scenes, one repetition')
     parser.add_argument('--repetitions', type=int, help='(default: 2)')
     parser.add_argument('--data', type=Path, default=Path('../shared/data'))
@@ -252,15 +256,15 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     model = build('mobile', options.checkpoint)
-    known = constants(Settings(EvidenceRule(), model.association))
+    known = constants(LinkingSettings(EvidenceRule(), model.association))
     for name in options.only:
-        if not any(wanted(one, name) for one in known):
-            parser.error(f'there is no constant {name!r}; expected of {", ".join(known)}')
+        if not any(matches(constant, name) for constant in known):
+            parser.error(f'there is no constant {name!r}; expected one of {", ".join(known)}')
     scenes = Scenes(options.data, options.cache, model, network_key(options.checkpoint))
     for name in options.parts:
         print(f'{name}: {PARTS[name]}')
         repetitions = options.repetitions or (1 if options.quick else 2)
-        choose(name, scenes, QUICK if options.quick else FULL, repetitions, options.only)
+        print_table(name, scenes, QUICK if options.quick else FULL, repetitions, options.only)
 
 
 if __name__ == '__main__':

@@ -1,11 +1,9 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Train the weights that come along: two stages, a blend, half precision, the file in its place.
+Train the default checkpoint: two stages, interpolation of the detector, float16, calibration.
 
-How alike its features make the same and different objects look is measured last, and kept with it.
-
-What was done already is not done again, and a stage that was stopped goes on: run it once more.
+If it was interrupted, run it again: finished stages are skipped, an unfinished one is resumed.
 """
 
 from __future__ import annotations
@@ -21,9 +19,9 @@ import torch
 
 from gtr_ros.model.build import gtr_mobile
 from gtr_ros.model.calibration import Calibration
-from gtr_ros.model.checkpoint import cached_checkpoint
 from gtr_ros.model.checkpoint import load_checkpoint
 from gtr_ros.model.checkpoint import save_checkpoint
+from gtr_ros.model.registry import cached_checkpoint
 from gtr_ros.training.assembly import make_source
 from gtr_ros.training.calibration import calibrate
 from gtr_ros.training.calibration import draw_clips
@@ -34,28 +32,28 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 CONFIGS = REPOSITORY / 'config' / 'training'
 SHIPPED = REPOSITORY / 'gtr_ros' / 'weights' / 'gtr_mobile.safetensors'
 
-#: how far the detector goes towards what the second stage made of it: whole, it forgets more than
-#: 288 images teach it
+#: part of the second stage's change of the detector that is kept: with all of it, the detector
+#: forgets more than it learns from 288 images
 KEPT = 0.25
 
-#: of the C library: large tensors are kept, not given back to the system and faulted in again
-MEMORY = {'MALLOC_MMAP_THRESHOLD_': '33554432000', 'MALLOC_TRIM_THRESHOLD_': '33554432000'}
+#: settings of the C library: keep the memory of large tensors, do not return it to the system
+MALLOC = {'MALLOC_MMAP_THRESHOLD_': '33554432000', 'MALLOC_TRIM_THRESHOLD_': '33554432000'}
 
 
 def train(stage: str, runs: Path, data: Path, start: Path) -> Path:
-    """Run a stage to its end; return its weights."""
+    """Run a stage to its end, resuming it if necessary; return the file of its weights."""
     folder = runs / stage
     command = [sys.executable, '-m', 'gtr_ros.cli', 'train']
     command += [str(CONFIGS / f'{stage}.yaml')]
     command += ['--data', str(data), '--out', str(folder), '--set', f'start={start.resolve()}']
     if (folder / 'last.pt').is_file():
         command.append('--resume')
-    subprocess.run(command, check=True, env={**os.environ, **MEMORY})
+    subprocess.run(command, check=True, env={**os.environ, **MALLOC})
     return folder / 'model.safetensors'
 
 
 def blend(first: dict, second: dict) -> dict:
-    """Return the second stage's weights with the detector a part of the way from the first's."""
+    """Return the second stage's weights, with the detector interpolated from the first's."""
     return {
         key: torch.lerp(first[key], value, KEPT) if key.startswith('detector.') else value
         for key, value in second.items()
@@ -63,16 +61,16 @@ def blend(first: dict, second: dict) -> dict:
 
 
 def halve(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return weights in float16."""
+    """Return weights as float16."""
     half = {key: value.half() for key, value in state.items()}
-    lost = max(float((half[key].float() - value).abs().max()) for key, value in state.items())
-    if not lost < 0.1:
-        raise ValueError(f'some weights do not fit into float16 (off by {lost:g})')
+    error = max(float((half[key].float() - value).abs().max()) for key, value in state.items())
+    if not error < 0.1:
+        raise ValueError(f'some weights cannot be stored as float16 (error {error:g})')
     return half
 
 
 def write(first: Path, second: Path, data: Path, out: Path) -> None:
-    """Write the file that comes along, of both stages' weights."""
+    """Write the default checkpoint from the weights of both stages."""
     state, metadata = load_checkpoint(second)
     metadata |= {
         'source': 'make default-checkpoint',
@@ -85,7 +83,7 @@ def write(first: Path, second: Path, data: Path, out: Path) -> None:
 def write_calibrated(
     state: dict[str, torch.Tensor], metadata: dict[str, str], data: Path, out: Path
 ) -> None:
-    """Write weights with what their numbers are worth."""
+    """Write weights with their calibration."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / out.name
         save_checkpoint(file, state, metadata)
@@ -96,50 +94,52 @@ def write_calibrated(
 
 
 def measure(file: Path, data: Path) -> Calibration:
-    """Measure a checkpoint on clips like the second stage's."""
+    """Calibrate a checkpoint on clips like those of the second stage."""
     config, model = read_config(CONFIGS / 'mobile_joint.yaml'), gtr_mobile(file)
-    # Where only the camera moves nobody goes out of sight.
-    moving = [clips for clips in config.clips if isinstance(clips, Videos) or clips.walkers]
+    # In stills without pasted objects no object is ever out of sight.
+    moving = [clips for clips in config.clips if isinstance(clips, Videos) or clips.pasted_objects]
     source = make_source(config.model_copy(update={'clips': moving}), model, data)
     return calibrate(model, draw_clips(source, config.seed))
 
 
-def calibrate_again(file: Path, data: Path) -> None:
-    """Measure the calibration of a file that is there; its weights stay as they are."""
+def recalibrate(file: Path, data: Path) -> None:
+    """Replace the calibration of an existing file, without changing its weights."""
     state, metadata = load_checkpoint(file)
     write_calibrated(state, metadata, data, file)
     now, _ = load_checkpoint(file)
     if now.keys() != state.keys() or not all(_identical(state[k], now[k]) for k in state):
-        raise SystemExit(
-            f'{file}: its weights are no longer what they were; take it back from git'
-        )
+        raise SystemExit(f'{file}: its weights have changed; restore the file from git')
 
 
-def _identical(one: torch.Tensor, other: torch.Tensor) -> bool:
-    same = one.dtype == other.dtype and one.shape == other.shape
-    return same and one.numpy().tobytes() == other.numpy().tobytes()
+def _identical(a: torch.Tensor, b: torch.Tensor) -> bool:
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    return a.numpy().tobytes() == b.numpy().tobytes()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        '--data', type=Path, required=True, help='holds coco_mini/train.json and coco_mini/train/'
+        '--data',
+        type=Path,
+        required=True,
+        help='folder with coco_mini/train.json and coco_mini/train/',
     )
     parser.add_argument('--runs', type=Path, default=REPOSITORY / 'runs')
     parser.add_argument('--out', type=Path, default=SHIPPED)
     parser.add_argument(
         '--calibrate-only',
         action='store_true',
-        help='train nothing: measure the calibration of the weights at --out, which stay',
+        help='only calibrate the existing weights at --out, without training',
     )
     options = parser.parse_args()
     data = options.data.resolve()
     if options.calibrate_only:
-        calibrate_again(options.out, data)
+        recalibrate(options.out, data)
         return
     imported = cached_checkpoint('mobile')
     if not imported.is_file():
-        raise SystemExit(f'{imported} is not there: run `gtr weights import` first')
+        raise SystemExit(f'{imported} does not exist: run `gtr weights import` first')
     first = train('mobile_association', options.runs, data, imported)
     second = train('mobile_joint', options.runs, data, first)
     write(first, second, data, options.out)
@@ -150,6 +150,6 @@ if __name__ == '__main__':
     try:
         main()
     except KeyboardInterrupt:
-        raise SystemExit(130) from None  # the stage has said so
+        raise SystemExit(130) from None  # already reported by the stage
     except subprocess.CalledProcessError as error:
-        raise SystemExit(error.returncode) from None  # likewise
+        raise SystemExit(error.returncode) from None  # already reported

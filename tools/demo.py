@@ -2,10 +2,10 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Track people in a real video with the node, as a robot would run it.
+Track people in a real video with the node, as it would run on a robot.
 
-A publisher and the node run in processes of their own and talk over DDS. What the node publishes
-is recorded to a bag and a video; at the end a table says how it went.
+A publisher and the node run in separate processes and communicate over DDS. The node's output is
+recorded to a bag and a video; at the end a table shows frame counts, tracks and latency.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ from gtr_ros.media.video import VideoReader
 START_SECONDS = 120.0
 QUIET_SECONDS = 2.0
 STOP_SECONDS = 20.0
-LINE_SECONDS = 5.0
+PROGRESS_SECONDS = 5.0
 
 console = Console(highlight=False, soft_wrap=True)
 
 
 class DemoError(RuntimeError):
-    """The demo cannot go on; the message says why."""
+    """The demo failed; the message says why."""
 
 
 class StopRequestedError(Exception):
-    """The demo was told to stop, by the signal of this number."""
+    """A signal asked the demo to stop; `number` is the signal's."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -56,38 +56,40 @@ class StopRequestedError(Exception):
 
 class Interrupt:
     """
-    Ctrl-C, `kill` and a closed terminal as a question, for a `with` block.
+    Defer SIGINT, SIGTERM and SIGHUP to calls of `check`, within a `with` block.
 
-    They cannot come while a child is half made or half ended.
+    So none of them interrupts the start or the end of a child process.
     """
 
     def __enter__(self) -> Interrupt:
-        self._noted: list[int] = []
-        self._before: dict[int, object] = {}
+        self._received: list[int] = []
+        self._handlers: dict[int, object] = {}
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as it is under nohup
-                self._before[number] = signal.signal(number, self._note)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # ignored under nohup
+                self._handlers[number] = signal.signal(number, self._receive)
         return self
 
     def __exit__(self, *_) -> None:
-        if not self._noted:  # else the demo is ending, and another Ctrl-C must not break that
-            for number, handler in self._before.items():
+        if not self._received:  # else the demo is ending: ignore further signals meanwhile
+            for number, handler in self._handlers.items():
                 signal.signal(number, handler)
 
     def check(self) -> None:
-        """Raise StopRequestedError if one has come."""
-        if self._noted:
-            raise StopRequestedError(self._noted[0])
+        """Raise StopRequestedError if a signal has been received."""
+        if self._received:
+            raise StopRequestedError(self._received[0])
 
-    def _note(self, number: int, _) -> None:
-        self._noted.append(number)
+    def _receive(self, number: int, _) -> None:
+        self._received.append(number)
 
 
 class Child:
     """
-    An executable of this package in a process, its output in a file.
+    An executable of this package, run in a child process with its output in a log file.
 
-    :param folder: for its log, `NAME.log`
+    :param name: of the executable
+    :param folder: for the log file, `NAME.log`
+    :param arguments: of its command line
     """
 
     def __init__(self, name: str, folder: Path, *arguments: str) -> None:
@@ -95,7 +97,7 @@ class Child:
         self._log = log = folder / f'{name}.log'
         path = Path(get_package_prefix('gtr_ros'), 'lib', 'gtr_ros', name)
         with log.open('w') as output:
-            # A session of its own: Ctrl-C reaches this process only, which ends its children.
+            # In a new session, Ctrl-C reaches only this process, which then stops its children.
             self._process = subprocess.Popen(
                 [sys.executable, str(path), *arguments],
                 stdout=output,
@@ -103,8 +105,8 @@ class Child:
                 start_new_session=True,
             )
 
-    def ended(self) -> bool:
-        """Return whether it ended well; raise DemoError if it ended badly."""
+    def succeeded(self) -> bool:
+        """Return whether it has exited with code 0; raise DemoError for any other exit code."""
         code = self._process.poll()
         if code:
             lines = '\n'.join(self._log.read_text().splitlines()[-15:])
@@ -114,12 +116,12 @@ class Child:
         return code == 0
 
     def find(self, pattern: str) -> str:
-        """Return the first group of a pattern in what it has said, or `unknown`."""
+        """Return the first group of a pattern found in its output, or `unknown`."""
         found = re.search(pattern, self._log.read_text(errors='replace'))
         return found[1] if found else 'unknown'
 
     def stop(self) -> None:
-        """Ask it to end; end it if it does not."""
+        """Interrupt it; kill it if it does not end in time."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
             try:
@@ -133,10 +135,10 @@ def run(video: Path, frames: int | None, folder: Path) -> None:
     """
     Run the demo on a video.
 
-    :param frames: end after this many; None: all
-    :param folder: for what is recorded; emptied first
-    :raises DemoError: if the node or the publisher fails, or nothing comes of it
-    :raises StopRequestedError: if told to stop; no process is left then, either
+    :param frames: number of frames after which to stop; None: all
+    :param folder: for the recordings and logs; emptied first
+    :raises DemoError: if the node or the publisher fails, or nothing was published
+    :raises StopRequestedError: if interrupted by a signal; no child process is left then, either
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -144,7 +146,7 @@ def run(video: Path, frames: int | None, folder: Path) -> None:
         rate = reader.rate
         total = min(filter(None, (frames, reader.frame_count)), default=None)
     isolate()
-    # Signals are this process's own business; see Interrupt.
+    # rclpy must not install signal handlers; see Interrupt.
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     children: list[Child] = []
     recorder = Recorder(folder, rate)
@@ -158,7 +160,7 @@ def run(video: Path, frames: int | None, folder: Path) -> None:
             limit = ['--frames', str(frames)] if frames else []
             publisher = Child('video_publisher', folder, str(video), '--wait', '60', *limit)
             children.append(publisher)
-            follow(recorder, tracker, publisher, interrupt, total)
+            show_progress(recorder, tracker, publisher, interrupt, total)
         finally:
             for child in children:
                 child.stop()
@@ -172,8 +174,8 @@ def run(video: Path, frames: int | None, folder: Path) -> None:
 
 
 def isolate() -> None:
-    """Keep this process and its children on this machine, and large images whole."""
-    # ROS 2 from wheels is found without this; packages built into its environment are not.
+    """Restrict DDS to this machine, with a profile that does not lose large images."""
+    # ament finds the wheels' packages without this, but not those built into the environment.
     os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
     profiles = Path(get_package_share_directory('gtr_ros'), 'config', 'fastdds_large_images.xml')
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
@@ -183,47 +185,47 @@ def isolate() -> None:
 
 
 def wait_for_node(recorder: Recorder, tracker: Child, interrupt: Interrupt) -> None:
-    """Wait until the node listens to images."""
-    begin = monotonic()
+    """Wait until the node has subscribed to images."""
+    start = monotonic()
     while not recorder.count_subscribers('/image'):
         interrupt.check()
-        tracker.ended()
-        if monotonic() - begin > START_SECONDS:
-            raise DemoError(f'the node does not listen after {START_SECONDS:g} s')
+        tracker.succeeded()
+        if monotonic() - start > START_SECONDS:
+            raise DemoError(f'the node has not subscribed to images after {START_SECONDS:g} s')
         rclpy.spin_once(recorder, timeout_sec=0.1)
-    console.print(f'the node listens after {monotonic() - begin:.1f} s')
+    console.print(f'the node was ready after {monotonic() - start:.1f} s')
 
 
-def follow(
+def show_progress(
     recorder: Recorder,
     tracker: Child,
     publisher: Child,
     interrupt: Interrupt,
     total: int | None,
 ) -> None:
-    """Show the progress until the publisher has ended and the node has nothing left to say."""
-    told = quiet_since = monotonic()
-    seen = 0
-    while not publisher.ended() or monotonic() - quiet_since < QUIET_SECONDS:
+    """Print the progress until the publisher has ended and the node publishes nothing more."""
+    printed_at = quiet_since = monotonic()
+    tracked = 0
+    while not publisher.succeeded() or monotonic() - quiet_since < QUIET_SECONDS:
         interrupt.check()
-        tracker.ended()
+        tracker.succeeded()
         rclpy.spin_once(recorder, timeout_sec=0.05)
         now = monotonic()
-        if len(recorder.ages_ms) != seen:
-            seen, quiet_since = len(recorder.ages_ms), now
-        if now - told > LINE_SECONDS:
-            told = now
+        if len(recorder.ages_ms) != tracked:
+            tracked, quiet_since = len(recorder.ages_ms), now
+        if now - printed_at > PROGRESS_SECONDS:
+            printed_at = now
             console.print(
-                f'{seen} of {total or "?"} frames tracked, '
+                f'{tracked} of {total or "?"} frames tracked, '
                 f'{recorder.status.get("dropped", 0)} dropped, {len(recorder.ids)} tracks so far'
             )
 
 
 def report(recorder: Recorder, published: str) -> None:
-    """Print the table, and where the recordings lie."""
+    """Print a table of the results, and the paths of the recordings."""
     status, ages = recorder.status, np.array(recorder.ages_ms)
     seconds = max(recorder.last - recorder.first, 1e-9)
-    table = Table(title='the demo, measured', show_header=False)
+    table = Table(title='results of the demo', show_header=False)
     for name, value in (
         ('model', f'{status["model"]} on {status["device"]}'),
         ('linking', status['association']),
@@ -239,25 +241,29 @@ def report(recorder: Recorder, published: str) -> None:
     ):
         table.add_row(name, value)
     console.print(table)
-    console.print("age: from the image's stamp until the detections have reached the recorder")
-    for what, path in (
+    console.print("age: time from an image's stamp until the recorder receives its detections")
+    for kind, path in (
         ('video', recorder.video),
         ('picture', recorder.picture),
         ('bag (MCAP)', recorder.bag),
     ):
-        console.print(f'{what:>10}: {path}')
+        console.print(f'{kind:>10}: {path}')
 
 
 def main() -> int:
     """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--video', type=Path, help='(default: one that a registry ships)')
-    parser.add_argument('--frames', type=int, metavar='N', help='end after this many')
+    parser.add_argument(
+        '--video', type=Path, help='(default: downloaded once from a Debian package or PyPI)'
+    )
+    parser.add_argument(
+        '--frames', type=int, metavar='N', help='stop after N frames (default: all)'
+    )
     parser.add_argument(
         '--out',
         type=Path,
         default=Path('demo_output'),
-        help='folder of the recordings (default: %(default)s)',
+        help='folder for the recordings; emptied first (default: %(default)s)',
     )
     options = parser.parse_args()
     try:
@@ -269,7 +275,7 @@ def main() -> int:
         console.print('demo: interrupted')
         return 128 + signal.SIGINT
     except StopRequestedError as stopped:
-        console.print(f'demo: interrupted ({stopped}); nothing is left running')
+        console.print(f'demo: interrupted ({stopped}); all processes were stopped')
         return 128 + stopped.number
     return 0
 

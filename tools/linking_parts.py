@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is measured of a tracker on the scenes: scores of tracks, largest shares, returns."""
+"""Measurements of a tracker on the scenes: track metrics, shares of ids, returns."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
 from dataclasses import replace
 
-from linking_scenes import Film
 from linking_scenes import FILMS
-from linking_scenes import shaken
-from linking_scenes import Story
+from linking_scenes import FilmScene
+from linking_scenes import perturb
+from linking_scenes import VisitsScene
 import numpy as np
 
 from gtr_ros.evaluation.identities import largest_share
@@ -22,20 +22,21 @@ from gtr_ros.evaluation.run import PreparedSequence
 from gtr_ros.evaluation.run import run
 from gtr_ros.evaluation.trackers import TrackerSpec
 
-#: score from which on trackers of others see a box, and all begin a track
+#: score from which external trackers get a box, and from which all begin a track
 THRESHOLD = 0.4
-#: frames from one that a tracker of films sees to the next
+#: strides of films, frames
 FILM_STRIDES = (1, 2)
 
 
 @dataclass(frozen=True)
-class Part:
+class Measurement:
     """
-    What is measured.
+    A table of measurements.
 
-    :param columns: of the table
-    :param form: of a cell, of its numbers
-    :param measure: a tracker and a repetition -> (columns, numbers) float
+    :param columns: names
+    :param form: format of a cell's numbers
+    :param measure: called with a tracker and the number of a repetition; returns (columns,
+        numbers) float
     """
 
     columns: list[str]
@@ -44,19 +45,22 @@ class Part:
 
 
 def repeated(prepared: list[PreparedSequence]) -> Callable[[int], list[PreparedSequence]]:
-    """Return what gives the sequences of a repetition."""
-    kept: dict[int, list[PreparedSequence]] = {}
+    """Return a function that returns the sequences of a repetition."""
+    cached: dict[int, list[PreparedSequence]] = {}
 
-    def courses_of(repetition: int) -> list[PreparedSequence]:
-        if repetition not in kept:
-            kept[repetition] = [shaken(c, 100 * repetition + i) for i, c in enumerate(prepared)]
-        return kept[repetition]
+    def of_repetition(repetition: int) -> list[PreparedSequence]:
+        if repetition not in cached:
+            seeds = range(100 * repetition, 100 * repetition + len(prepared))
+            cached[repetition] = [perturb(p, seed) for p, seed in zip(prepared, seeds)]
+        return cached[repetition]
 
-    return courses_of
+    return of_repetition
 
 
-def tracked(sets: dict[str, list[PreparedSequence]], strides: tuple[int, ...]) -> Part:
-    """Make a part of sequences whose tracks are scored."""
+def measure_tracking(
+    sets: dict[str, list[PreparedSequence]], strides: tuple[int, ...]
+) -> Measurement:
+    """Return a measurement of HOTA and IDF1, percent."""
     prepared = {name: repeated(own) for name, own in sets.items()}
 
     def measure(spec: TrackerSpec, repetition: int) -> np.ndarray:
@@ -68,11 +72,11 @@ def tracked(sets: dict[str, list[PreparedSequence]], strides: tuple[int, ...]) -
         return 100 * np.array([[score['HOTA'], score['IDF1']] for score in scores])
 
     columns = [f'{name} {stride}' for name in prepared for stride in strides]
-    return Part(columns, '{:.1f} / {:.1f}', measure)
+    return Measurement(columns, '{:.1f} / {:.1f}', measure)
 
 
-def filmed(films: list[Film]) -> Part:
-    """Make a part of films: share under the largest id, ids of an object."""
+def measure_films(films: list[FilmScene]) -> Measurement:
+    """Return a measurement on films: share of the most frequent id, and ids per object."""
     repetitions = repeated([film.prepared for film in films])
 
     def measure(spec: TrackerSpec, repetition: int) -> np.ndarray:
@@ -81,38 +85,38 @@ def filmed(films: list[Film]) -> Part:
             for (kind, stride), cell in cells.items():
                 for phase in range(stride) if kind == film.kind else ():
                     frames = range(phase, len(prepared.boxes), stride)
-                    results = published(spec, stride, prepared, frames)
+                    results = published_tracks(spec, stride, prepared, frames)
                     cell.append(largest_share(prepared.sequence.select(frames), results))
         return np.array([np.mean(cell, axis=0) for cell in cells.values()])
 
     columns = [f'{kind} {stride}' for kind in FILMS for stride in FILM_STRIDES]
-    return Part(columns, '{:.2f} / {:.2f}', measure)
+    return Measurement(columns, '{:.2f} / {:.2f}', measure)
 
 
-def came_back(stories: list[Story]) -> Part:
-    """Make a part of stories: percent right, wrong, new; of strangers taken for somebody."""
-    repetitions = repeated([story.prepared for story in stories])
-    levels = sorted({story.likeness for story in stories})
+def measure_returns(scenes: list[VisitsScene]) -> Measurement:
+    """Return a measurement of returns: percent right, wrong, new; percent of strangers wrong."""
+    repetitions = repeated([scene.prepared for scene in scenes])
+    levels = sorted({scene.similarity for scene in scenes})
 
     def measure(spec: TrackerSpec, repetition: int) -> np.ndarray:
         counts = {level: np.zeros(6) for level in levels}
-        for story, prepared in zip(stories, repetitions(repetition)):
-            given = published(spec, 1, prepared, range(len(prepared.boxes)))
-            c = count_returns(prepared.sequence, story.returns, given)
+        for scene, prepared in zip(scenes, repetitions(repetition)):
+            given = published_tracks(spec, 1, prepared, range(len(prepared.boxes)))
+            c = count_returns(prepared.sequence, scene.returns, given)
             back = (c.right, c.wrong, c.new, c.total)
-            counts[story.likeness] += (*back, c.strangers_wrong, c.strangers)
+            counts[scene.similarity] += (*back, c.strangers_wrong, c.strangers)
         parts = np.array(list(counts.values()))
         total = np.maximum(parts[:, [3, 3, 3, 5]], 1)
         return 100 * parts[:, [0, 1, 2, 4]] / total
 
-    columns = [f'likeness {level}' for level in levels]
-    return Part(columns, '{:.0f} / {:.0f} / {:.0f}, {:.0f}', measure)
+    columns = [f'similarity {level}' for level in levels]
+    return Measurement(columns, '{:.0f} / {:.0f} / {:.0f}, {:.0f}', measure)
 
 
-def published(
+def published_tracks(
     spec: TrackerSpec, stride: int, prepared: PreparedSequence, frames: SequenceOf[int]
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the ids and boxes that a tracker publishes of frames so far apart."""
+    """Return the ids and boxes that a tracker publishes of some frames."""
     tracker, results = spec.make(stride), []
     for t in frames:
         found = prepared.boxes[t]

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""People in images, drawn or cut out of training images, as a detector with habits finds them."""
+"""Scenes of drawn or cut-out people, with a simulated detector that errs for several frames."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ from gtr_ros.data.synthetic.world import visibility
 from gtr_ros.stamps import NANOSECONDS
 from gtr_ros.structures import Detections
 from gtr_ros.training.clip import Clip
-from gtr_ros.training.pasting import Gait
-from gtr_ros.training.pasting import LEAST_VISIBLE
+from gtr_ros.training.pasting import Deformation
+from gtr_ros.training.pasting import MIN_VISIBLE
 from gtr_ros.training.pasting import paste
-from gtr_ros.training.pasting import Walker
+from gtr_ros.training.pasting import PastedObject
 
-#: part of the time in which a person is not found, or found twice, and how many frames at a time:
-#: of 161 people that the default detector found in images, 5 had a second box on some of them
+#: fraction of the time in which a person is missed, or detected twice, and mean frames of a spell:
+#: of 161 people that the default detector found in images, 5 had a second box on a part of them
 MISSED, DOUBLED, SPELL = 0.08, 0.03, 3
 
-_SIZE, _RATE, _SECONDS, _PEOPLE = (480, 640), 10, 20, 14  # of a street of photographed people
-_HEIGHTS = (70, 200)  # of them, pixels
-_CUT = (100, 30, 1.3)  # least height and width of a person in an image, pixels; height / width
+_SIZE, _RATE, _SECONDS, _PEOPLE = (480, 640), 10, 20, 14  # of a street scene
+_HEIGHTS = (70, 200)  # of its people, pixels
+_CUT = (100, 30, 1.3)  # least height and width of a cut-out person, pixels; least height / width
 
 
-def come_and_go(likeness: float, camera: float, seed: int) -> tuple[Sequence, list[Detections]]:
+def come_and_go(similarity: float, camera: float, seed: int) -> tuple[Sequence, list[Detections]]:
     """
-    Make a drawn scene whose people come and go, seen by a detector with habits.
+    Generate a drawn scene whose people come and go, with a detector that errs for several frames.
 
-    Of each person only a random stretch of time is kept, in the truth and in the detections; in
-    the images all stay, which the tracker cannot see.
+    Each person is kept for a random stretch of time, in ground truth and detections. In the images
+    all are drawn all the time, which trackers do not see.
     """
     made = Scene(
         objects=20,
         duration=40.0,
-        similarity=likeness,
+        similarity=similarity,
         camera=camera,
         missed=0.0,
         false=0.1,
@@ -76,24 +76,24 @@ def come_and_go(likeness: float, camera: float, seed: int) -> tuple[Sequence, li
         for i, j in zip(*match_boxes(box_iou(truth.boxes, found.boxes.astype(np.float64)))):
             kept[j] = there[i] and not missed[t, person[i]]
             if there[i] and doubled[t, person[i]]:
-                parts.append(part(found.boxes[j], stream))
+                parts.append(partial_box(found.boxes[j], stream))
         truths.append(Truth.of(truth.ids[there], truth.boxes[there]))
         detections.append(with_boxes(found.select(kept), parts))
     return replace(whole.sequence, truth=tuple(truths)), detections
 
 
 def spells(share: float, frames: int, people: int, stream: np.random.Generator) -> np.ndarray:
-    """Draw when something happens to whom, (T, N) bool: for SPELL frames at a time, about."""
+    """Draw random spells of SPELL frames on average for each person, (T, N) bool."""
     starts = stream.random((frames, people)) < share / SPELL
     lengths = stream.geometric(1 / SPELL, (frames, people))
-    happens = np.zeros((frames, people), bool)
+    spell = np.zeros((frames, people), bool)
     for t, i in zip(*np.nonzero(starts)):
-        happens[t : t + lengths[t, i], i] = True
-    return happens
+        spell[t : t + lengths[t, i], i] = True
+    return spell
 
 
-def part(box: np.ndarray, stream: np.random.Generator) -> np.ndarray:
-    """Return a box of some of a person, (4,): a second one that a detector finds."""
+def partial_box(box: np.ndarray, stream: np.random.Generator) -> np.ndarray:
+    """Return a box of a part of a person, (4,), as of a second detection."""
     sides = np.tile(box[2:] - box[:2], 2)
     inwards = stream.uniform(0.0, 0.45, 4) * (1, 1, -1, -1)
     return box + sides * inwards
@@ -115,9 +115,9 @@ def with_boxes(found: Detections, boxes: list[np.ndarray]) -> Detections:
 
 class Person(NamedTuple):
     """
-    A photographed person.
+    A person in a photograph.
 
-    :param file: the image
+    :param file: of the image
     :param box: (4,) float32, xyxy, pixels
     """
 
@@ -130,14 +130,14 @@ class Person(NamedTuple):
         return float((self.box[2] - self.box[0]) / (self.box[3] - self.box[1]))
 
     def picture(self) -> Image.Image:
-        """Read the person's box, RGB."""
+        """Return the crop of the person, RGB."""
         picture = Image.open(self.file).convert('RGB').crop(tuple(self.box.tolist()))
         picture.thumbnail((1024, 256))
         return picture
 
 
 def cut_out(annotations: Path) -> tuple[list[Person], list[Path]]:
-    """Return the people of COCO images who are seen well, and all images, as places to be."""
+    """Return the well visible people of COCO images, and all images, as backgrounds."""
     found = read_coco(annotations, class_names=('person',))
     people = []
     for still in found.stills:
@@ -149,12 +149,12 @@ def cut_out(annotations: Path) -> tuple[list[Person], list[Path]]:
 
 class Street:
     """
-    The images of photographed people who walk across a picture, darker here and lighter there.
+    The images of photographed people who walk across a background with uneven light.
 
-    :param place: file of the picture
+    :param place: file of the background
     :param people: (N,)
     :param boxes: (T, N, 4) float64, xyxy, pixels
-    :param gaits: (N,)
+    :param deformations: (N,)
     :param light: (W,) float64, gain of each column
     :param seed: of the noise
     """
@@ -164,30 +164,32 @@ class Street:
         place: Path,
         people: list[Person],
         boxes: np.ndarray,
-        gaits: list[Gait],
+        deformations: list[Deformation],
         light: np.ndarray,
         seed: int,
     ) -> None:
         self._place = place
         self._people = people
         self._boxes = boxes
-        self._gaits = gaits
+        self._deformations = deformations
         self._light = light
         self._seed = seed
 
     def __call__(self) -> Iterator[np.ndarray]:
-        """Yield (H, W, 3) uint8 RGB for each frame."""
+        """Iterate over all frames, (H, W, 3) uint8 RGB each."""
         background = Image.open(self._place).convert('RGB').resize(_SIZE[::-1])
-        empty, nobody = np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
-        clip = Clip((np.asarray(background),), (empty,), (nobody,), (nobody,))
+        boxes, labels = np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
+        clip = Clip((np.asarray(background),), (boxes,), (labels,), (labels,))
         pictures = [person.picture() for person in self._people]
         for t in range(len(self._boxes)):
-            walkers = [
-                Walker(picture, 0, self._boxes[t : t + 1, i], _frozen(self._gaits[i], t))
+            pasted = [
+                PastedObject(
+                    picture, 0, self._boxes[t : t + 1, i], _frozen(self._deformations[i], t)
+                )
                 for i, picture in enumerate(pictures)
             ]
             noise = np.random.default_rng([self._seed, t]).normal(0, 4, (*_SIZE, 1))
-            image = paste(clip, walkers).images[0] * self._light[:, None] + noise
+            image = paste(clip, pasted).images[0] * self._light[:, None] + noise
             yield image.clip(0, 255).astype(np.uint8)
 
 
@@ -195,22 +197,22 @@ def street(
     people: SequenceOf[Person], places: SequenceOf[Path], seed: int
 ) -> tuple[Sequence, list[Detections]]:
     """
-    Let photographed people walk, stop, turn back, hide each other and cross light and shade.
+    Generate a scene of photographed people who walk, stop, turn back, and occlude each other.
 
     :param people: to choose from
-    :param places: images to choose a background from
+    :param places: images to choose the background from
     """
     stream = np.random.default_rng([seed, 77])
     frames = _SECONDS * _RATE
     place = places[int(stream.integers(len(places)))]
     chosen = [people[i] for i in stream.choice(len(people), _PEOPLE, replace=False)]
     boxes = np.zeros((frames, _PEOPLE, 4))
-    gaits = []
+    deformations = []
     for i, person in enumerate(chosen):
         boxes[:, i], turned = _stroll(person.aspect, frames, stream)
-        # Some are seen the other way round from some time on; who turned back stays as he was.
-        mirrored = None if turned else int(stream.integers(1, 2 * frames))
-        gaits.append(replace(Gait.draw(stream, 0.1, mirrored), pace=0.6))
+        # Some are mirrored from some frame on, but not those who turn back.
+        mirrored_from = None if turned else int(stream.integers(1, 2 * frames))
+        deformations.append(replace(Deformation.draw(stream, 0.1, mirrored_from), frequency=0.6))
     waves = np.sin(np.linspace(0, stream.uniform(1, 4), _SIZE[1]) + stream.uniform(0, 6))
     light = 1 + stream.uniform(-0.35, 0.35) * waves
     stamps = regular_stamps(frames, _RATE)
@@ -222,19 +224,19 @@ def street(
         frame_rate=float(_RATE),
         truth=tuple(truths),
         stamps=stamps,
-        images=Street(place, chosen, boxes, gaits, light, seed),
+        images=Street(place, chosen, boxes, deformations, light, seed),
         image_key=f'street {seed} {place.name} {[p.file.name for p in chosen]}',
     )
     return sequence, detections
 
 
 def _stroll(aspect: float, frames: int, stream: np.random.Generator) -> tuple[np.ndarray, bool]:
-    """Draw a way, (T, 4) float64, xyxy; and whether it turns back."""
+    """Draw the boxes of a random walk, (T, 4) float64, xyxy, and whether it turns back."""
     height, width = _SIZE
     time = np.arange(frames) / _RATE
     tall = np.exp(stream.uniform(*np.log(_HEIGHTS)))
-    pace = stream.uniform(0.3, 1.0) * tall * stream.choice([-1, 1])  # pixels a second
-    middle = int(stream.uniform(0, frames))  # when it is about the middle of the image
+    pace = stream.uniform(0.3, 1.0) * tall * stream.choice([-1, 1])  # pixels per second
+    middle = int(stream.uniform(0, frames))  # frame near the middle of the image
     x = stream.uniform(0.2, 0.8) * width
     nearness = (tall - _HEIGHTS[0]) / (_HEIGHTS[1] - _HEIGHTS[0])
     feet = height * (0.45 + 0.5 * nearness) + stream.normal(0, 10)
@@ -256,26 +258,26 @@ def _stroll(aspect: float, frames: int, stream: np.random.Generator) -> tuple[np
 def _detected(
     boxes: np.ndarray, stamps: np.ndarray, stream: np.random.Generator
 ) -> tuple[list[Truth], list[Detections]]:
-    """Make the truth of (T, N, 4) ways, and what a detector with habits finds."""
+    """Return ground truth and detections of people with (T, N, 4) boxes."""
     frames, count = boxes.shape[:2]
     missed, doubled = (spells(share, frames, count, stream) for share in (MISSED, DOUBLED))
     truths, detections = [], []
     for t, stamp in enumerate(stamps.tolist()):
-        # As `paste` says who can be seen.
+        # The same visibility as in `paste`.
         clipped = clip_boxes(boxes[t], _SIZE)
         seen = visibility(boxes[t], boxes[t, :, 3]) * box_areas(clipped) / box_areas(boxes[t])
         large = (clipped[:, 2:] - clipped[:, :2] >= 4).all(axis=1)
-        there = np.flatnonzero((seen >= LEAST_VISIBLE) & large)
+        there = np.flatnonzero((seen >= MIN_VISIBLE) & large)
         truths.append(Truth.of(there + 1, clipped[there]))
         sides = np.tile(clipped[there, 2:] - clipped[there, :2], 2)
         noisy = clipped[there] + stream.normal(0, 0.04, sides.shape) * sides
         found = [noisy[~missed[t, there]]]
         found += [
-            part(box, stream)[None]
+            partial_box(box, stream)[None]
             for box, person in zip(noisy, there)
             if doubled[t, person] and not missed[t, person]
         ]
-        if stream.random() < 0.1:  # of nobody
+        if stream.random() < 0.1:  # a false detection
             tall = stream.uniform(60, 180)
             x, y = stream.random(2) * (_SIZE[1] - 60, _SIZE[0] - tall)
             found.append(np.array([[x, y, x + 0.4 * tall, y + tall]]))
@@ -294,7 +296,11 @@ def _detected(
     return truths, detections
 
 
-def _frozen(gait: Gait, t: int) -> Gait:
-    """Return a gait whose only frame is that of a time."""
-    mirrored = gait.mirrored is not None and t >= gait.mirrored
-    return replace(gait, phase=gait.phase + gait.pace * t, mirrored=0 if mirrored else None)
+def _frozen(deformation: Deformation, t: int) -> Deformation:
+    """Return a deformation whose only frame is frame t of the given one."""
+    start = deformation.mirrored_from
+    return replace(
+        deformation,
+        phase=deformation.phase + deformation.frequency * t,
+        mirrored_from=0 if start is not None and t >= start else None,
+    )

@@ -1,9 +1,9 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The scenes on which constants of linking are chosen: real boxes, and images of training alone.
+The scenes on which the constants of the rule evidence are chosen: real boxes, training images.
 
-What a network says of their boxes is computed once and kept.
+The features of their boxes are cached.
 """
 
 from __future__ import annotations
@@ -36,38 +36,38 @@ from gtr_ros.model.gtr import GTR
 from gtr_ros.structures import Detections
 from gtr_ros.tracking import camera_motion
 
-#: likeness of the people, strength of the camera's pan, seed; other seeds than training's
+#: similarity of the people, strength of the camera's pan, seed; not the seeds of the training
 DRAWN = ((0.3, 0.0, 1), (0.7, 0.0, 2), (0.6, 30.0, 4))
-#: likeness of the people, seed
-STORIES = ((0.3, 0), (0.0, 3), (0.6, 4))
+#: similarity of the people, seed
+VISITS = ((0.3, 0), (0.0, 3), (0.6, 4))
 FILMS = ('run', 'ride', 'turn')
-#: in each repetition: boxes that are left out, and how far the sides of others are off
-DROPPED, SHAKEN = 0.04, 0.01
+#: in each repetition: fraction of boxes dropped, and relative noise of the sides of the others
+DROPPED, NOISE = 0.04, 0.01
 
 
-class Film(NamedTuple):
-    """An animal or a rider, filmed; the kind is of `FILMS`."""
+class FilmScene(NamedTuple):
+    """An animal or a rider, filmed; the kind is one of `FILMS`."""
 
     kind: str
     prepared: PreparedSequence
 
 
-class Story(NamedTuple):
-    """People who come back, and how alike people look."""
+class VisitsScene(NamedTuple):
+    """People who come back, and the similarity of their appearance."""
 
-    likeness: float
+    similarity: float
     prepared: PreparedSequence
     returns: tuple[Absence, ...]
 
 
 class Scenes:
     """
-    Makes scenes, with features of one network.
+    Generates scenes with the features of one model.
 
-    :param data: holds `mot15_boxes` and `coco_mini`
-    :param cache: folder for what is computed
-    :param model: the network
-    :param key: changes when the network does
+    :param data: folder with `mot15_boxes` and `coco_mini`
+    :param cache: folder for computed features
+    :param model: computes the features
+    :param key: changes when the model does
     """
 
     def __init__(self, data: Path, cache: Path, model: GTR, key: str) -> None:
@@ -77,7 +77,7 @@ class Scenes:
         self.key = key
 
     def real(self, count: int) -> list[PreparedSequence]:
-        """Return the public detections of MOT15, without images."""
+        """Return MOT15 sequences with their public detections, without images."""
         prepared = []
         for folder in sorted((self.data / 'mot15_boxes').iterdir())[:count]:
             [opened] = open_sequences(str(folder))
@@ -86,63 +86,63 @@ class Scenes:
         return prepared
 
     def drawn(self, count: int) -> list[PreparedSequence]:
-        """Return drawn people who come and go."""
-        return [self._described(*come_and_go(*numbers)) for numbers in DRAWN[:count]]
+        """Return scenes of drawn people who come and go."""
+        return [self._prepare(*come_and_go(*parameters)) for parameters in DRAWN[:count]]
 
     def photographed(self, count: int) -> list[PreparedSequence]:
-        """Return people cut out of training images."""
+        """Return scenes of people cut out of training images."""
         people, places = cut_out(self.data / 'coco_mini' / 'train.json')
-        return [self._described(*street(people, places, seed)) for seed in range(count)]
+        return [self._prepare(*street(people, places, seed)) for seed in range(count)]
 
-    def films(self, count: int) -> list[Film]:
-        """Return so many films of each kind."""
+    def films(self, count: int) -> list[FilmScene]:
+        """Return films of each kind."""
         films = []
         for kind in FILMS:
             for seed in range(count):
                 made = generate_filmed(Filmed(kind=kind, seed=seed, whips=0.4))
-                films.append(Film(kind, self._described(made.sequence, made.detections)))
+                films.append(FilmScene(kind, self._prepare(made.sequence, made.detections)))
         return films
 
-    def stories(self, count: int) -> list[Story]:
-        """Return stories of people who come back."""
-        stories = []
-        for likeness, seed in STORIES[:count]:
-            made = generate_visits(Visits(similarity=likeness, seed=seed))
-            prepared = self._described(made.sequence, made.detections)
-            stories.append(Story(likeness, prepared, made.returns))
-        return stories
+    def visits(self, count: int) -> list[VisitsScene]:
+        """Return scenes of people who come back."""
+        scenes = []
+        for similarity, seed in VISITS[:count]:
+            made = generate_visits(Visits(similarity=similarity, seed=seed))
+            prepared = self._prepare(made.sequence, made.detections)
+            scenes.append(VisitsScene(similarity, prepared, made.returns))
+        return scenes
 
-    def _described(self, sequence: Sequence, detections: list[Detections]) -> PreparedSequence:
+    def _prepare(self, sequence: Sequence, detections: list[Detections]) -> PreparedSequence:
         file = self.cache / f'{cache_key(self.key, sequence, detections)}.npz'
         boxes = describe_all(self.model.describe, sequence, detections, file)
         return PreparedSequence(
-            sequence, boxes, {MODEL: boxes}, self._camera(sequence, detections)
+            sequence, boxes, {MODEL: boxes}, self._camera_motion(sequence, detections)
         )
 
-    def _camera(self, sequence: Sequence, detections: list[Detections]) -> np.ndarray:
-        """Estimate how the background moved from frame to frame, (T, 2, 3); NaN: unknown."""
+    def _camera_motion(self, sequence: Sequence, detections: list[Detections]) -> np.ndarray:
+        """Return the motion of the background from frame to frame, (T, 2, 3); NaN if unknown."""
         network = network_key(camera_motion.__file__)
         file = self.cache / f'{cache_key(network, sequence, detections)}.npz'
-        moved = (load_arrays(file) or {}).get('camera')
-        if moved is None:
-            estimate = camera_motion.CameraMotion()
-            moved = np.full((len(sequence), 2, 3), np.nan)
+        motions = (load_arrays(file) or {}).get('camera')
+        if motions is None:
+            estimator = camera_motion.CameraMotion()
+            motions = np.full((len(sequence), 2, 3), np.nan)
             for t, (image, found) in enumerate(zip(sequence.images(), detections)):
-                motion = estimate.update(image, found.boxes)
+                motion = estimator.update(image, found.boxes)
                 if motion is not None:
-                    moved[t] = motion
-            save_arrays(file, {'camera': moved})
-        return moved
+                    motions[t] = motion
+            save_arrays(file, {'camera': motions})
+        return motions
 
 
-def shaken(prepared: PreparedSequence, seed: int) -> PreparedSequence:
-    """Return a prepared with some boxes left out and the others shaken: another of its kind."""
+def perturb(prepared: PreparedSequence, seed: int) -> PreparedSequence:
+    """Return a sequence with some boxes dropped, and noise added to the others."""
     stream = np.random.default_rng([seed, len(prepared.boxes)])
     boxes = []
     for found in prepared.boxes:
         found = found.select(stream.random(len(found)) >= DROPPED)
         sides = np.tile(found.boxes[:, 2:] - found.boxes[:, :2], 2)
-        noise = SHAKEN * stream.standard_normal(sides.shape) * sides
+        noise = NOISE * stream.standard_normal(sides.shape) * sides
         boxes.append(replace(found, boxes=(found.boxes + noise).astype(np.float32)))
     described = dict.fromkeys(prepared.described, boxes)
     return replace(prepared, boxes=boxes, described=described)

@@ -1,9 +1,11 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Write what people read of the node's parameters: config/*.yaml, and the table in README.md.
+Generate the documentation of the node's parameters: config/*.yaml, and the table in README.md.
 
-The dataclass `NodeParameters` is the source; a test compares.
+The source is the dataclass `NodeParameters`; a test checks that the files match it. Run as
+`PYTHONPATH=. .venv/bin/python tools/parameter_files.py`, to read the sources and not the package
+installed by `make env`.
 """
 
 from __future__ import annotations
@@ -12,42 +14,25 @@ from dataclasses import fields
 from pathlib import Path
 import textwrap
 
+from gtr_ros.model.registry import MODELS
 from gtr_ros.node.tracker.parameters import NodeParameters
+from gtr_ros.options import choices_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-#: between these lines of README.md the table stands
+#: the lines of README.md before and after the table
 BEGIN = '<!-- parameters: tools/parameter_files.py -->\n'
 END = '<!-- end of parameters -->\n'
-
-#: what each file says of itself, and what differs from the defaults
-FILES = {
-    'mobile': (
-        'Parameters of the tracker node with its small model (CenterNet on MobileNetV3, 80 COCO '
-        "classes). The values are the node's defaults.",
-        {},
-    ),
-    'mot': (
-        "Parameters of the tracker node with the paper's MOT model (CenterNet on DLA-34, "
-        'pedestrians) as published: threshold, window and confirmation are those of the public '
-        'code.',
-        {'model': 'mot', 'score_threshold': 0.55, 'min_hits': 5},
-    ),
-    'tao': (
-        "Parameters of the tracker node with the paper's TAO model (CenterNet2 on Res2Net-101, "
-        '1203 classes of LVIS) as published: threshold, window and confirmation are those of the '
-        'public code.',
-        {'model': 'tao', 'score_threshold': 0.4, 'window': 16, 'min_hits': 5},
-    ),
-}
 
 
 def yaml_file(name: str) -> str:
     """Return the text of config/NAME.yaml."""
-    about, changes = FILES[name]
-    about += (
-        ' Those marked (live) can be changed while the node runs:\n'
+    model = MODELS[name]
+    changes = {'model': name, **model.parameters}
+    about = (
+        f'Parameters of the tracker node with {model.description}. Parameters marked (live) can '
+        'be changed while the node runs:\n'
         '  ros2 param set /tracker score_threshold 0.3\n'
-        'the others are read when it is configured.'
+        'The others are read when the node is configured.'
     )
     parts = [part for line in about.split('\n') for part in _wrap(line, '# ')]
     parts += ['', '/**:', '  ros__parameters:']
@@ -68,7 +53,7 @@ def readme_table() -> str:
 
 
 def readme(text: str) -> str:
-    """Return README.md with its table as it should be."""
+    """Return the text of README.md with its table replaced."""
     before, _, rest = text.partition(BEGIN)
     return before + BEGIN + readme_table() + END + rest.partition(END)[2]
 
@@ -77,8 +62,8 @@ def _rules(spec) -> str:
     text, limits = spec.metadata['description'], spec.metadata['limits']
     if limits:
         text += f' {limits[0]} to {limits[1]}.'
-    elif spec.metadata['choices']:
-        text += ' One of: ' + ', '.join(repr(c) for c in spec.metadata['choices']) + '.'
+    elif choices := choices_of(spec):
+        text += ' One of: ' + ', '.join(map(repr, choices)) + '.'
     if spec.default == ():
         text += " ['']: empty."
     return text
@@ -100,7 +85,7 @@ def _wrap(text: str, before: str) -> list[str]:
 
 
 def main() -> None:
-    for name in FILES:
+    for name in MODELS:
         (REPOSITORY / 'config' / f'{name}.yaml').write_text(yaml_file(name))
     file = REPOSITORY / 'README.md'
     file.write_text(readme(file.read_text()))

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Listen to a tracker node: its topics into a bag, its debug image into a video, its numbers."""
+"""Record a tracker node: its topics to a bag, its debug image to a video, and its statistics."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from gtr_ros.msg import TrajectoryArray
 from gtr_ros.node.messages.images import image_to_array
 from gtr_ros.node.messages.tracks import stamp_to_nanoseconds
 
-NAMES = {
+TYPE_NAMES = {
     Detection2DArray: 'vision_msgs/msg/Detection2DArray',
     TrajectoryArray: 'gtr_ros/msg/TrajectoryArray',
     CompressedImage: 'sensor_msgs/msg/CompressedImage',
@@ -40,7 +40,7 @@ NAMES = {
 
 
 def message_types():
-    """Return the types of ROS 2 Jazzy and those of vision_msgs and this package, for `rosbags`."""
+    """Return the message types of ROS 2 Jazzy, vision_msgs and this package, for `rosbags`."""
     types = get_typestore(Stores.ROS2_JAZZY)
     for package in ('vision_msgs', 'gtr_ros'):
         for file in Path(get_package_share_directory(package), 'msg').glob('*.msg'):
@@ -50,10 +50,10 @@ def message_types():
 
 class Recorder(Node):
     """
-    Record `/tracker/...` until closed.
+    Records the topics of the node `/tracker` until `close`.
 
-    :param folder: where `bag/` (MCAP) and `tracked.mp4` are written
-    :param rate: frames a second of the video
+    :param folder: receives `bag/` (MCAP), `tracked.mp4` and `tracked.png`
+    :param rate: frames per second of the video
     """
 
     def __init__(self, folder: Path, rate: float) -> None:
@@ -65,7 +65,7 @@ class Recorder(Node):
         self.ids: set[str] = set()
         self.first = self.last = 0.0
         self.status: dict[str, str] = {}
-        #: why the video could not be written; None while it can
+        #: the error if the video could not be written, otherwise None
         self.failure: Exception | None = None
         self._rate = rate
         self._types = message_types()
@@ -81,7 +81,7 @@ class Recorder(Node):
             Image, '/tracker/debug_image', self._on_image, QoSProfile(depth=10)
         )
         self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
-        # Compressing an image takes longer than receiving one.
+        # In another thread: compressing an image takes longer than receiving one.
         self._images: queue.SimpleQueue[Image | None] = queue.SimpleQueue()
         self._compressed: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_images)
@@ -120,12 +120,12 @@ class Recorder(Node):
     def _write(self, topic: str, kind: type, data: bytes) -> None:
         if topic not in self._connections:
             self._connections[topic] = self._writer.add_connection(
-                topic, NAMES[kind], typestore=self._types
+                topic, TYPE_NAMES[kind], typestore=self._types
             )
         self._writer.write(self._connections[topic], self.get_clock().now().nanoseconds, data)
 
     def _write_compressed(self) -> None:
-        """Write the images that the thread has compressed; only one thread writes the bag."""
+        """Write the compressed images to the bag, which only the main thread writes."""
         while not self._compressed.empty():
             self._write('/tracker/debug_image/compressed', CompressedImage, self._compressed.get())
 
@@ -136,15 +136,15 @@ class Recorder(Node):
             self.failure = error
 
     def _write_video(self) -> None:
-        """Until told to stop: images into the video, and compressed for the bag."""
-        writer, count, written, begin = None, 0, 0, 0
+        """Write images to the video, and compress them for the bag, until `close`."""
+        writer, count, written, start = None, 0, 0, 0
         while (message := self._images.get()) is not None:
             image = np.ascontiguousarray(image_to_array(message))
             if writer is None:
                 writer = VideoWriter(self.video, self._rate, (message.width, message.height))
-                begin = stamp_to_nanoseconds(message.header.stamp)
-            # In place of frames that the node dropped: the video plays as fast as it happened.
-            elapsed = (stamp_to_nanoseconds(message.header.stamp) - begin) / 1e9
+                start = stamp_to_nanoseconds(message.header.stamp)
+            # Repeat the image in place of frames that the node dropped: the video keeps real time.
+            elapsed = (stamp_to_nanoseconds(message.header.stamp) - start) / 1e9
             for _ in range(round(elapsed * self._rate) + 1 - written):
                 writer.write(image)
                 written += 1
@@ -156,7 +156,7 @@ class Recorder(Node):
                 )
             )
             count += 1
-            if count & (count - 1) == 0:  # at 1, 2, 4, 8, ...: the last of these stays
+            if count & (count - 1) == 0:  # images 1, 2, 4, 8, ...; each overwrites the previous
                 Picture.fromarray(image).save(self.picture)
         if writer is not None:
             writer.close()

@@ -1,10 +1,10 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Run the node for a while and look at its memory: it must not grow.
+Run the node for several minutes and check that its memory does not grow.
 
-Images of a walk through synthetic scenes go to a node in a process of its own, over DDS, as fast
-as a camera sends them. Half of the time somebody looks at the debug image.
+Synthetic images with moving objects are sent over DDS, at a camera's rate, to a node in a separate
+process. Half of the time the debug image has a subscriber.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from vision_msgs.msg import Detection2DArray
 from gtr_ros.node.messages.images import array_to_image
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-#: what the last quarter of the time may have more than the second, part of it
-MOST_GROWTH = 0.03
+#: largest accepted growth of the median memory from the second to the last quarter of the time
+MAX_GROWTH = 0.03
 _SIZE = (480, 640)
 
 
 def resident_megabytes(pid: int) -> float:
-    """Return the memory that a process holds."""
+    """Return the resident memory of a process, in megabytes."""
     for line in Path(f'/proc/{pid}/status').read_text().splitlines():
         if line.startswith('VmRSS:'):
             return int(line.split()[1]) / 1e3
-    raise ValueError(f'process {pid} has no memory: it has ended')
+    raise ValueError(f'process {pid} has ended')
 
 
-def picture(t: int, texture: np.ndarray) -> np.ndarray:
-    """Return frame t: ten textured boxes that walk about on grey, (H, W, 3) uint8."""
+def draw_frame(t: int, texture: np.ndarray) -> np.ndarray:
+    """Draw frame t: ten textured boxes that move over grey, (H, W, 3) uint8."""
     frame = np.full((*_SIZE, 3), 90, np.uint8)
     for i in range(10):
         x = int((37 * i + t * (1 + i % 4)) % (_SIZE[1] - 60))
@@ -54,34 +54,39 @@ def picture(t: int, texture: np.ndarray) -> np.ndarray:
 
 
 def soak(minutes: float, rate: float, checkpoint: str) -> list[float]:
-    """Run the node; return its memory in megabytes, once a second."""
+    """
+    Run the node; return its memory in megabytes, sampled once a second.
+
+    :param rate: images per second
+    :param checkpoint: of the node; '': the default checkpoint
+    """
     program = Path(sys.prefix, 'lib', 'gtr_ros', 'tracker_node')
-    settings = ['-p', 'score_threshold:=0.02']
+    arguments = ['-p', 'score_threshold:=0.02']
     if checkpoint:
-        settings += ['-p', f'checkpoint:={checkpoint}']
-    node = subprocess.Popen([sys.executable, program, '--ros-args', *settings])
+        arguments += ['-p', f'checkpoint:={checkpoint}']
+    node = subprocess.Popen([sys.executable, program, '--ros-args', *arguments])
     rclpy.init()
-    user = rclpy.create_node('soak')
+    client = rclpy.create_node('soak')
     executor = SingleThreadedExecutor()
-    executor.add_node(user)
-    images = user.create_publisher(Image, 'image', qos_profile_sensor_data)
-    answers = [0]
+    executor.add_node(client)
+    images = client.create_publisher(Image, 'image', qos_profile_sensor_data)
+    received = [0]
 
     def count(_: Detection2DArray) -> None:
-        answers[0] += 1
+        received[0] += 1
 
-    user.create_subscription(Detection2DArray, 'tracker/detections', count, 10)
+    client.create_subscription(Detection2DArray, 'tracker/detections', count, 10)
     texture = np.random.default_rng(0).integers(0, 256, (10, 120, 60, 3), np.uint8)
-    memory, sent, watching = [], 0, None
+    memory, sent, subscription = [], 0, None
     try:
         while images.get_subscription_count() == 0:
             executor.spin_once(timeout_sec=0.1)
             if node.poll() is not None:
-                raise SystemExit(f'the node ended with {node.returncode}')
+                raise SystemExit(f'the node ended with exit code {node.returncode}')
         start = monotonic()
         while monotonic() - start < 60 * minutes:
-            stamp = user.get_clock().now().to_msg()
-            images.publish(array_to_image(picture(sent, texture), Header(stamp=stamp)))
+            stamp = client.get_clock().now().to_msg()
+            images.publish(array_to_image(draw_frame(sent, texture), Header(stamp=stamp)))
             sent += 1
             due = start + sent / rate
             while monotonic() < due:
@@ -90,29 +95,36 @@ def soak(minutes: float, rate: float, checkpoint: str) -> list[float]:
                 continue
             memory.append(resident_megabytes(node.pid))
             if len(memory) % 30 == 0:
-                print(f'{len(memory)} s: {memory[-1]:.0f} MB, {sent} sent, {answers[0]} answers')
-                # Somebody comes and goes.
-                if watching is None:
-                    watching = user.create_subscription(
+                print(
+                    f'{len(memory)} s: {memory[-1]:.0f} MB, {sent} images sent, '
+                    f'{received[0]} detection messages received'
+                )
+                # Alternate between having and not having a subscriber.
+                if subscription is None:
+                    subscription = client.create_subscription(
                         Image, 'tracker/debug_image', lambda _: None, 1
                     )
                 else:
-                    user.destroy_subscription(watching)
-                    watching = None
+                    client.destroy_subscription(subscription)
+                    subscription = None
         return memory
     finally:
         node.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
             node.wait(30)
-        user.destroy_node()
+        client.destroy_node()
         rclpy.try_shutdown()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--minutes', type=float, default=10)
-    parser.add_argument('--rate', type=float, default=30, help='images a second')
-    parser.add_argument('--checkpoint', default='', help='(default: the weights that come along)')
+    parser.add_argument('--minutes', type=float, default=10, help='(default: %(default)s)')
+    parser.add_argument(
+        '--rate', type=float, default=30, help='images per second (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--checkpoint', default='', help='(default: the weights included in the package)'
+    )
     options = parser.parse_args()
     profile = str(REPOSITORY / 'config/fastdds_large_images.xml')
     for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):
@@ -124,7 +136,7 @@ def main() -> int:
     after = statistics.median(memory[3 * quarter :])
     growth = after / before - 1
     print(f'{before:.0f} MB in the second quarter, {after:.0f} MB in the last: {growth:+.1%}')
-    return growth > MOST_GROWTH
+    return growth > MAX_GROWTH
 
 
 if __name__ == '__main__':

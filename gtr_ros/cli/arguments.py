@@ -1,36 +1,73 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Arguments that several commands take."""
+"""Command line arguments made from options, and those that several commands share."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any
 
-from gtr_ros.model.build import MODELS
+from gtr_ros.model.options import ModelOptions
+from gtr_ros.options import choices_of
+from gtr_ros.options import Options
 from gtr_ros.tracking.rules import NAMES
 
+_METAVARS = {'checkpoint': 'FILE', 'exported': 'FOLDER', 'device': 'DEVICE', 'threads': 'N'}
 
-def add_tracking_arguments(command: argparse.ArgumentParser, more_of_checkpoint: str = '') -> None:
-    """
-    Add which model runs, where, and what links its boxes.
 
-    :param more_of_checkpoint: what the checkpoint may be beside a file
+def add_options(
+    command: argparse.ArgumentParser, kind: type[Options], names: Iterable[str] | None = None
+) -> None:
     """
-    command.add_argument('--model', choices=MODELS, default='mobile')
-    command.add_argument(
-        '--checkpoint',
-        metavar='FILE',
-        help="safetensors, the authors' .pth, or 'random' (default: the one in the user's cache)"
-        + more_of_checkpoint,
-    )
-    command.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    Add an argument for each option of a kind: `--detections-topic` for `detections_topic`.
+
+    :param names: only these options; None: all
+    """
+    for spec in fields(kind):
+        if names is not None and spec.name not in names:
+            continue
+        flag, choices = f'--{spec.name.replace("_", "-")}', choices_of(spec)
+        # argparse formats help texts with %.
+        text = spec.metadata['description'].replace('%', '%%')
+        if isinstance(spec.default, bool):
+            command.add_argument(flag, action='store_true', default=spec.default, help=text)
+            continue
+        command.add_argument(
+            flag,
+            type=type(spec.default),
+            default=spec.default,
+            choices=choices or None,
+            metavar=None if choices else _METAVARS.get(spec.name, spec.name.upper()),
+            help=text + (' (default: %(default)s)' if spec.default else ''),
+        )
+
+
+def options_of(namespace: argparse.Namespace, kind: type[Options]) -> dict[str, Any]:
+    """Return what was given of a kind of options, by name."""
+    given = vars(namespace)
+    return {spec.name: given[spec.name] for spec in fields(kind) if spec.name in given}
+
+
+def add_tracking_arguments(
+    command: argparse.ArgumentParser, names: Iterable[str] | None = None
+) -> None:
+    """
+    Add which model runs, on what, and what links its boxes.
+
+    :param names: only these options of the model; None: all
+    """
+    add_options(command, ModelOptions, names)
     command.add_argument(
         '--window',
         type=int,
         default=32,
         metavar='T',
-        help='frames that the tracker looks at (default: %(default)s)',
+        help='number of frames in the window of the tracker (default: %(default)s)',
     )
     command.add_argument(
-        '--rule', choices=NAMES, help="what links boxes to tracks (default: the model's own)"
+        '--rule',
+        choices=NAMES,
+        help='rule that links boxes to tracks (default: the one of the model)',
     )

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What all commands say, and how far they are."""
+"""Messages and progress bars of all commands, on standard error."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class _Rate(ProgressColumn):
-    """Frames a second."""
+    """Frames per second."""
 
     def render(self, task: Task) -> Text:
         return Text(f'{task.speed:.1f} frames/s' if task.speed else '')
 
 
 def show_progress() -> Progress:
-    """Return a bar with count, rate and time left, on standard error."""
+    """Return a progress bar with count, rate and time left."""
     return Progress(
         TextColumn('{task.description}'),
         BarColumn(),

@@ -1,11 +1,10 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`gtr evaluate`: trackers side by side, as a table and a report."""
+"""The command `gtr evaluate`: compare trackers in a table and a report."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -16,16 +15,20 @@ from rich.console import Console
 
 from gtr_ros import __version__
 from gtr_ros.cli.arguments import add_tracking_arguments
+from gtr_ros.cli.arguments import options_of
 from gtr_ros.cli.console import console
 from gtr_ros.cli.console import show_progress
 from gtr_ros.data.formats.motchallenge import HALVES
-from gtr_ros.data.opening import Opened
+from gtr_ros.data.opening import OpenedSequence
 from gtr_ros.evaluation.ablations import ABLATIONS
 from gtr_ros.evaluation.baselines.external import EXTERNAL_TRACKERS
+from gtr_ros.evaluation.curves import CurvePoint
 from gtr_ros.evaluation.curves import curves_table
 from gtr_ros.evaluation.curves import FACTORS
 from gtr_ros.evaluation.curves import write_curves
+from gtr_ros.evaluation.progress import Advance
 from gtr_ros.evaluation.report import write_report
+from gtr_ros.evaluation.run import TableRow
 from gtr_ros.evaluation.session import EvaluationOptions
 from gtr_ros.evaluation.session import open_all
 from gtr_ros.evaluation.session import save_tracks
@@ -36,27 +39,29 @@ from gtr_ros.evaluation.table import write_json
 from gtr_ros.evaluation.trackers import NAMES
 from gtr_ros.evaluation.trackers import NEED_IMAGES
 from gtr_ros.evaluation.trackers import ORACLE
-from gtr_ros.model.build import choose_device
-from gtr_ros.model.build import RANDOM
-from gtr_ros.model.checkpoint import cached_checkpoint
+from gtr_ros.model.options import ModelOptions
+from gtr_ros.model.registry import cached_checkpoint
+from gtr_ros.model.registry import RANDOM
 from gtr_ros.tracking import RULES
 from gtr_ros.tracking.rules import rule_name
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
-    """Add the command to the program's."""
+    """Add `evaluate` to the commands."""
     command = commands.add_parser(
         'evaluate',
         help='compare trackers on labelled sequences',
-        description='Compare trackers on identical boxes: one table, one report. Trackers: '
-        f'{", ".join(NAMES)}; with options as gtr:window=16,rule=paper,location=off or '
-        'cosine:features=reid.onnx',
+        description='Compare trackers on identical boxes, in a table and a report. Trackers: '
+        f'{", ".join(NAMES)}; with options as in gtr:window=16,rule=paper,location=off or '
+        'cosine:features=reid.onnx. Where the model scores every class (tao), the classes of a '
+        'track are decided once the sequence is over, by its mean class scores; with '
+        'classes=online (gtr:classes=online), in each frame by itself.',
     )
     command.add_argument(
         'sequences',
         nargs='*',
-        help='MOTChallenge folder or folder of such, KITTI labels, TAO or COCO-video JSON, '
-        'rosbag2, or synthetic:objects=20,occlusion=2,...',
+        help='MOTChallenge folder or a folder of those, KITTI labels, TAO or COCO video JSON, '
+        'rosbag2, or a drawn scene: synthetic:objects=20,occlusion=2,...',
     )
     command.add_argument(
         '--boxes',
@@ -75,50 +80,70 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         type=whole_number,
         default=[1, 2, 4, 8],
         metavar='N',
-        help='use every Nth frame: robots see few a second (default: 1 2 4 8)',
+        help='use every Nth frame, as at low frame rates (default: 1 2 4 8)',
     )
-    command.add_argument('--table', choices=ABLATIONS, help="one of the paper's, by its number")
+    command.add_argument(
+        '--table',
+        choices=ABLATIONS,
+        help='table of the paper, by its number; for 4a, 4b and 4c, --checkpoint is the folder with '
+        'one file per row',
+    )
     command.add_argument(
         '--curves',
         nargs='+',
         choices=FACTORS,
         default=[],
-        help='measure identities kept in synthetic scenes as one of these gets harder',
+        help='measure the identities kept in synthetic scenes as one of these gets harder',
     )
-    command.add_argument('--seeds', type=whole_number, default=3, help='of synthetic scenes')
     command.add_argument(
-        '--half', choices=HALVES, help="of each MOTChallenge sequence, the paper's split"
+        '--seeds',
+        type=whole_number,
+        default=3,
+        help='scenes for each value of --curves (default: 3)',
     )
-    command.add_argument('--images', metavar='DIR', help="of a JSON's images")
-    command.add_argument('--image-topic', metavar='TOPIC', help='of a bag')
-    command.add_argument('--truth-topic', metavar='TOPIC', help='of a bag')
-    command.add_argument('--boxes-topic', metavar='TOPIC', help='of bags given as --boxes')
-    command.add_argument('--track-map', action='store_true', help="also TAO's track mAP50")
-    add_tracking_arguments(
-        command, '; with --table 4a, 4b or 4c the folder that holds one for each row'
+    command.add_argument(
+        '--half', choices=HALVES, help="half of each MOTChallenge sequence, by the paper's split"
     )
+    command.add_argument('--images', metavar='DIR', help='folder of the images of a JSON')
+    command.add_argument(
+        '--image-topic', metavar='TOPIC', help='images of a bag (default: its only ones)'
+    )
+    command.add_argument(
+        '--truth-topic', metavar='TOPIC', help='ground truth of a bag (default: its only one)'
+    )
+    command.add_argument(
+        '--boxes-topic', metavar='TOPIC', help='detections of bags given as --boxes'
+    )
+    command.add_argument('--track-map', action='store_true', help="compute TAO's track mAP50, too")
+    add_tracking_arguments(command)
     command.add_argument(
         '--score-threshold',
         type=float,
         default=0.4,
         metavar='S',
-        help='boxes that score less are seen only by trackers that want weak ones '
+        help='score from which trackers get a box; those that take weak ones get others, too '
         '(default: %(default)s)',
     )
     command.add_argument(
-        '--out', type=Path, default=Path('evaluation'), help='folder (default: %(default)s)'
+        '--out',
+        type=Path,
+        default=Path('evaluation'),
+        help='folder of the results (default: %(default)s)',
     )
     command.add_argument(
-        '--save-tracks', action='store_true', help='also write the tracks, MOTChallenge text'
+        '--save-tracks', action='store_true', help='write the tracks, too, as MOTChallenge text'
     )
     command.add_argument(
-        '--cache', type=Path, metavar='DIR', help="for features (default: the user's cache)"
+        '--cache',
+        type=Path,
+        metavar='DIR',
+        help="for boxes and features (default: the user's cache)",
     )
     command.set_defaults(run=evaluate)
 
 
-def _all_that_run(opened: Sequence[Opened]) -> list[str]:
-    """Return the trackers that need nothing which is not here; say which are left out."""
+def _all_that_run(opened: Sequence[OpenedSequence]) -> list[str]:
+    """Return the trackers that can run here; print which are left out, and why."""
     names = list(NAMES)
     if find_spec('trackers') is None:
         names = [n for n in names if n.partition('+')[0] not in EXTERNAL_TRACKERS]
@@ -133,7 +158,7 @@ def _all_that_run(opened: Sequence[Opened]) -> list[str]:
 
 
 def whole_number(text: str) -> int:
-    """Read a whole number from 1; argparse says so of what is none."""
+    """Parse a whole number from 1, for argparse."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f'{text} is not a whole number from 1')
@@ -141,7 +166,7 @@ def whole_number(text: str) -> int:
 
 
 def _rule(options: argparse.Namespace) -> str:
-    """Return the rule that links: of the paper's tables one that is about P_A."""
+    """Return the linking rule; the paper's tables need one that links by P_A."""
     rule = rule_name(options.rule, options.model)
     return 'gaussian' if options.table and not options.rule and rule == 'evidence' else rule
 
@@ -149,18 +174,16 @@ def _rule(options: argparse.Namespace) -> str:
 def evaluate(options: argparse.Namespace) -> None:
     """Compare trackers on labelled sequences, in synthetic scenes, or as a table of the paper."""
     if not options.sequences and not options.curves:
-        raise ValueError('nothing to evaluate: name a sequence, or give --curves')
+        raise ValueError('nothing to evaluate: give a sequence, or --curves')
     missing = [name for name in ('trackeval', 'matplotlib') if find_spec(name) is None]
     if missing:
         raise ValueError(
-            f'{" and ".join(missing)} is not installed here; evaluations need it: '
-            "pip install '.[evaluation]' in this package's sources"
+            f'evaluations need {" and ".join(missing)}, which is not installed here; '
+            "run pip install '.[evaluation]' in the sources of this package"
         )
     ablation = ABLATIONS[options.table] if options.table else None
     settings = EvaluationOptions(
-        model=options.model,
-        checkpoint=options.checkpoint,
-        device=choose_device(options.device),
+        **options_of(options, ModelOptions),
         rule=_rule(options),
         window=options.window,
         threshold=options.score_threshold,
@@ -170,48 +193,82 @@ def evaluate(options: argparse.Namespace) -> None:
         cache=options.cache,
     )
     if options.checkpoint == RANDOM:
-        console.print('the weights are untrained: what they do has no meaning', style='yellow')
+        console.print('the weights are untrained: the results are meaningless', style='yellow')
     rows, points = [], []
     with show_progress() as progress:
 
-        def begin(text: str, total: int) -> Callable[[], None]:
-            task = progress.add_task(text, total=total)
+        def start_task(text: str, frames: int) -> Advance:
+            task = progress.add_task(text, total=frames)
             return lambda: progress.advance(task)
 
-        session = Session(settings, begin, ablation)
+        session = Session(settings, start_task, ablation)
         classes = session.networks.evaluated.class_names
         topics = (options.image_topic, options.truth_topic)
         opened = open_all(options.sequences, options.half, options.images, topics, classes)
         trackers = tuple(options.trackers or _all_that_run(opened))
-        session = replace(session, settings=replace(settings, trackers=trackers))
+        session = replace(session, options=replace(settings, trackers=trackers))
         if opened and ablation:
             rows = session.ablate(opened, options.boxes)
         elif opened:
             rows = session.compare(opened, options.boxes)
         if options.curves:
             points = session.curves(options.curves, options.seeds)
+    about = _describe(options, session, opened, rows)
+    if ablation:
+        about['table'] = f'{options.table}: {ablation.title}'
+    _print_tables(options, rows, points, about)
+    _write_results(options, rows, points, about)
+    console.print(f'wrote {options.out}/report.html and the tables beside it')
+
+
+def _describe(
+    options: argparse.Namespace,
+    session: Session,
+    opened: Sequence[OpenedSequence],
+    rows: Sequence[TableRow],
+) -> dict:
+    """Return the description of an evaluation at the top of its report."""
     synthetic = all(o.boxes is not None for o in opened)
-    found = 'made with the scenes' if synthetic else f'found by {options.model}'
+    found = 'generated with the scenes' if synthetic else f'found by {options.model}'
+    association = session.networks.evaluated.association
     about = {
         'sequences': ', '.join(o.sequence.name for o in opened) or 'none',
         'boxes': ', '.join(Path(f).name for f in options.boxes) or found,
         'score threshold': options.score_threshold,
-        'model': f'{options.model}, {session.networks.evaluated.association.description}',
-        'linking': RULES[settings.rule].describe(session.networks.evaluated.association),
+        'model': f'{options.model}, {association.description}',
+        'linking': RULES[session.options.rule].describe(association),
         'window': f'{options.window} frames',
         'gtr_ros': __version__,
     }
-    if ablation:
-        about['table'] = f'{options.table}: {ablation.title}'
-    # A file or a pipe has no width to keep to.
+    if any(row.delayed_classes for row in rows):
+        about['classes'] = 'decided by track, once a sequence is over'
+    return about
+
+
+def _print_tables(
+    options: argparse.Namespace,
+    rows: Sequence[TableRow],
+    points: Sequence[CurvePoint],
+    about: dict,
+) -> None:
+    # A file or a pipe has no width.
     out = Console(width=None if sys.stdout.isatty() else 140)
     if rows:
-        title = about['sequences'] if len(opened) < 4 else f'{len(opened)} sequences'
+        count = sum(phase == 0 for phase in rows[0].phases)
+        title = about['sequences'] if count < 4 else f'{count} sequences'
         classes = len(rows[0].evaluation.classes)
         title += f', mean over {classes} classes' if classes > 1 else ''
-        out.print(terminal_table(rows, f'{about["table"]}; {title}' if ablation else title))
+        out.print(terminal_table(rows, f'{about["table"]}; {title}' if options.table else title))
     for factor in options.curves:
         out.print(curves_table(points, factor))
+
+
+def _write_results(
+    options: argparse.Namespace,
+    rows: Sequence[TableRow],
+    points: Sequence[CurvePoint],
+    about: dict,
+) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     if rows:
         write_csv(options.out / 'table.csv', rows)
@@ -220,7 +277,6 @@ def evaluate(options: argparse.Namespace) -> None:
         write_curves(options.out / 'curves.csv', points)
     if options.save_tracks:
         save_tracks(options.out / 'tracks', rows)
-    followed = [row.tracker for row in rows if row.tracker.startswith(('gtr', 'GTR'))]
-    gallery = followed[:1] or [row.tracker for row in rows if row.tracker != ORACLE][:1]
-    write_report(options.out / 'report.html', rows, points, about, gallery)
-    console.print(f'wrote {options.out}/report.html and the tables beside it')
+    names = [row.tracker for row in rows if row.tracker != ORACLE]
+    pictured = [name for name in names if name.startswith(('gtr', 'GTR'))] or names
+    write_report(options.out / 'report.html', rows, points, about, pictured[:1])

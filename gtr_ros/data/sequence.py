@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A labelled video, whatever format it came in: what is true in each of its frames."""
+"""A labelled video of any format: frames and ground truth."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ import numpy as np
 
 from gtr_ros.stamps import NANOSECONDS
 
-#: what gives the images of a video's frames, in order: (H, W, 3) uint8 RGB each; where a frame can
-#: be had without those before it, `at(t)` gives it
+#: returns an iterator over the images of a video, (H, W, 3) uint8 RGB each. If frames can be read
+#: in any order, it has a method `at(t)`, too
 Images = Callable[[], Iterator[np.ndarray]]
 
 
 class Role(IntEnum):
     """
-    What a true box is for, once results are matched with all true boxes of their class.
+    How a ground truth box counts, once results are matched with all boxes of their class.
 
-    COUNTED is to be found. DISTRACTOR is not, and whoever finds it is not blamed (a reflection, a
-    sitting person). VOID is not, and who finds it is blamed (what the annotators marked as not to
-    be considered; kept, because it takes part in the matching).
+    COUNTED boxes are to be found. DISTRACTOR boxes are not, and results that match them are
+    ignored (a reflection, a sitting person). VOID boxes are not, and results that match them are
+    false positives (marked by the annotators as not to be considered; kept for the matching).
     """
 
     COUNTED = 0
@@ -39,13 +39,13 @@ class Role(IntEnum):
 @dataclass(frozen=True)
 class Truth:
     """
-    What is true in one frame.
+    The ground truth of one frame.
 
-    :param ids: (N,) int64, who it is; unique in the frame for each class
+    :param ids: (N,) int64; unique in the frame for each class
     :param boxes: (N, 4) float64, xyxy, pixels of the image
     :param labels: (N,) int64, index into the sequence's class names
     :param roles: (N,) int8, of `Role`
-    :param regions: (R, 4) float64, xyxy: results that match nothing and lie by more than half in
+    :param regions: (R, 4) float64, xyxy: unmatched results with more than half of their area in
         one of these are not counted
     """
 
@@ -65,7 +65,7 @@ class Truth:
 
     @classmethod
     def of(cls, ids, boxes, labels=None, roles=None, regions=None) -> Truth:
-        """Make one of anything numpy takes; without labels and roles all are counted, class 0."""
+        """Convert from array-likes; without labels and roles, all boxes count and have label 0."""
         ids = np.asarray(ids, np.int64).reshape(-1)
         return cls(
             ids=ids,
@@ -79,11 +79,11 @@ class Truth:
 @dataclass(frozen=True)
 class Federated:
     """
-    Which classes a video was labelled for, where not for all (TAO, LVIS).
+    Which classes a video was labelled for, if not for all (TAO, LVIS).
 
-    :param negative: labels known to be absent; what is found of them is wrong
-    :param not_exhaustive: labels of which some objects may have no box; what matches nothing is
-        not counted
+    :param negative: labels known to be absent; results with them are false positives
+    :param not_exhaustive: labels of which some objects may have no box; unmatched results with
+        them are not counted
     """
 
     negative: frozenset[int] = frozenset()
@@ -93,18 +93,18 @@ class Federated:
 @dataclass(frozen=True)
 class Sequence:
     """
-    A video with the truth of each of its T frames.
+    A video with the ground truth of each of its T frames.
 
     :param name: unique in an evaluation
     :param class_names: of `Truth.labels`
     :param image_size: (height, width), pixels
-    :param frame_rate: frames a second
-    :param truth: of each frame
+    :param frame_rate: frames per second
+    :param truth: ground truth of each frame
     :param stamps: (T,) int64, nanoseconds, ascending
-    :param images: gives the frames' images; None: only the truth is here
-    :param image_key: changes when the images do: what was computed of them is kept under it
+    :param images: see `Images`; None: there are no images
+    :param image_key: changes when the images do: cache key of what is computed from them
     :param federated: None: every object of every class has a box
-    :param min_height: results that match nothing are not counted up to this height, pixels
+    :param min_height: unmatched results up to this height, pixels, are not counted
     """
 
     name: str
@@ -122,7 +122,7 @@ class Sequence:
         return len(self.truth)
 
     def select(self, frames: SequenceOf[int], name: str | None = None) -> Sequence:
-        """Return the sequence of some of the frames, in ascending order."""
+        """Return a sequence of some of the frames, which must be in ascending order."""
         frames, images = list(frames), self.images
         key = sha256(f'{self.image_key} {frames}'.encode()).hexdigest()
         return replace(
@@ -153,14 +153,14 @@ def read_images(sequence: Sequence, frames: SequenceOf[int]) -> list[np.ndarray]
     """
     Read the images of some frames.
 
-    Of frames in files and of scenes only those are read; of a video or a bag all before them, too.
+    In a video or a bag the frames before them are read, too; not in files and scenes.
 
     :param frames: ascending
     :return: (H, W, 3) uint8 RGB each
     :raises ValueError: if the sequence has no images, or fewer than frames
     """
     if sequence.images is None:
-        raise ValueError(f'{sequence.name} has no images; only its truth is here')
+        raise ValueError(f'{sequence.name} has no images')
     chosen, last = frozenset(frames), max(frames, default=-1)
     try:
         if hasattr(sequence.images, 'at'):
@@ -173,6 +173,24 @@ def read_images(sequence: Sequence, frames: SequenceOf[int]) -> list[np.ndarray]
         ) from error
 
 
+def images_of(sequence: Sequence) -> Iterator[np.ndarray]:
+    """
+    Iterate over a sequence's images, one for each frame, (H, W, 3) uint8 RGB.
+
+    :raises ValueError: if there are none, or fewer than frames
+    """
+    if sequence.images is None:
+        raise ValueError(f'{sequence.name} has no images')
+    count = 0
+    for image in sequence.images():
+        if count == len(sequence):
+            return
+        count += 1
+        yield image
+    if count < len(sequence):
+        raise ValueError(f'{sequence.name} has {len(sequence)} frames, but only {count} images')
+
+
 def regular_stamps(frames: int, frame_rate: float) -> np.ndarray:
-    """Return (frames,) int64 nanoseconds from 0, at a rate in frames a second."""
+    """Return (frames,) int64 nanoseconds from 0, at a rate in frames per second."""
     return np.round(np.arange(frames) * (NANOSECONDS / frame_rate)).astype(np.int64)

@@ -1,11 +1,9 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The boxes that every tracker of an evaluation gets: read from a file, or found by a model."""
+"""Stored detections of a sequence, in MOTChallenge text, npz or a ROS 2 bag."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Sequence as SequenceOf
 from dataclasses import replace
 from pathlib import Path
 import zipfile
@@ -13,28 +11,26 @@ import zipfile
 import numpy as np
 import torch
 
+from gtr_ros.data.formats.bag_paths import is_bag
 from gtr_ros.data.formats.errors import FormatError
 from gtr_ros.data.formats.motchallenge import read_rows
+from gtr_ros.data.labels import label_map
 from gtr_ros.data.sequence import Sequence
-from gtr_ros.model.gtr import GTR
 from gtr_ros.structures import Detections
 
-#: below this score no box is kept: trackers that want weak boxes are fed from here on
+#: boxes with a lower score are dropped, also for trackers that take weak boxes
 MIN_SCORE = 0.1
-
-Step = Callable[[], None]
 
 
 def read_boxes(path: str | Path, sequence: Sequence, topic: str | None = None) -> list[Detections]:
     """
-    Read stored boxes: MOTChallenge text, npz, or the Detection2DArray topic of a rosbag2.
+    Read stored boxes: MOTChallenge text, npz, or a Detection2DArray topic of a rosbag2.
 
-    An npz holds `det`, (N, 6) float: frame from 1, x1, y1, x2, y2, score, in pixels of the image,
-    frames ascending; where there are several classes also `label`, (N,) int, and `class_names`.
-    Of text all boxes are of the sequence's first class. Of a bag a message is of the frame that
-    has its stamp.
+    An npz has `det`, (N, 6) float: frame from 1, x1, y1, x2, y2, score, in pixels of the image,
+    frames ascending; with several classes also `label`, (N,) int, and `class_names`. Boxes in text
+    are of the sequence's first class. Messages of a bag are matched with frames by stamp.
 
-    :param topic: of a bag; None: its only one of detections
+    :param topic: of a bag; None: its only topic of detections
     :return: of each frame, without features
     :raises FormatError: names file, row and rule
     """
@@ -64,59 +60,6 @@ def read_boxes(path: str | Path, sequence: Sequence, topic: str | None = None) -
     return detections
 
 
-def find_boxes(model: GTR, sequence: Sequence, step: Step = lambda: None) -> list[Detections]:
-    """
-    Run a model's detector on a sequence.
-
-    :param step: called after every frame
-    :return: of each frame, with the model's features, labels those of the sequence; classes that
-        it does not have are left out
-    :raises ValueError: if the sequence has no images, or fewer than frames
-    """
-    labels = label_map(model.class_names, sequence.class_names)
-    detections = []
-    for image, stamp in zip(images_of(sequence), sequence.stamps):
-        (found,) = model.detect([image], [int(stamp)], MIN_SCORE)
-        found = replace(found, labels=labels[found.labels])
-        detections.append(found.select(found.labels >= 0))
-        step()
-    return detections
-
-
-def images_of(sequence: Sequence):
-    """
-    Iterate over a sequence's images.
-
-    :raises ValueError: if there are none, or fewer than frames
-    """
-    if sequence.images is None:
-        raise ValueError(f'{sequence.name} has no images; only its truth is here')
-    count = 0
-    for image in sequence.images():
-        if count == len(sequence):
-            return
-        count += 1
-        yield image
-    if count < len(sequence):
-        raise ValueError(f'{sequence.name} has {len(sequence)} frames, but only {count} images')
-
-
-def label_map(names: SequenceOf[str], wanted: SequenceOf[str]) -> np.ndarray:
-    """Return the label that each name has among those wanted, (len(names),) int64; -1: none."""
-    index = {name.lower(): i for i, name in enumerate(wanted)}
-    aliases = {'pedestrian': 'person', 'person': 'pedestrian'}
-    labels = []
-    for name in names:
-        name = name.lower()
-        labels.append(index.get(name, index.get(aliases.get(name, ''), -1)))
-    return np.array(labels, np.int64)
-
-
-def is_bag(path: Path) -> bool:
-    """Tell whether a file or folder is a rosbag2."""
-    return path.suffix in ('.mcap', '.db3') or (path / 'metadata.yaml').is_file()
-
-
 def _read_bag(path: Path, sequence: Sequence, topic: str | None) -> list[Detections]:
     from gtr_ros.data.formats.rosbag import read_bag_detections
 
@@ -141,12 +84,12 @@ def _read_bag(path: Path, sequence: Sequence, topic: str | None) -> list[Detecti
 
 
 def _read_npz(path: Path, sequence: Sequence) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows, (N, 6) float64, and the sequence's label of each; -1: of no class it has."""
+    """Return rows, (N, 6) float64, and their labels in the sequence; -1: it has no such class."""
     try:
         with np.load(path, allow_pickle=False) as file:
             data = {key: file[key] for key in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise FormatError(path, f'not an npz file that can be read: {error}') from error
+        raise FormatError(path, f'not a readable npz file: {error}') from error
     rows = data.get('det')
     if rows is None or rows.ndim != 2 or rows.shape[1] != 6:
         shape = 'missing' if rows is None else f'of shape {rows.shape}'

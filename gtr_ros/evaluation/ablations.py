@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The paper's ablations: Table 1 and Table 4a to d, each as rows of trackers."""
+"""The paper's ablations, Table 1 and Table 4a to d, as rows of trackers."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from dataclasses import field
 from pathlib import Path
 from typing import NamedTuple
 
-from gtr_ros.model.build import RANDOM
+from gtr_ros.model.registry import RANDOM
 
 
 class Variant(NamedTuple):
     """
     A row of a table.
 
-    :param name: as the paper has it
+    :param name: as in the paper
     :param tracker: as `parse_tracker` reads it
     :param association: arguments of `AssociationTransformer`; None: the model's own, as trained
-    :param file: name of its weights in the folder that holds those of a table; '': the model's own
+    :param file: name of its weights in the folder of a table's weights; '': the model's own
     """
 
     name: str
@@ -33,7 +33,7 @@ class Ablation:
     """
     One of the paper's tables.
 
-    :param title: what it asks
+    :param title: what it compares
     :param variants: its rows
     """
 
@@ -42,28 +42,28 @@ class Ablation:
 
     @property
     def trained_apart(self) -> bool:
-        """Whether each row is a network of its own."""
+        """Whether each row is a network trained for it."""
         return any(v.association is not None for v in self.variants)
 
     def checkpoint(self, variant: Variant, given: str | None) -> str | None:
         """
         Return the weights of a row.
 
-        :param given: by the user: a file; for rows trained apart a folder of theirs, or 'random'
-        :raises ValueError: if they are not there; says which there should be
+        :param given: by the user: a file, or 'random'; for rows trained apart a folder of files
+        :raises ValueError: if they are missing; names the files that are expected
         """
         if variant.association is None or given == RANDOM:
             return given
-        if given is None or not Path(given).is_dir():
+        if not given or not Path(given).is_dir():
             files = ', '.join(f'{v.file}.safetensors' for v in self.variants)
             raise ValueError(
-                'each row of this table is a network trained by itself: give as checkpoint the '
-                f"folder that holds {files}; or 'random' to try the command with untrained ones"
+                'each row of this table is a separately trained network: set the checkpoint to a '
+                f"folder with {files}; or to 'random' to try the command with untrained weights"
             )
         file = Path(given) / f'{variant.file}.safetensors'
         if not file.is_file():
             raise ValueError(
-                f'there are no weights at {file}: those of AssociationTransformer with '
+                f'there are no weights at {file}; expected an AssociationTransformer with '
                 f'{variant.association or "its defaults"}'
             )
         return str(file)
@@ -76,7 +76,7 @@ def _layers(encoder: int, decoder: int) -> Variant:
     )
 
 
-#: by the numbers that the paper gives its tables
+#: by their numbers in the paper
 ABLATIONS = {
     '1': Ablation(
         'global against local tracking, by the window T',

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What boxes look like, by several networks, computed once and kept."""
+"""Features of boxes, by the model or by a ReID network, cached on disk."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from gtr_ros.data.sequence import images_of
 from gtr_ros.data.sequence import Sequence
-from gtr_ros.data.stored_boxes import images_of
-from gtr_ros.data.stored_boxes import Step
 from gtr_ros.evaluation.cache import load_arrays
 from gtr_ros.evaluation.cache import save_arrays
+from gtr_ros.evaluation.progress import Advance
+from gtr_ros.evaluation.progress import ignore
 from gtr_ros.model.resize import DEVIATION
 from gtr_ros.model.resize import MEAN
 from gtr_ros.structures import Detections
 
-#: gives boxes of an image their features
+#: replaces the features of detections in an image, (H, W, 3) uint8 RGB
 Describe = Callable[[np.ndarray, Detections], Detections]
 
 
 class OnnxAppearance:
     """
-    A person ReID network as its authors exported it: crops in, vectors out.
+    A person ReID network as its authors exported it: crops in, feature vectors out.
 
     Crops are resized to the network's input, RGB in [0, 1], normalised by ImageNet's statistics.
 
     :param path: ONNX, one input (N, 3, H, W), one output (N, D)
-    :raises ValueError: if it cannot be read, or is not of that form
+    :raises ValueError: if it cannot be read, or does not have that form
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -47,7 +48,7 @@ class OnnxAppearance:
                 str(path), providers=onnxruntime.get_available_providers()
             )
         except (Fail, InvalidGraph, InvalidProtobuf, NoSuchFile) as error:
-            raise ValueError(f'{path} is no ONNX network that can be read: {error}') from error
+            raise ValueError(f'{path} is not a readable ONNX network: {error}') from error
         inputs = self._session.get_inputs()
         shape = inputs[0].shape
         if len(inputs) != 1 or len(shape) != 4 or not all(isinstance(n, int) for n in shape[1:]):
@@ -55,7 +56,7 @@ class OnnxAppearance:
         self._name, self._batch, self._size = inputs[0].name, shape[0], tuple(shape[2:])
 
     def __call__(self, image: np.ndarray, detections: Detections) -> Detections:
-        """Give features of unit length, (N, D)."""
+        """Replace the features of detections by those of the network, (N, D), of unit length."""
         if not len(detections):
             return replace(detections, features=torch.zeros(0, 1))
         crops = np.stack([self._crop(image, box) for box in detections.boxes])
@@ -70,7 +71,7 @@ class OnnxAppearance:
         return replace(detections, features=torch.from_numpy(joined))
 
     def _crop(self, image: np.ndarray, box: np.ndarray) -> np.ndarray:
-        """Return (3, H, W) float32 of the network's input."""
+        """Return (3, H, W) float32, the network's input for one box."""
         from PIL import Image
 
         height, width = image.shape[:2]
@@ -87,27 +88,27 @@ def describe_all(
     sequence: Sequence,
     detections: SequenceOf[Detections],
     cache: Path | None = None,
-    step: Step = lambda: None,
+    advance: Advance = ignore,
 ) -> list[Detections]:
     """
-    Give the boxes of a sequence their features, or take those that were kept.
+    Give the boxes of a sequence their features: cached ones, or computed from the images.
 
     :param detections: of each frame
-    :param cache: file that they are kept in; None: they are not
-    :param step: called after every frame that is described
+    :param cache: file of the features; None: they are not cached
+    :param advance: called after every frame for which features are computed
     :return: of each frame, with features on the CPU
     :raises ValueError: if the sequence has no images, or fewer than frames
     """
     counts = [len(d) for d in detections]
-    kept = (load_arrays(cache) or {}).get('features') if cache else None
-    if kept is not None and kept.ndim == 2 and len(kept) == sum(counts):
-        features = torch.from_numpy(kept)
+    cached = (load_arrays(cache) or {}).get('features') if cache else None
+    if cached is not None and cached.ndim == 2 and len(cached) == sum(counts):
+        features = torch.from_numpy(cached)
     else:
         described = []
         for image, frame in zip(images_of(sequence), detections):
             described.append(describe(image, frame).features.float().cpu())
-            step()
-        # Of frames without boxes a network may not know how long a feature is.
+            advance()
+        # For a frame without boxes a network may not know the length of its features.
         features = torch.cat([d for d in described if len(d)] or [torch.zeros(0, 1)])
         if cache:
             save_arrays(cache, {'features': features.numpy()})

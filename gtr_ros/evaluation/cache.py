@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What was computed once and is kept: arrays in files named by all that they depend on."""
+"""Arrays cached in files whose names are digests of everything that they depend on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gtr_ros.structures import Detections
 
 
 def cache_key(network: str, sequence: Sequence, detections: SequenceOf[Detections]) -> str:
-    """Return a digest of what is computed of boxes: the network, the images, the boxes."""
+    """Return a digest of a network, the images of a sequence, and their boxes."""
     digest = sha256(f'{network} {sequence.image_key} {len(sequence)}'.encode())
     for frame in detections:
         digest.update(len(frame).to_bytes(4, 'little'))
@@ -31,16 +31,16 @@ def network_key(path: str | Path) -> str:
 
 
 def load_arrays(file: Path) -> dict[str, np.ndarray] | None:
-    """Return the arrays of a file by their names; None if there are none that can be read."""
+    """Return the arrays of a file by name; None if it is missing or cannot be read."""
     try:
         with np.load(file, allow_pickle=False) as data:
             return {key: data[key] for key in data.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        return None  # they are computed again
+        return None  # the caller computes them again
 
 
 def save_arrays(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays, whole or not at all; the folder is made."""
+    """Write arrays to a file that appears only when complete; the folder is created."""
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix('.part.npz')
     np.savez(part, **arrays)

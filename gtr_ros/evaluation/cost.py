@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a model costs: its parameters, its operations by part, and the memory that it takes."""
+"""The cost of a model: parameters and operations of each part, and peak memory."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.ops import deform_conv2d  # noqa: F401  (registers the operator that is counted)
 
-from gtr_ros.model.build import MODELS
 from gtr_ros.model.gtr import GTR
+from gtr_ros.model.registry import model_builder
 
-#: objects and frames of the association that is counted
+#: objects in each frame, and frames, of the counted association
 OBJECTS, WINDOW = 20, 16
 
 
 class PartCost(NamedTuple):
     """
-    What one part of a model costs for one image.
+    The cost of one part of a model for one image.
 
     :param name: of the part, or 'all'
-    :param parameters: numbers in it
-    :param flop: operations, a multiplication and an addition being two
-    :param peak_megabytes: of a process that runs the whole model on the CPU, with all it imports
+    :param parameters: number of weights
+    :param flop: operations; a multiplication with an addition counts as two
+    :param peak_megabytes: memory of a process that runs the whole model on the CPU; None for parts
     """
 
     name: str
@@ -41,26 +41,26 @@ class PartCost(NamedTuple):
 
 def model_cost(name: str, image_size: tuple[int, int]) -> list[PartCost]:
     """
-    Measure a model in a process of its own, untrained, on the CPU.
+    Measure an untrained model on the CPU, in a process of its own.
 
-    :param name: one of `MODELS`
+    :param name: of a model in `gtr_ros.model.registry`
     :param image_size: (height, width) of the image, pixels
-    :return: its parts, the association among them with 20 objects in each of 16 frames; then all
+    :return: costs of its parts, the association with 20 objects in each of 16 frames; then of all
     """
-    # A new interpreter: memory that this process has used would count otherwise.
+    # A new interpreter: the peak memory of this process would count otherwise.
     with ProcessPoolExecutor(1, multiprocessing.get_context('spawn')) as process:
         return process.submit(_measure, name, image_size).result()
 
 
 @torch.no_grad()
 def _measure(name: str, image_size: tuple[int, int]) -> list[PartCost]:
-    model = MODELS[name]()
+    model = model_builder(name)()
     parts = {
         **{f'detector.{key}': module for key, module in model.detector.named_children()},
         'head': model.head,
         'association': model.association,
     }
-    mapping = {torch.ops.torchvision.deform_conv2d: _deformable_flop}
+    mapping = {torch.ops.torchvision.deform_conv2d: deformable_flop}
     flop = dict.fromkeys(parts, 0)
     with FlopCounterMode(display=False, custom_mapping=mapping) as counter:
         for key, module in parts.items():
@@ -76,7 +76,7 @@ def _measure(name: str, image_size: tuple[int, int]) -> list[PartCost]:
 
 
 def _count(module: nn.Module, key: str, counter: FlopCounterMode, flop: dict[str, int]) -> None:
-    """Add to flop[key] what is counted while the module runs."""
+    """Add to flop[key] the operations counted while the module runs."""
 
     def begin(*_) -> None:
         flop[key] -= counter.get_total_flops()
@@ -84,17 +84,17 @@ def _count(module: nn.Module, key: str, counter: FlopCounterMode, flop: dict[str
     def end(*_) -> None:
         flop[key] += counter.get_total_flops()
 
-    # A list of modules is never called itself.
+    # A ModuleList itself is never called.
     for called in module if isinstance(module, nn.ModuleList) else [module]:
         called.register_forward_pre_hook(begin)
         called.register_forward_hook(end)
 
 
 def _run(model: GTR, image_size: tuple[int, int]) -> None:
-    """Run one image through the model, and an association of as many objects as are assumed."""
+    """Run the model on one image, and the association on the assumed number of objects."""
     image = np.random.default_rng(0).integers(0, 255, (*image_size, 3), np.uint8)
     batch = model.detector.prepare([image], model.device)
-    # With a threshold of 0 every proposal goes through what refines them: the most it can cost.
+    # With a threshold of 0 every proposal is refined: the highest cost.
     _, maps = model.detector.find(batch, 0.0)
     channels = sum(m.shape[1] for m in maps)
     features = model.head(torch.rand(OBJECTS, channels, model.pool_size, model.pool_size))
@@ -102,6 +102,6 @@ def _run(model: GTR, image_size: tuple[int, int]) -> None:
     model.association(window, [OBJECTS] * WINDOW, WINDOW - 1, torch.rand(len(window), 4))
 
 
-def _deformable_flop(_, weight: torch.Size, *__, out_shape: torch.Size, **___) -> int:
-    """Count a deformable convolution as the plain one of its size."""
+def deformable_flop(_, weight: torch.Size, *__, out_shape: torch.Size, **___) -> int:
+    """Count the operations of a deformable convolution as those of a plain one of its size."""
     return 2 * prod(out_shape) * prod(weight[1:])

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Identities kept as one thing gets harder: occlusion, density, likeness, frame rate, camera."""
+"""Identities kept against difficulty: occlusion, density, similarity, frame rate, camera."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from gtr_ros.data.synthetic import generate
 from gtr_ros.data.synthetic import Generated
 from gtr_ros.data.synthetic import Scene
 from gtr_ros.evaluation.identities import identities_kept
+from gtr_ros.evaluation.progress import Advance
+from gtr_ros.evaluation.progress import ignore
 from gtr_ros.evaluation.run import PreparedSequence
 from gtr_ros.evaluation.run import run
 from gtr_ros.evaluation.trackers import TrackerSpec
 
-#: what is varied, each from easy to hard, the rest as in `Scene`
+#: values of each varied parameter of a `Scene`, from easy to hard
 FACTORS: dict[str, tuple[float, ...]] = {
     'occlusion': (0.5, 1.0, 2.0, 4.0),
     'objects': (5, 10, 20, 40),
@@ -30,24 +32,24 @@ FACTORS: dict[str, tuple[float, ...]] = {
     'camera': (0.0, 30.0, 60.0, 120.0),
 }
 
-#: of a factor, for people
+#: axis labels of the factors
 UNITS = {
     'occlusion': 'seconds hidden',
-    'objects': 'people in the picture',
-    'similarity': 'likeness of their looks (1: twins)',
+    'objects': 'people in the image',
+    'similarity': 'similarity of appearance (1: identical)',
     'rate': 'frames a second',
     'camera': 'camera motion, pixels a second',
 }
 
 
 @dataclass(frozen=True)
-class Point:
+class CurvePoint:
     """
     One tracker at one value of one factor, all seeds together.
 
     :param factor: one of `FACTORS`
-    :param kept: hidings after which the object had the id from before
-    :param hidings: that could be judged
+    :param kept: hidings after which the object had its id from before
+    :param hidings: number of hidings with results before and after
     :param hota: mean over the seeds
     :param idf1: mean over the seeds
     """
@@ -74,14 +76,14 @@ def curves(
     prepare: Callable[[Generated], PreparedSequence],
     threshold: float,
     base: Scene = Scene(),
-    step: Callable[[], None] = lambda: None,
-) -> list[Point]:
+    advance: Advance = ignore,
+) -> list[CurvePoint]:
     """
-    Let every tracker run on every scene.
+    Run every tracker on every scene.
 
-    :param prepare: gives a scene's boxes their features
-    :param step: called after every scene
-    :raises ValueError: if a factor is not known
+    :param prepare: computes what the trackers need of a scene
+    :param advance: called after every scene
+    :raises ValueError: if a factor is unknown
     """
     unknown = [f for f in factors if f not in FACTORS]
     if unknown:
@@ -89,7 +91,7 @@ def curves(
     points = []
     for factor in factors:
         for value in FACTORS[factor]:
-            tally = {e.name: [0, 0, 0.0, 0.0] for e in specs}
+            totals = {spec.name: [0, 0, 0.0, 0.0] for spec in specs}
             for scene in scenes(factor, value, seeds, base):
                 made = generate(scene)
                 prepared = prepare(made)
@@ -99,17 +101,17 @@ def curves(
                     kept, total = identities_kept(made.sequence, made.hidings, results)
                     overall = row.evaluation.overall
                     for i, x in enumerate((kept, total, overall['HOTA'], overall['IDF1'])):
-                        tally[spec.name][i] += x
-                step()
+                        totals[spec.name][i] += x
+                advance()
             points += [
-                Point(factor, value, name, kept, total, hota / seeds, idf1 / seeds)
-                for name, (kept, total, hota, idf1) in tally.items()
+                CurvePoint(factor, value, name, kept, total, hota / seeds, idf1 / seeds)
+                for name, (kept, total, hota, idf1) in totals.items()
             ]
     return points
 
 
-def curves_table(points: SequenceOf[Point], factor: str) -> Table:
-    """Make the table of one factor: a row for each tracker, the share of identities kept."""
+def curves_table(points: SequenceOf[CurvePoint], factor: str) -> Table:
+    """Return the table of one factor: the identities kept by each tracker, percent."""
     mine = [p for p in points if p.factor == factor]
     values = list(dict.fromkeys(p.value for p in mine))
     table = Table(title=f'identities kept, % (in brackets IDF1), by {UNITS[factor]}')
@@ -126,8 +128,8 @@ def curves_table(points: SequenceOf[Point], factor: str) -> Table:
     return table
 
 
-def write_curves(path: str | Path, points: SequenceOf[Point]) -> None:
-    """Write a line of CSV for each point."""
+def write_curves(path: str | Path, points: SequenceOf[CurvePoint]) -> None:
+    """Write a CSV line for each point."""
     with open(path, 'w', newline='') as file:
         writer = csv.writer(file)
         writer.writerow(['factor', 'value', 'tracker', 'kept', 'hidings', 'HOTA', 'IDF1'])

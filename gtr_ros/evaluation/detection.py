@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Average precision of a detector on labelled images, by COCO's definition."""
+"""Average precision of a detector on labelled images, as COCO defines it."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ from collections.abc import Iterable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 import io
-import json
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from gtr_ros.data.coco.stills import load_json
+from gtr_ros.data.formats.images import read_image
 from gtr_ros.structures import Detections
 
-Detector = Callable[[np.ndarray], Detections]
+#: detects objects in an image, (H, W, 3) uint8 RGB, down to low scores
+Detect = Callable[[np.ndarray], Detections]
 
 
 @dataclass(frozen=True)
 class AveragePrecision:
     """
-    COCO's summary, each in [0, 1].
+    COCO's summary, all in [0, 1].
 
     :param ap: mean over classes and over IoU 0.50 to 0.95
     :param ap50: mean over classes at IoU 0.50
-    :param person_ap: of the class 'person', over IoU 0.50 to 0.95; None: there is no such class
-    :param person_ap50: of the class 'person', at IoU 0.50; None likewise
+    :param person_ap: of the class 'person', over IoU 0.50 to 0.95; None if there is no such class
+    :param person_ap50: of the class 'person', at IoU 0.50; None if there is no such class
     """
 
     ap: float
@@ -38,26 +39,23 @@ class AveragePrecision:
 
 
 def evaluate_coco(
-    detect: Detector, class_names: tuple[str, ...], annotations: Path
+    detect: Detect, class_names: tuple[str, ...], annotations: Path
 ) -> AveragePrecision:
     """
     Run a detector on every image of a COCO data set.
 
-    :param detect: (H, W, 3) uint8 RGB -> detections, also of low scores
-    :param class_names: name of each label; the data set's categories are found by name
-    :param annotations: COCO JSON; the images lie in the folder of its name, `val.json` in `val/`
+    :param class_names: name of each label; categories are matched by name
+    :param annotations: COCO JSON; the images of `val.json` are in `val/`
+    :raises FormatError: if the JSON or an image cannot be read
     """
-    data = json.loads(annotations.read_text())
+    data = load_json(annotations)
     folder = annotations.with_suffix('')
-    images = (
-        (image['id'], np.array(Image.open(folder / image['file_name']).convert('RGB')))
-        for image in data['images']
-    )
+    images = ((image['id'], read_image(folder / image['file_name'])) for image in data['images'])
     return average_precision(detect, class_names, images, data)
 
 
 def average_precision(
-    detect: Detector,
+    detect: Detect,
     class_names: tuple[str, ...],
     images: Iterable[tuple[int, np.ndarray]],
     truth: dict,
@@ -65,10 +63,9 @@ def average_precision(
     """
     Run a detector on labelled images.
 
-    :param detect: (H, W, 3) uint8 RGB -> detections, also of low scores
     :param class_names: name of each label
-    :param images: id and pixels of each
-    :param truth: of COCO's form: `images`, `annotations`, `categories`
+    :param images: id and pixels of each image
+    :param truth: in COCO's form: `images`, `annotations`, `categories`
     """
     from faster_coco_eval import COCO
     from faster_coco_eval import COCOeval_faster

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Who a tracker took the people of a synthetic scene for, before and after they were hidden."""
+"""Identities that a tracker assigns to the objects of a scene, and whether it keeps them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from gtr_ros.data.synthetic.scene import Hiding
 from gtr_ros.data.synthetic.scene import SEEN
 from gtr_ros.stamps import NANOSECONDS
 
-#: frames that say which identity a person has
-VOTES = 5
+#: frames that decide by majority which id a person has
+MAJORITY_FRAMES = 5
 
 
 def identities_kept(
@@ -26,18 +26,17 @@ def identities_kept(
     results: Iterable[tuple[np.ndarray, np.ndarray]],
 ) -> tuple[int, int]:
     """
-    Count the hidings over which a tracker knew who it was.
+    Count the hidings after which a person has the same id as before.
 
-    A person's identity before a hiding is the one it was given most often in its last 5 frames
-    there, of those at most 2 s before; after a hiding, likewise in its first 5. Of identities that
-    were given equally often, the latest counts.
+    The id before a hiding is the most frequent one of the last 5 matched frames, at most 2 s
+    before; the id after a hiding is that of the first 5 frames, likewise. Of equally frequent ids
+    the latest counts.
 
-    :param sequence: the truth
-    :param hidings: of the sequence
-    :param results: of each frame, ids (K,) int and boxes (K, 4), xyxy, pixels; they are matched
-        with the truth where their IoU is 0.5 or more
-    :return: hidings after which the identity is that of before; all hidings but those that have no
-        matched frame on one side
+    :param sequence: the ground truth
+    :param hidings: in the sequence
+    :param results: of each frame, ids (K,) int and boxes (K, 4), xyxy, pixels; matched with the
+        ground truth at IoU 0.5
+    :return: hidings with the same id before and after; hidings with matched frames on both sides
     """
     given = identities_given(sequence, results)
     kept = total = 0
@@ -48,7 +47,7 @@ def identities_kept(
         after = [i for stamp, i in seen if hiding.end <= stamp < hiding.end + reach]
         if before and after:
             total += 1
-            kept += vote(before[-VOTES:]) == vote(after[:VOTES])
+            kept += majority(before[-MAJORITY_FRAMES:]) == majority(after[:MAJORITY_FRAMES])
     return kept, total
 
 
@@ -56,10 +55,10 @@ def identities_given(
     sequence: Sequence, results: Iterable[tuple[np.ndarray, np.ndarray]]
 ) -> dict[int, list[tuple[int, int]]]:
     """
-    Match results with the truth where their IoU is 0.5 or more.
+    Match results with the ground truth at IoU 0.5.
 
     :param results: of each frame, ids (K,) int and boxes (K, 4), xyxy, pixels
-    :return: by true id, in order of time, the stamp in nanoseconds and the identity that was given
+    :return: by ground truth id, in order of time, stamps in nanoseconds and the assigned ids
     """
     given: dict[int, list[tuple[int, int]]] = {}
     for truth, stamp, (ids, boxes) in zip(
@@ -71,7 +70,7 @@ def identities_given(
     return given
 
 
-def vote(ids: list[int]) -> int:
+def majority(ids: list[int]) -> int:
     """Return the most frequent of ids, of equally frequent ones the latest."""
     counts = Counter(ids)
     return max(reversed(ids), key=counts.__getitem__)
@@ -81,13 +80,13 @@ def largest_share(
     sequence: Sequence, results: Iterable[tuple[np.ndarray, np.ndarray]]
 ) -> tuple[float, float]:
     """
-    Say how much of its time an object has the one identity that it has most often.
+    Return the share of an object's frames that have its most frequent id.
 
-    :param sequence: the truth; distractors do not count
-    :param results: of each frame, ids (K,) int and boxes (K, 4), xyxy, pixels; they are matched
-        with the truth where their IoU is 0.5 or more, whatever the labels
-    :return: the share in [0, 1] of an object's matched frames, and its number of identities, means
-        over the objects that were matched at all; 0, 0 without any
+    :param sequence: the ground truth; distractors do not count
+    :param results: of each frame, ids (K,) int and boxes (K, 4), xyxy, pixels; matched with the
+        ground truth at IoU 0.5, whatever the labels
+    :return: the share in [0, 1] of an object's matched frames, and its number of ids, means over
+        the objects with any match; 0, 0 if there are none
     """
     counted = {int(i) for truth in sequence.truth for i in truth.ids[truth.counted]}
     counts = [
@@ -97,5 +96,5 @@ def largest_share(
     ]
     if not counts:
         return 0.0, 0.0
-    shares = [max(one.values()) / one.total() for one in counts]
-    return float(np.mean(shares)), float(np.mean([len(one) for one in counts]))
+    shares = [max(count.values()) / count.total() for count in counts]
+    return float(np.mean(shares)), float(np.mean([len(count) for count in counts]))

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""HOTA, MOTA, IDF1 and track mAP of tracks against the truth, computed by TrackEval."""
+"""HOTA, MOTA, IDF1 and track mAP of tracks against ground truth, computed by TrackEval."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ import numpy as np
 from gtr_ros.boxes import box_intersection
 from gtr_ros.boxes import box_iou
 from gtr_ros.boxes import match_boxes
+from gtr_ros.data.coco.video_writer import write_coco_results
+from gtr_ros.data.coco.video_writer import write_coco_video
 from gtr_ros.data.sequence import Role
 from gtr_ros.data.sequence import Sequence
 from gtr_ros.data.sequence import Truth
 
-#: names of the metrics: rates, 1 at best (MOTA may be negative), and counts
+#: names of the metrics: rates (best 1; MOTA may be negative) and counts
 RATES = ('HOTA', 'DetA', 'AssA', 'LocA', 'MOTA', 'IDF1', 'IDP', 'IDR')
 COUNTS = ('IDSW', 'FP', 'FN', 'Frag', 'Dets', 'IDs')
 #: HOTA's localisation thresholds
@@ -33,7 +35,7 @@ _MATCH_IOU = 0.5
 @dataclass(frozen=True)
 class Result:
     """
-    What a tracker says of one frame.
+    The output of a tracker in one frame.
 
     :param ids: (N,) int64, unique in the frame for each class
     :param boxes: (N, 4) float, xyxy, pixels of the image
@@ -71,9 +73,9 @@ class Evaluation:
     """
     The metrics of one tracker on all sequences.
 
-    :param classes: by the names of the classes that occur in the truth
+    :param classes: by name, of the classes that occur in the ground truth
     :param overall: of all boxes, whatever their class
-    :param average: mean over the classes; the same as `overall` where there is but one
+    :param average: mean over the classes; the same as `overall` if there is only one
     """
 
     classes: dict[str, Scores]
@@ -87,19 +89,18 @@ def evaluate(
     """
     Compute the CLEAR, identity and HOTA metrics.
 
-    Before that, results are matched at IoU 0.5 with the truth of their class, as the benchmarks
-    do: those that match distractors are dropped, and of what matches nothing whatever lies in an
-    ignored region, is lower than the sequence's minimum, or is of a class that the video was not
-    labelled for.
+    As in the benchmarks, results are first matched with the ground truth of their class at IoU
+    0.5. Those that match distractors are dropped, and so are unmatched ones in an ignored region,
+    below the sequence's least height, or of a class that the video was not labelled for.
 
     :param results: of each frame of each sequence
-    :raises ValueError: if a sequence has another number of frames than its results, or an id
-        comes twice for one class in a frame
+    :raises ValueError: if the numbers of frames and of results differ, or if an id occurs twice
+        for a class in a frame
     """
     for sequence, frames in zip(sequences, results, strict=True):
         if len(frames) != len(sequence):
             raise ValueError(
-                f'{sequence.name} has {len(sequence)} frames, but its results are of {len(frames)}'
+                f'{sequence.name} has {len(sequence)} frames, but results for {len(frames)}'
             )
     names = sorted({(i, n) for s in sequences for i, n in enumerate(s.class_names)})
     by_class: dict[str, dict] = {}
@@ -109,7 +110,7 @@ def evaluate(
             if name in sequence.class_names:
                 label = sequence.class_names.index(name)
                 data = _counted(sequence, frames, label)
-                # What nobody labelled and nobody found says nothing.
+                # A class without ground truth and without results has no score.
                 if data['num_gt_dets'] or data['num_tracker_dets']:
                     parts[str(index)] = _score(data)
         if parts:
@@ -117,7 +118,7 @@ def evaluate(
     if not by_class:
         by_class = {names[0][1] if names else 'none': _score(_empty())}
     overall = _combine(by_class, 'combine_classes_det_averaged')
-    # A class without truth has no recall to average; its false results count in `overall`.
+    # A class without ground truth has no recall; its false positives count in `overall`.
     labelled = {n: p for n, p in by_class.items() if p['CLEAR']['CLR_TP'] + p['CLEAR']['CLR_FN']}
     average = _combine(labelled or by_class, 'combine_classes_class_averaged')
     return Evaluation(
@@ -129,11 +130,11 @@ def evaluate(
 
 def perfect_identities(sequence: Sequence, results: SequenceOf[Result]) -> list[Result]:
     """
-    Give boxes the ids of the truth that they match, each other box one of its own.
+    Assign ground truth ids to the boxes that match, and a new id to every other box.
 
-    It is the best that any tracker can do with these boxes, or nearly.
+    That is the best that a tracker can do with these boxes, or nearly so.
 
-    :param results: of each frame; their ids do not matter
+    :param results: of each frame; their ids are ignored
     """
     next_id = 1 + max((int(t.ids.max()) for t in sequence.truth if len(t)), default=0)
     perfect = []
@@ -153,14 +154,14 @@ def perfect_identities(sequence: Sequence, results: SequenceOf[Result]) -> list[
 
 
 def _counted(sequence: Sequence, results: SequenceOf[Result], label: int) -> dict:
-    """Return what TrackEval's metrics read: what counts of truth and results of one class."""
+    """Return the input of TrackEval's metrics: counted ground truth and results of one class."""
     data = _empty()
     data['num_timesteps'] = len(sequence)
     for t, (truth, result) in enumerate(zip(sequence.truth, results)):
         of_truth, of_result = truth.labels == label, result.labels == label
         ids = result.ids[of_result]
         if len(np.unique(ids)) < len(ids):
-            raise ValueError(f'{sequence.name}, frame {t + 1}: an id comes twice for one class')
+            raise ValueError(f'{sequence.name}, frame {t + 1}: an id occurs twice for one class')
         boxes = result.boxes[of_result].astype(np.float64)
         iou = box_iou(truth.boxes[of_truth], boxes)
         keep = _kept(sequence, truth, of_truth, boxes, iou, label)
@@ -204,7 +205,7 @@ def _kept(
 
 
 def _inside(boxes: np.ndarray, regions: np.ndarray) -> np.ndarray:
-    """Return what part of each box lies in each region, (N, R)."""
+    """Return the fraction of each box inside each region, (N, R)."""
     area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     return box_intersection(boxes, regions) / np.maximum(area, 1e-9)[:, None]
 
@@ -218,7 +219,7 @@ def _empty() -> dict:
 @cache
 def _metrics() -> dict:
     """Return TrackEval's metrics, by the names used here."""
-    with redirect_stdout(io.StringIO()):  # it prints its settings
+    with redirect_stdout(io.StringIO()):  # TrackEval prints its settings
         from trackeval.metrics import CLEAR
         from trackeval.metrics import Count
         from trackeval.metrics import HOTA
@@ -258,20 +259,16 @@ def track_precision(
     Compute TAO's average precision of tracks at a spatio-temporal IoU of 0.5.
 
     :param sequences: of the same classes
-    :return: by the names of the classes in the truth; their mean is the track mAP50
+    :return: by name, of the classes in the ground truth; their mean is the track mAP50
     """
-    # Late, and here alone: the definition is that of a file format.
-    from gtr_ros.data.coco.videos import write_coco_results
-    from gtr_ros.data.coco.videos import write_coco_video
-
     with TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
         from trackeval.datasets import TAO
         from trackeval.metrics import TrackMAP
 
-        tracker = Path(folder, 'trackers', 'us', 'data')
+        tracker = Path(folder, 'trackers', 'ours', 'data')
         truth = Path(folder, 'truth')
-        for place in (tracker, truth):
-            place.mkdir(parents=True)
+        for directory in (tracker, truth):
+            directory.mkdir(parents=True)
         write_coco_video(truth / 'truth.json', sequences)
         write_coco_results(tracker / 'results.json', sequences, results)
         dataset = TAO({'GT_FOLDER': str(truth), 'TRACKERS_FOLDER': str(tracker.parent.parent)})
@@ -281,7 +278,7 @@ def track_precision(
             parts = {
                 sequence: metric.eval_sequence(
                     dataset.get_preprocessed_seq_data(
-                        dataset.get_raw_seq_data('us', sequence), name
+                        dataset.get_raw_seq_data('ours', sequence), name
                     )
                 )
                 for sequence in dataset.seq_list

@@ -1,6 +1,10 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the published systems do once a video is over: short tracks go, classes are averaged."""
+"""
+Delayed classification, as in the published TAO system, once a video is over.
+
+Short tracks are removed, and the class scores of a track are averaged over its boxes.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +17,18 @@ from torchvision.ops import batched_nms
 
 from gtr_ros.structures import Detections
 
-#: apart are the ids that one track has in two classes; more than the tracks of any video
+#: difference between the ids of a track in two neighbouring classes; more than tracks in a video
 CLASS_ID_STRIDE = 10_000
 
 
 class ClassedBoxes(NamedTuple):
     """
-    The results of one frame: a box comes once for each class that it may be, best first.
+    The results of one frame, best first: each box once for each of its possible classes.
 
     :param boxes: (K, 4) float32, xyxy, pixels of the image as received, within it
     :param scores: (K,) float32 in [0, 1], of the class
     :param labels: (K,) int64, index into the model's class names
-    :param ids: (K,) int64, of the track as this class: its id + 10000 * label
+    :param ids: (K,) int64, of the track in this class: its id + 10000 * label
     """
 
     boxes: np.ndarray
@@ -35,10 +39,10 @@ class ClassedBoxes(NamedTuple):
 
 def in_long_tracks(ids: Sequence[np.ndarray], min_length: int = 5) -> list[np.ndarray]:
     """
-    Tell which boxes are of tracks that are long enough.
+    Return which boxes belong to tracks of a minimum length.
 
     :param ids: (N_t,) int64 of each frame of the video
-    :param min_length: boxes in the whole video
+    :param min_length: number of boxes in the whole video
     :return: (N_t,) bool of each frame
     """
     _, index, lengths = np.unique(_join(ids), return_inverse=True, return_counts=True)
@@ -49,7 +53,7 @@ def average_class_scores(
     ids: Sequence[np.ndarray], class_scores: Sequence[np.ndarray]
 ) -> list[np.ndarray]:
     """
-    Give every box the mean class scores of its track: a late, common decision for all of them.
+    Replace the class scores of every box by the mean over its track.
 
     :param ids: (N_t,) int64 of each frame of the video
     :param class_scores: (N_t, C) float of each frame
@@ -74,14 +78,14 @@ def emit_classes(
     max_results: int = 300,
 ) -> ClassedBoxes:
     """
-    Make a result of every box and class that scores above the threshold.
+    Return a result for every box and class with a score above the threshold.
 
     :param boxes: (N, 4) float32, xyxy, pixels of the image as received
     :param ids: (N,) int64, of the boxes' tracks
     :param class_scores: (N, C) float32 in [0, 1]
     :param image_size: (height, width) of the image as received, pixels
     :param nms_threshold: IoU above which the weaker of two boxes of a class is dropped
-    :param max_results: of the frame; the best are kept
+    :param max_results: in the frame; the best are kept
     """
     height, width = image_size
     boxes = boxes.clip(0, np.array([width, height, width, height], np.float32))
@@ -89,7 +93,7 @@ def emit_classes(
     scores = class_scores[box, labels]
     candidates = map(torch.from_numpy, (boxes[box], scores, labels))
     keep = batched_nms(*candidates, nms_threshold).numpy()[:max_results]
-    # Of a box beyond the border nothing is left; the published code drops it no earlier than here.
+    # Nothing is left of a box beyond the border; the published code drops it after the NMS, too.
     keep = keep[(boxes[box[keep], 2:] > boxes[box[keep], :2]).all(axis=1)]
     box, labels = box[keep], labels[keep]
     return ClassedBoxes(boxes[box], scores[keep], labels, ids[box] + CLASS_ID_STRIDE * labels)
@@ -99,18 +103,18 @@ def delayed_classification(
     detections: Sequence[Detections], ids: Sequence[np.ndarray], min_length: int = 5
 ) -> list[ClassedBoxes]:
     """
-    Do all of it, as the published TAO system does.
+    Remove short tracks, average class scores by track, and emit the classes of every box.
 
     :param detections: of each frame of the video, with class scores
     :param ids: (N_t,) int64, the tracker's, of each frame
-    :param min_length: boxes that a track needs in the whole video
+    :param min_length: number of boxes that a track needs in the whole video
     :raises ValueError: if a frame has no class scores
     """
     for t, frame in enumerate(detections):
         if frame.class_scores is None:
             raise ValueError(
-                f'frame {t} has no class scores, which are to be averaged; '
-                'use a detector that scores every class, such as that of gtr_tao'
+                f'frame {t} has no class scores to average; use a detector that scores every '
+                'class, such as the one of gtr_tao'
             )
     keep = in_long_tracks(ids, min_length)
     ids = [i[k] for i, k in zip(ids, keep, strict=True)]

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One HTML file that shows an evaluation: tables, plots, timelines, and pictures of switches."""
+"""HTML report of an evaluation: tables, plots, timelines, and images of id switches."""
 
 from __future__ import annotations
 
@@ -15,22 +15,25 @@ from PIL import Image
 from PIL import ImageDraw
 
 from gtr_ros.data.sequence import Sequence
-from gtr_ros.evaluation.curves import Point
+from gtr_ros.evaluation.curves import CurvePoint
 from gtr_ros.evaluation.curves import UNITS
 from gtr_ros.evaluation.metrics import ALPHAS
-from gtr_ros.evaluation.run import Row
+from gtr_ros.evaluation.metrics import Result
+from gtr_ros.evaluation.run import TableRow
+from gtr_ros.evaluation.table import format_metric
 from gtr_ros.evaluation.table import headline
 from gtr_ros.evaluation.table import SHOWN
-from gtr_ros.evaluation.table import shown
 from gtr_ros.evaluation.timeline import LOST
 from gtr_ros.evaluation.timeline import make_timeline
 from gtr_ros.evaluation.timeline import Switch
 from gtr_ros.evaluation.timeline import Timeline
 from gtr_ros.evaluation.trackers import ORACLE
+from gtr_ros.media.drawing import colour_of
+from gtr_ros.media.pixels import encode_jpeg
 
-#: switches of one tracker at one stride that are shown as pictures
-GALLERY = 12
-#: sequences of which timelines are drawn
+#: most id switches of a tracker at a stride that are shown as images
+SWITCHES = 12
+#: most sequences whose timelines are drawn
 TIMELINES = 8
 
 _FEWER_IS_BETTER = ('IDSW', 'FP', 'FN', 'Frag')
@@ -52,17 +55,17 @@ dt { color: #666 } dd { margin: 0 }
 
 def write_report(
     path: str | Path,
-    rows: SequenceOf[Row],
-    points: SequenceOf[Point],
+    rows: SequenceOf[TableRow],
+    points: SequenceOf[CurvePoint],
     about: dict,
-    gallery: SequenceOf[str] = (),
+    pictured: SequenceOf[str] = (),
 ) -> None:
     """
-    Write the report; it needs no other file and no network.
+    Write the report, a single file.
 
-    :param points: of the synthetic curves; may be empty
-    :param about: what was evaluated, and how; shown at the top
-    :param gallery: trackers whose switches are shown as pictures, where there are images
+    :param points: of the curves on synthetic scenes; may be empty
+    :param about: description of the evaluation, shown at the top
+    :param pictured: trackers whose id switches are shown as images, if the sequences have images
     """
     title = 'Tracking evaluation'
     parts = [
@@ -73,19 +76,19 @@ def write_report(
         '</dl>',
     ]
     if rows:
-        parts += [_tables(rows), _plots(rows), _timelines(rows, gallery)]
+        parts += [_tables(rows), _plots(rows), _timelines(rows, pictured)]
     if points:
         parts.append(_curves(points))
     parts.append('</body></html>\n')
     Path(path).write_text('\n'.join(parts), encoding='utf-8')
 
 
-def _tables(rows: SequenceOf[Row]) -> str:
+def _tables(rows: SequenceOf[TableRow]) -> str:
     parts = ['<h2>Metrics</h2>']
     for stride in dict.fromkeys(row.stride for row in rows):
         mine = [row for row in rows if row.stride == stride]
-        rivals = [headline(row) for row in mine if row.tracker != ORACLE]
-        every = 'Every frame' if stride == 1 else f'Every {stride}th frame'
+        others = [headline(row) for row in mine if row.tracker != ORACLE]
+        every = 'Every frame' if stride == 1 else f'Every {_ordinal(stride)} frame'
         with_map = any(row.track_map is not None for row in mine)
         names = [*SHOWN, *(['track mAP50'] if with_map else [])]
         head = ''.join(f'<th>{name}</th>' for name in ('tracker', *names))
@@ -94,9 +97,9 @@ def _tables(rows: SequenceOf[Row]) -> str:
             scores = headline(row)
             cells = [f'<td>{escape(row.tracker)}</td>']
             for name in SHOWN:
-                values = [shown(name, r[name]) for r in rivals]
+                values = [format_metric(name, r[name]) for r in others]
                 best = (min if name in _FEWER_IS_BETTER else max)(values, key=float, default='')
-                text = shown(name, scores[name])
+                text = format_metric(name, scores[name])
                 is_best = name != 'IDs' and row.tracker != ORACLE and text == best
                 cells.append(f'<td class="best">{text}</td>' if is_best else f'<td>{text}</td>')
             if with_map:
@@ -107,14 +110,20 @@ def _tables(rows: SequenceOf[Row]) -> str:
             parts.append(f'<tr{kind}>{"".join(cells)}</tr>')
         parts.append('</table>')
     parts.append(
-        '<p>Rates in percent. IDs is the number of different identities given. The oracle has the '
-        'same boxes with the identities of the truth. The best of each column but the oracle is '
-        'bold.</p>'
+        '<p>Rates in percent. IDs is the number of different ids. The oracle has the same boxes '
+        'with the ids of the ground truth. The best value of each column, except for the oracle, '
+        'is bold.</p>'
     )
     return '\n'.join(parts)
 
 
-def _plots(rows: SequenceOf[Row]) -> str:
+def _ordinal(number: int) -> str:
+    """Return 2nd, 3rd, 4th, ..."""
+    teen = number // 10 % 10 == 1
+    return f'{number}{"th" if teen else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")}'
+
+
+def _plots(rows: SequenceOf[TableRow]) -> str:
     strides = list(dict.fromkeys(row.stride for row in rows))
     trackers = list(dict.fromkeys(row.tracker for row in rows))
     images = []
@@ -137,8 +146,8 @@ def _plots(rows: SequenceOf[Row]) -> str:
     return f'<h2>Plots</h2><div class="plots">{"".join(images)}</div>'
 
 
-def _curves(points: SequenceOf[Point]) -> str:
-    parts = ['<h2>Synthetic scenes</h2><p>Identities kept through occlusions, % of them.</p>']
+def _curves(points: SequenceOf[CurvePoint]) -> str:
+    parts = ['<h2>Synthetic scenes</h2><p>Identities kept through occlusions, percent.</p>']
     parts.append('<div class="plots">')
     for factor in dict.fromkeys(p.factor for p in points):
         mine = [p for p in points if p.factor == factor]
@@ -154,7 +163,7 @@ def _curves(points: SequenceOf[Point]) -> str:
 
 
 def _plot(lines: dict, title: str, x: str, y: str, ticks: SequenceOf | None = None) -> str:
-    """Return an SVG of lines, {name: (xs, ys)}; ticks place the xs evenly."""
+    """Return an SVG of lines, {name: (xs, ys)}; with ticks, the xs are spaced evenly."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
@@ -178,16 +187,16 @@ def _plot(lines: dict, title: str, x: str, y: str, ticks: SequenceOf | None = No
     return text[text.index('<svg') :]
 
 
-def _timelines(rows: SequenceOf[Row], gallery: SequenceOf[str]) -> str:
+def _timelines(rows: SequenceOf[TableRow], pictured: SequenceOf[str]) -> str:
     parts = [
-        '<h2>Identities over time</h2><p>A line for each true object, a colour for each identity '
-        'that it was given; grey: not found; a black bar: it was taken for another. At strides '
-        'above 1 the run that begins with the first frame is drawn; all are counted.</p>'
+        '<h2>Ids over time</h2><p>A line for each ground truth object, a colour for each track '
+        'id; grey: no track; black bar: id switch. At strides above 1 only the run from the first '
+        'frame is drawn; the numbers are of all runs.</p>'
     ]
     for row in rows:
-        stories = [make_timeline(s, r) for s, r in zip(row.sequences, row.results)]
-        switches = sum(len(story.switches) for story in stories)
-        opened = ' open' if row.tracker in gallery and row.stride == rows[0].stride else ''
+        timelines = [make_timeline(s, r) for s, r in zip(row.sequences, row.results)]
+        switches = sum(len(timeline.switches) for timeline in timelines)
+        opened = ' open' if row.tracker in pictured and row.stride == rows[0].stride else ''
         parts.append(
             f'<details{opened}><summary>{escape(row.tracker)}, stride {row.stride}: {switches} '
             'switches</summary>'
@@ -195,34 +204,34 @@ def _timelines(rows: SequenceOf[Row], gallery: SequenceOf[str]) -> str:
         drawn = [i for i, phase in enumerate(row.phases) if phase == 0]
         for i in drawn[:TIMELINES]:
             name = escape(row.sequences[i].name)
-            parts.append(f'<p>{name}</p>{_timeline(row.sequences[i], stories[i])}')
+            parts.append(f'<p>{name}</p>{_timeline(row.sequences[i], timelines[i])}')
         if len(drawn) > TIMELINES:
             parts.append(f'<p>The first {TIMELINES} of {len(drawn)} sequences are drawn.</p>')
-        if row.tracker in gallery:
-            parts.append(_gallery(row, stories))
+        if row.tracker in pictured:
+            parts.append(_switches(row, timelines))
         parts.append('</details>')
     return '\n'.join(parts)
 
 
-def _timeline(sequence: Sequence, story: Timeline) -> str:
+def _timeline(sequence: Sequence, timeline: Timeline) -> str:
     """Draw a line of coloured spans for each object, as SVG."""
     left, lane, width = 90, 16, 1000
     scale = width / max(len(sequence), 1)
-    height = lane * len(story.spans) + 22
+    height = lane * len(timeline.spans) + 22
     marks = []
-    for y, ((label, identity), spans) in enumerate(story.spans.items()):
+    for y, ((label, identity), spans) in enumerate(timeline.spans.items()):
         name = f'{sequence.class_names[label]} {identity}'
         marks.append(f'<text x="0" y="{y * lane + 12}" font-size="11">{escape(name)}</text>')
-        for begin, end, taken in spans:
+        for begin, end, track in spans:
             x, w = left + begin * scale, max((end - begin) * scale, 0.5)
-            who = 'not found' if taken == LOST else f'id {taken}'
+            state = 'no track' if track == LOST else f'id {track}'
             marks.append(
                 f'<rect x="{x:.1f}" y="{y * lane + 2}" width="{w:.1f}" height="{lane - 4}" '
-                f'fill="{_colour(taken)}"><title>{escape(name)}: {who}, frames {begin + 1} to '
+                f'fill="{_colour(track)}"><title>{escape(name)}: {state}, frames {begin + 1} to '
                 f'{end}</title></rect>'
             )
-    lanes = {key: y for y, key in enumerate(story.spans)}
-    for switch in story.switches:
+    lanes = {key: y for y, key in enumerate(timeline.spans)}
+    for switch in timeline.switches:
         x, y = left + switch.frame * scale, lanes[switch.label, switch.object] * lane
         marks.append(f'<rect x="{x - 1:.1f}" y="{y}" width="2" height="{lane}" fill="#000"/>')
     for t in np.linspace(0, len(sequence), 6).astype(int):
@@ -235,18 +244,15 @@ def _timeline(sequence: Sequence, story: Timeline) -> str:
 
 
 def _colour(identity: int) -> str:
-    """Return a colour that ids near each other do not share."""
-    if identity == LOST:
-        return '#ddd'
-    hue, saturation, lightness = identity * 137.508 % 360, identity % 3 * 15, identity % 4 * 7
-    return f'hsl({hue:.0f}, {60 + saturation}%, {42 + lightness}%)'
+    """Return the colour of a track id, as CSS."""
+    return '#dddddd' if identity == LOST else '#{:02x}{:02x}{:02x}'.format(*colour_of(identity))
 
 
-def _gallery(row: Row, stories: SequenceOf[Timeline]) -> str:
-    """Show the first switches: the object under its old id, and under its new one."""
-    parts, left = [], GALLERY
-    for part, (sequence, story) in enumerate(zip(row.sequences, stories)):
-        chosen = story.switches[:left]
+def _switches(row: TableRow, timelines: SequenceOf[Timeline]) -> str:
+    """Show the first id switches as images of the object, before and after."""
+    parts, left = [], SWITCHES
+    for part, (sequence, timeline) in enumerate(zip(row.sequences, timelines)):
+        chosen = timeline.switches[:left]
         if not chosen or sequence.images is None:
             continue
         left -= len(chosen)
@@ -259,13 +265,15 @@ def _gallery(row: Row, stories: SequenceOf[Timeline]) -> str:
                 break
         for switch in chosen:
             parts.append(_figure(sequence, row.results[part], switch, images))
-    total = sum(len(story.switches) for story in stories)
+    total = sum(len(timeline.switches) for timeline in timelines)
     if not parts:
         return ''
     return f'<p>The first {len(parts)} of {total} switches:</p>{"".join(parts)}'
 
 
-def _figure(sequence: Sequence, results, switch: Switch, images: dict) -> str:
+def _figure(
+    sequence: Sequence, results: SequenceOf[Result], switch: Switch, images: dict[int, np.ndarray]
+) -> str:
     """Draw two crops side by side, before and at a switch."""
     crops = []
     for t, own in ((switch.before, switch.old_id), (switch.frame, switch.new_id)):
@@ -276,22 +284,20 @@ def _figure(sequence: Sequence, results, switch: Switch, images: dict) -> str:
     both = Image.new('RGB', (sum(c.width for c in crops) + 4, height), 'white')
     both.paste(crops[0], (0, 0))
     both.paste(crops[1], (crops[0].width + 4, 0))
-    buffer = io.BytesIO()
-    both.save(buffer, 'JPEG', quality=80)
     name = f'{sequence.class_names[switch.label]} {switch.object}'
     caption = (
         f'{sequence.name}: {name} is {switch.old_id} in frame {switch.before + 1}, '
         f'{switch.new_id} in frame {switch.frame + 1}'
     )
-    data = base64.b64encode(buffer.getvalue()).decode()
+    data = base64.b64encode(encode_jpeg(np.asarray(both), 80)).decode()
     return (
         f'<figure><img alt="{escape(caption)}" src="data:image/jpeg;base64,{data}">'
         f'<figcaption>{escape(caption)}</figcaption></figure>'
     )
 
 
-def _crop(image: np.ndarray, box: np.ndarray, result, own: int) -> Image.Image:
-    """Cut out what is around a box, with the results' boxes and ids; its own is the thick one."""
+def _crop(image: np.ndarray, box: np.ndarray, result: Result, own: int) -> Image.Image:
+    """Crop the image around a box, and draw the results; the box of its own id is thick."""
     centre, side = (box[:2] + box[2:]) / 2, max(1.6 * float((box[2:] - box[:2]).max()), 60)
     zoom = 200 / side
     corner = centre - side / 2
@@ -299,13 +305,13 @@ def _crop(image: np.ndarray, box: np.ndarray, result, own: int) -> Image.Image:
     canvas = canvas.resize((200, 200), Image.Resampling.BILINEAR)
     draw = ImageDraw.Draw(canvas)
     for identity, (x1, y1, x2, y2) in zip(result.ids.tolist(), result.boxes):
-        place = [(x1 - corner[0]) * zoom, (y1 - corner[1]) * zoom]
-        place += [(x2 - corner[0]) * zoom, (y2 - corner[1]) * zoom]
-        if place[2] < 0 or place[3] < 0 or place[0] > 200 or place[1] > 200:
+        drawn = [(x1 - corner[0]) * zoom, (y1 - corner[1]) * zoom]
+        drawn += [(x2 - corner[0]) * zoom, (y2 - corner[1]) * zoom]
+        if drawn[2] < 0 or drawn[3] < 0 or drawn[0] > 200 or drawn[1] > 200:
             continue
         colour = _colour(identity)
         thickness = 4 if identity == own else 1
-        draw.rectangle([float(x) for x in place], outline=colour, width=thickness)
-        at = (float(max(place[0], 0)) + 4, float(max(place[1], 0)) + 2)
+        draw.rectangle([float(x) for x in drawn], outline=colour, width=thickness)
+        at = (float(max(drawn[0], 0)) + 4, float(max(drawn[1], 0)) + 2)
         draw.text(at, str(identity), fill='white', stroke_width=2, stroke_fill=colour)
     return canvas

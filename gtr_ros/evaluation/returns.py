@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Who people are taken for when they come back, and when they come for the first time."""
+"""Identities of people who come back, and of people who come once."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ import numpy as np
 from gtr_ros.data.sequence import Sequence
 from gtr_ros.data.synthetic.visits import Absence
 from gtr_ros.evaluation.identities import identities_given
-from gtr_ros.evaluation.identities import vote
-from gtr_ros.evaluation.identities import VOTES
+from gtr_ros.evaluation.identities import majority
+from gtr_ros.evaluation.identities import MAJORITY_FRAMES
 
 
 @dataclass(frozen=True)
-class Returned:
+class ReturnCounts:
     """
-    Who people were taken for.
+    Outcomes of returns, and of people who come only once.
 
-    :param right: returns after which a person has the identity of its visit before
-    :param wrong: returns after which it has one that another person had
-    :param new: returns after which it has any other
-    :param total: returns that could be judged: the person was found in both visits
-    :param strangers: people without a return that were found
-    :param strangers_wrong: strangers who got an identity that another person had
+    :param right: returns after which a person has the id of its visit before
+    :param wrong: returns after which it has the id of another person
+    :param new: returns after which it has any other id
+    :param total: returns of people who were tracked in both visits
+    :param strangers: people without a return who were tracked
+    :param strangers_wrong: strangers who got the id of another person
     """
 
     right: int
@@ -42,21 +42,21 @@ def count_returns(
     sequence: Sequence,
     returns: Iterable[Absence],
     results: Iterable[tuple[np.ndarray, np.ndarray]],
-) -> Returned:
+) -> ReturnCounts:
     """
-    Count the returns after which a tracker knew who it was, and its false acquaintances.
+    Count the returns after which a person is re-identified, and false re-identifications.
 
-    A person's identity in a visit is the one it was given most often in the first 5 frames in
-    which it was found; its identity before, in the last 5 of the visit before. An identity is
-    another person's if it was given to one, in any frame before this visit began.
+    A person's id in a visit is the most frequent one of the first 5 frames in which the person is
+    matched; the id before is that of the last 5 frames of the visit before. An id belongs to
+    another person if that person had it in any frame before this visit began.
 
-    :param sequence: the truth
-    :param returns: of the sequence
-    :param results: of each frame, ids (K,) int and boxes (K, 4), xyxy, pixels; they are matched
-        with the truth where their IoU is 0.5 or more
+    :param sequence: the ground truth
+    :param returns: in the sequence
+    :param results: of each frame, ids (K,) int and boxes (K, 4), xyxy, pixels; matched with the
+        ground truth at IoU 0.5
     """
     given = identities_given(sequence, results)
-    first: dict[int, dict[int, int]] = {}  # of each identity, when each person got it
+    first: dict[int, dict[int, int]] = {}  # of each id, when each person got it first
     for person, seen in given.items():
         for stamp, identity in seen:
             first.setdefault(identity, {}).setdefault(person, stamp)
@@ -65,19 +65,19 @@ def count_returns(
         return any(p != person and stamp < begin for p, stamp in first[identity].items())
 
     by_person: dict[int, list[Absence]] = {}
-    for one in returns:
-        by_person.setdefault(one.id, []).append(one)
+    for absence in returns:
+        by_person.setdefault(absence.id, []).append(absence)
     counts = {'right': 0, 'wrong': 0, 'new': 0}
     for person, absences in by_person.items():
-        absences = sorted(absences, key=lambda one: one.back)
-        begins = [one.back for one in absences]
+        absences = sorted(absences, key=lambda absence: absence.back)
+        begins = [absence.back for absence in absences]
         parts: list[list[int]] = [[] for _ in range(len(begins) + 1)]
         for stamp, identity in given.get(person, []):
             parts[int(np.searchsorted(begins, stamp, side='right'))].append(identity)
         for begin, (before, after) in zip(begins, pairwise(parts)):
             if before and after:
-                identity = vote(after[:VOTES])
-                if identity == vote(before[-VOTES:]):
+                identity = majority(after[:MAJORITY_FRAMES])
+                if identity == majority(before[-MAJORITY_FRAMES:]):
                     counts['right'] += 1
                 else:
                     counts['wrong' if is_of_another(identity, person, begin) else 'new'] += 1
@@ -88,9 +88,11 @@ def count_returns(
             begin_of.setdefault(person, stamp)
     strangers = [person for person in given if person not in by_person]
     wrong = [
-        is_of_another(vote([i for _, i in given[person][:VOTES]]), person, begin_of[person])
+        is_of_another(
+            majority([i for _, i in given[person][:MAJORITY_FRAMES]]), person, begin_of[person]
+        )
         for person in strangers
     ]
-    return Returned(
+    return ReturnCounts(
         **counts, total=sum(counts.values()), strangers=len(wrong), strangers_wrong=sum(wrong)
     )

@@ -1,10 +1,9 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Every tracker on every sequence at every frame rate, on identical boxes."""
+"""Run one tracker at one stride over prepared sequences, and measure it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
 from dataclasses import replace
@@ -17,45 +16,56 @@ from gtr_ros.evaluation.metrics import Evaluation
 from gtr_ros.evaluation.metrics import perfect_identities
 from gtr_ros.evaluation.metrics import Result
 from gtr_ros.evaluation.metrics import track_precision
+from gtr_ros.evaluation.offline import delayed_classification
+from gtr_ros.evaluation.progress import Advance
+from gtr_ros.evaluation.progress import ignore
 from gtr_ros.evaluation.trackers import TrackerSpec
 from gtr_ros.structures import Detections
+from gtr_ros.structures import Tracks
 
-#: boxes of each frame, with the features of a network
-Described = SequenceOf[Detections]
+#: the detections of each frame of a sequence
+FrameDetections = SequenceOf[Detections]
 
 
 @dataclass(frozen=True)
 class PreparedSequence:
     """
-    A sequence with the boxes found in it.
+    A sequence with detections.
+
+    Labels are indices into the sequence's class names; a detection with a label from their number
+    on is of a class that the sequence does not have, and is used only where classes are delayed.
 
     :param sequence: with its T frames
     :param boxes: of each frame, whatever their score
-    :param described: by the name of a network: of each frame the boxes that some tracker is fed,
-        with the features that this network gives them
-    :param camera: (T, 2, 3) float64, how the background moved from the frame before; see
-        `Detections.camera`. None: nobody needs it, or there are no images
+    :param described: by the name of a network: of each frame the boxes that some tracker gets,
+        with the features of this network
+    :param camera: (T, 2, 3) float64, motion of the background since the frame before; see
+        `Detections.camera`. None: no tracker needs it, or there are no images
+    :param class_labels: (C,) int64, the sequence's label of each column of the detections'
+        class scores; -1: the sequence has no such class. None: the columns are its labels
     """
 
     sequence: Sequence
-    boxes: Described
-    described: dict[str, Described]
+    boxes: FrameDetections
+    described: dict[str, FrameDetections]
     camera: np.ndarray | None = None
+    class_labels: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """
-    What came of one tracker at one stride.
+    The results of one tracker at one stride.
 
     :param tracker: its name
-    :param stride: native frames from one that it saw to the next
-    :param evaluation: the metrics, all phases of all sequences together
-    :param sequences: what it saw: each sequence once for each phase, the frame it begins with
-    :param phases: of each of these, the frame that it began with, from 0
+    :param stride: native frames from one that it gets to the next
+    :param evaluation: the metrics over all phases of all sequences
+    :param sequences: the frames that it got: each sequence once for each phase
+    :param phases: of each of these, its first frame in the sequence, from 0
     :param results: of each frame of each of these
-    :param track_precision: TAO's average precision of tracks at IoU 0.5, by class; None where it
-        was not asked for
+    :param track_precision: TAO's average precision of tracks at IoU 0.5, by class; None if not
+        asked for
+    :param delayed_classes: whether classes were decided by `delayed_classification`
     """
 
     tracker: str
@@ -65,6 +75,7 @@ class Row:
     phases: tuple[int, ...]
     results: tuple[tuple[Result, ...], ...]
     track_precision: dict[str, float] | None = None
+    delayed_classes: bool = False
 
     @property
     def track_map(self) -> float | None:
@@ -80,33 +91,38 @@ def run(
     stride: int,
     threshold: float,
     with_track_map: bool = False,
-    step: Callable[[], None] = lambda: None,
-) -> Row:
+    advance: Advance = ignore,
+) -> TableRow:
     """
-    Let one tracker run at one stride, from each of the frames that it may begin with.
+    Run one tracker at one stride, once for each phase, that is for each first frame.
 
-    So all frames count at every stride, and the rows of a table are of the same boxes.
+    So all frames count at every stride, and all rows of a table are measured on the same boxes.
 
-    :param threshold: score from which on a tracker sees a box, unless it is fed weak ones
-    :param step: called after every frame
+    :param threshold: score from which a tracker gets a box, unless it takes weak ones
+    :param advance: called after every frame
+    :raises ValueError: if the tracker needs class scores, and a detection has none
     """
+    delayed = _delays_classes(prepared, spec)
     sequences, phases, results = [], [], []
-    for one in prepared:
-        sequence = one.sequence
-        least = threshold if spec.least_score is None else spec.least_score
-        seen = one.described[spec.features] if spec.features else one.boxes
-        seen = [d.select(d.scores >= least) for d in seen]
+    for each in prepared:
+        sequence = each.sequence
+        detections = _detections_for(each, spec, threshold, delayed)
         for phase in range(min(stride, len(sequence))):
             frames = range(phase, len(sequence), stride)
             part = sequence.select(frames, f'{sequence.name}@{phase}' if phase else None)
             sequences.append(part)
             phases.append(phase)
-            detections = [seen[t] for t in frames]
-            if spec.camera and one.camera is not None:
-                moved = [camera_between(one.camera, t - stride, t) for t in frames]
-                detections = [replace(d, camera=c) for d, c in zip(detections, moved)]
-            results.append(_track(spec, stride, part, detections, step))
-    return Row(
+            chosen = [detections[t] for t in frames]
+            if spec.camera and each.camera is not None:
+                motions = [camera_between(each.camera, t - stride, t) for t in frames]
+                chosen = [replace(d, camera=c) for d, c in zip(chosen, motions)]
+            if spec.make is None:
+                results.append(_oracle(part, chosen, advance))
+            elif delayed:
+                results.append(_track_delayed(spec, stride, chosen, each.class_labels, advance))
+            else:
+                results.append(_track(spec, stride, chosen, advance))
+    return TableRow(
         tracker=spec.name,
         stride=stride,
         evaluation=evaluate(sequences, results),
@@ -114,37 +130,65 @@ def run(
         phases=tuple(phases),
         results=tuple(tuple(r) for r in results),
         track_precision=track_precision(sequences, results) if with_track_map else None,
+        delayed_classes=delayed,
     )
 
 
 def camera_between(camera: np.ndarray, first: int, last: int) -> np.ndarray | None:
     """
-    Return how the background moved from one frame to a later one.
+    Return the motion of the background from one frame to a later one.
 
-    :param camera: (T, 2, 3) float64, from each frame to the next, of all frames; nan: not known
-    :return: (2, 3) float64; None: not known, or there is no such first frame
+    :param camera: (T, 2, 3) float64, from each frame to the next, of all frames; NaN: unknown
+    :return: (2, 3) float64; None if unknown, or if there is no such first frame
     """
     if first < 0 or np.isnan(camera[first + 1 : last + 1]).any():
         return None
     total = np.eye(3)
-    for one in camera[first + 1 : last + 1]:
-        total[:2] = one @ total
+    for motion in camera[first + 1 : last + 1]:
+        total[:2] = motion @ total
     return total[:2]
 
 
-def _track(
-    spec: TrackerSpec,
-    stride: int,
-    sequence: Sequence,
-    detections: SequenceOf[Detections],
-    step: Callable[[], None],
-) -> list[Result]:
-    """Return what a tracker says of each frame."""
+def _delays_classes(prepared: SequenceOf[PreparedSequence], spec: TrackerSpec) -> bool:
+    """Return whether a tracker's classes are decided once a sequence is over."""
     if spec.make is None:
-        boxes = [Result(np.arange(len(d)), d.boxes, d.labels, d.scores) for d in detections]
-        for _ in detections:
-            step()
-        return perfect_identities(sequence, boxes)
+        return False
+    scored = all(d.class_scores is not None for each in prepared for d in each.boxes)
+    if not scored and (spec.delayed_classes or spec.class_gate):
+        need = 'delayed classes need' if spec.delayed_classes else 'its rule links by'
+        raise ValueError(
+            f'tracker {spec.name!r}: {need} the scores of all classes, and these boxes have none. '
+            'Let a model that scores every class (tao) find the boxes, or set classes=online and '
+            'another rule'
+        )
+    return scored and spec.delayed_classes is not False
+
+
+def _detections_for(
+    prepared: PreparedSequence, spec: TrackerSpec, threshold: float, delayed: bool
+) -> FrameDetections:
+    """Return the detections that a tracker gets of each frame."""
+    least = threshold if spec.least_score is None else spec.least_score
+    found = prepared.described[spec.features] if spec.features else prepared.boxes
+    found = [d.select(d.scores >= least) for d in found]
+    if delayed:
+        return found
+    classes = len(prepared.sequence.class_names)
+    return [d.select(d.labels < classes) for d in found]
+
+
+def _oracle(sequence: Sequence, detections: FrameDetections, advance: Advance) -> list[Result]:
+    """Return the boxes with the ids of the ground truth."""
+    boxes = [Result(np.arange(len(d)), d.boxes, d.labels, d.scores) for d in detections]
+    for _ in detections:
+        advance()
+    return perfect_identities(sequence, boxes)
+
+
+def _track(
+    spec: TrackerSpec, stride: int, detections: FrameDetections, advance: Advance
+) -> list[Result]:
+    """Track a sequence, and return what the tracker publishes of each frame."""
     tracker = spec.make(stride)
     results = []
     for frame in detections:
@@ -153,5 +197,50 @@ def _track(
         results.append(
             Result(tracks.ids[keep], tracks.boxes[keep], tracks.labels[keep], tracks.scores[keep])
         )
-        step()
+        advance()
     return results
+
+
+def _track_delayed(
+    spec: TrackerSpec,
+    stride: int,
+    detections: FrameDetections,
+    class_labels: np.ndarray | None,
+    advance: Advance,
+) -> list[Result]:
+    """Track a sequence, and decide the classes of its tracks at the end."""
+    tracker = spec.make(stride)
+    published, ids = [], []
+    for frame in detections:
+        tracks = tracker.update(frame)
+        keep = np.ones(len(tracks), bool) if spec.all_boxes else tracks.confirmed
+        published.append(frame.select(_of_tracks(frame, tracks, keep)))
+        ids.append(tracks.ids[keep])
+        advance()
+    results = []
+    for classed in delayed_classification(published, ids):
+        labels = classed.labels if class_labels is None else class_labels[classed.labels]
+        keep = labels >= 0
+        results.append(
+            Result(classed.ids[keep], classed.boxes[keep], labels[keep], classed.scores[keep])
+        )
+    return results
+
+
+def _of_tracks(frame: Detections, tracks: Tracks, keep: np.ndarray) -> np.ndarray:
+    """
+    Return which detections the tracks to be kept are of, (N,) bool.
+
+    A tracker returns tracks in the order of its detections, but none for weak ones that continue
+    no track.
+    """
+    if len(tracks) == len(frame):
+        return keep
+    chosen = np.zeros(len(frame), bool)
+    row = 0
+    for box, score, kept in zip(tracks.boxes, tracks.scores, keep):
+        while frame.scores[row] != score or (frame.boxes[row] != box).any():
+            row += 1
+        chosen[row] = kept
+        row += 1
+    return chosen

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The rows of an evaluation as a table: for the terminal, as CSV, as JSON."""
+"""The rows of an evaluation as a table in the terminal, in CSV and in JSON."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from rich.table import Table
 from gtr_ros.evaluation.metrics import COUNTS
 from gtr_ros.evaluation.metrics import RATES
 from gtr_ros.evaluation.metrics import Scores
-from gtr_ros.evaluation.run import Row
+from gtr_ros.evaluation.run import TableRow
 
-#: what the terminal and the report show; CSV and JSON have all
+#: columns in the terminal and the report; CSV and JSON have all metrics
 SHOWN = ('HOTA', 'DetA', 'AssA', 'MOTA', 'IDF1', 'IDSW', 'FP', 'FN', 'Frag', 'IDs')
 
 
-def headline(row: Row) -> Scores:
-    """Return what stands for a row: the mean over classes, where there are several."""
+def headline(row: TableRow) -> Scores:
+    """Return the scores shown for a row: the mean over classes, if there are several."""
     return row.evaluation.average
 
 
-def shown(name: str, value: float) -> str:
-    """Write a metric: rates in percent, counts whole."""
+def format_metric(name: str, value: float) -> str:
+    """Format a metric: rates in percent, counts as whole numbers."""
     return f'{100 * value:.1f}' if name in RATES else f'{value:.0f}'
 
 
-def terminal_table(rows: SequenceOf[Row], title: str) -> Table:
-    """Make the table that the terminal shows, a section for each stride."""
+def terminal_table(rows: SequenceOf[TableRow], title: str) -> Table:
+    """Return the table for the terminal, with a section for each stride."""
     with_map = any(row.track_map is not None for row in rows)
     table = Table(title=title)
     table.add_column('stride', justify='right')
@@ -42,7 +42,7 @@ def terminal_table(rows: SequenceOf[Row], title: str) -> Table:
         table.add_column('track mAP50', justify='right')
     for row, following in zip(rows, [*rows[1:], None]):
         scores = headline(row)
-        cells = [shown(name, scores[name]) for name in SHOWN]
+        cells = [format_metric(name, scores[name]) for name in SHOWN]
         if with_map:
             cells.append('' if row.track_map is None else f'{100 * row.track_map:.1f}')
         last = following is not None and following.stride != row.stride
@@ -50,8 +50,8 @@ def terminal_table(rows: SequenceOf[Row], title: str) -> Table:
     return table
 
 
-def write_csv(path: str | Path, rows: SequenceOf[Row]) -> None:
-    """Write a line for each row: rates from 0 to 1, counts."""
+def write_csv(path: str | Path, rows: SequenceOf[TableRow]) -> None:
+    """Write a line for each row: rates in [0, 1], and counts."""
     with open(path, 'w', newline='') as file:
         writer = csv.writer(file)
         writer.writerow(['stride', 'tracker', *RATES, *COUNTS, 'track_mAP50'])
@@ -62,16 +62,17 @@ def write_csv(path: str | Path, rows: SequenceOf[Row]) -> None:
             writer.writerow([row.stride, row.tracker, *numbers, mean])
 
 
-def write_json(path: str | Path, rows: SequenceOf[Row], about: dict) -> None:
+def write_json(path: str | Path, rows: SequenceOf[TableRow], about: dict) -> None:
     """
-    Write everything that was measured.
+    Write all metrics of all classes.
 
-    :param about: what was evaluated, and how
+    :param about: description of the evaluation
     """
     listed = [
         {
             'stride': row.stride,
             'tracker': row.tracker,
+            'classes_delayed': row.delayed_classes,
             'track_mAP50': row.track_map,
             'track_AP50': row.track_precision,
             'overall': _as_dict(row.evaluation.overall),

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Who each true object was taken for, frame by frame, and where that changed."""
+"""The track id of each ground truth object over time, and the id switches."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from gtr_ros.boxes import box_iou
 from gtr_ros.data.sequence import Sequence
 from gtr_ros.evaluation.metrics import Result
 
-#: in the place of an id
+#: id of frames in which an object has no track
 LOST = -1
 
 
 class Span(NamedTuple):
-    """Frames `begin` <= t < `end` in which an object was taken for `id`; `LOST`: for nobody."""
+    """Frames `begin` <= t < `end` in which an object has the track id `id`, or is `LOST`."""
 
     begin: int
     end: int
@@ -28,14 +28,14 @@ class Span(NamedTuple):
 
 class Switch(NamedTuple):
     """
-    An object that was taken for another.
+    A change of an object's track id.
 
-    :param object: its true id
+    :param object: id in the ground truth
     :param label: of its class
-    :param before: frame in which it had its old id last
-    :param frame: frame in which it has the new one
-    :param old_id: who it was taken for
-    :param new_id: who it is taken for now
+    :param before: last frame with the old id
+    :param frame: first frame with the new id
+    :param old_id: track id before
+    :param new_id: track id after
     """
 
     object: int
@@ -48,10 +48,10 @@ class Switch(NamedTuple):
 
 class Timeline(NamedTuple):
     """
-    The story of every true object.
+    The track ids of every ground truth object.
 
-    :param spans: by label and true id, in order of first appearance; frames in which the object
-        is not there are in none
+    :param spans: by label and ground truth id, in order of first appearance; frames without the
+        object are in no span
     :param switches: in order of frames; as many as CLEAR counts
     """
 
@@ -61,15 +61,15 @@ class Timeline(NamedTuple):
 
 def make_timeline(sequence: Sequence, results: SequenceOf[Result]) -> Timeline:
     """
-    Match truth and results of every frame as the CLEAR metrics do, at IoU 0.5.
+    Match ground truth and results of every frame as the CLEAR metrics do, at IoU 0.5.
 
-    A pair that was matched in the frame before is matched again if it still can be.
+    A pair matched in the frame before stays matched while its IoU is high enough.
 
     :param results: of each frame
     """
     spans: dict[tuple[int, int], list[Span]] = {}
     switches = []
-    last: dict[tuple[int, int], tuple[int, int]] = {}  # of an object: its id, and when
+    last: dict[tuple[int, int], tuple[int, int]] = {}  # newest id of an object, and its frame
     previous: dict[tuple[int, int], int] = {}
     for t, (truth, result) in enumerate(zip(sequence.truth, results, strict=True)):
         current: dict[tuple[int, int], int] = {}
@@ -82,11 +82,11 @@ def make_timeline(sequence: Sequence, results: SequenceOf[Result]) -> Timeline:
             kept = np.array([[previous.get(o) == i for i in ids] for o in objects], float)
             score = iou + 1000 * kept.reshape(iou.shape)
             score[iou < 0.5 - np.finfo(float).eps] = 0
-            taken = dict.fromkeys(objects, LOST)
+            matched = dict.fromkeys(objects, LOST)
             for a, b in zip(*linear_sum_assignment(-score)):
                 if score[a, b] > 0:
-                    taken[objects[a]] = ids[b]
-            for key, identity in taken.items():
+                    matched[objects[a]] = ids[b]
+            for key, identity in matched.items():
                 _extend(spans.setdefault(key, []), t, identity)
                 if identity == LOST:
                     continue
@@ -100,7 +100,7 @@ def make_timeline(sequence: Sequence, results: SequenceOf[Result]) -> Timeline:
 
 
 def _extend(spans: list[Span], frame: int, identity: int) -> None:
-    """Append a frame to the last span, or begin one."""
+    """Append a frame to the last span, or start a new span."""
     if spans and spans[-1].end == frame and spans[-1].id == identity:
         spans[-1] = spans[-1]._replace(end=frame + 1)
     else:

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The trackers that an evaluation compares, by the names that users give."""
+"""The trackers that an evaluation compares, made from the names that users write."""
 
 from __future__ import annotations
 
@@ -27,51 +27,56 @@ from gtr_ros.model.calibration import CUES
 from gtr_ros.structures import Detections
 from gtr_ros.structures import Tracks
 from gtr_ros.tracking.evidence_rule import EvidenceRule
-from gtr_ros.tracking.linking import LinkingRule
+from gtr_ros.tracking.likelihood_rule import LikelihoodRule
 from gtr_ros.tracking.rules import rule_name
 from gtr_ros.tracking.rules import RULES
 from gtr_ros.tracking.tracker import Tracker
 
-#: frames of the native rate for which trackers with a memory remember whom they lost
+#: frames of the native rate for which a baseline keeps a lost track
 MEMORY = 30
 
-#: the features of the model that is evaluated, and those of the imported detector, untrained
+#: names of features: of the evaluated model, and of the imported detector (untrained)
 MODEL, UNTRAINED = 'model', 'untrained'
 
-#: boxes with the identities of the truth: what the best tracker could do with them
+#: the boxes with the ids of the ground truth: the upper bound for a tracker of these boxes
 ORACLE = 'oracle'
 
 
-class Online(Protocol):
-    """A tracker: one frame's detections in, their identities out."""
+class OnlineTracker(Protocol):
+    """A tracker that gets one frame at a time."""
 
     def update(self, detections: Detections) -> Tracks:
-        """Give identities to the detections of the next frame."""
+        """Assign a track id to each detection of the next frame."""
 
 
 @dataclass(frozen=True)
 class TrackerSpec:
     """
-    A tracker that takes part.
+    How to make and run one of the compared trackers.
 
-    :param name: of its row
-    :param make: stride, in native frames -> a tracker that has seen nothing; None: the oracle
-    :param features: that it needs: `MODEL`, `UNTRAINED`, a path of an ONNX network; '': none
-    :param least_score: of the boxes that it is fed; None: the score threshold
-    :param all_boxes: whether boxes count that it does not (yet) believe in
-    :param camera: whether it is told how the camera moves
+    :param name: of its rows
+    :param make: called with the stride in native frames, returns a new tracker; None: the oracle
+    :param features: that it needs: `MODEL`, `UNTRAINED`, path of an ONNX network; '': none
+    :param least_score: of the boxes that it gets; None: the score threshold
+    :param all_boxes: whether the boxes of unconfirmed tracks count, too
+    :param camera: whether it gets the camera's motion
+    :param delayed_classes: whether classes are decided by track once a sequence is over, see
+        `gtr_ros.evaluation.offline`; None: where the detections have the scores of all classes
+    :param class_gate: whether its rule links by the scores of all classes
     """
 
     name: str
-    make: Callable[[int], Online] | None
+    make: Callable[[int], OnlineTracker] | None
     features: str = ''
     least_score: float | None = None
     all_boxes: bool = True
     camera: bool = False
+    delayed_classes: bool | None = None
+    class_gate: bool = False
 
 
-class Unrelated(Association):
-    """No likelihood at all: what is left of a linking rule is its motion or overlap."""
+class NoAssociation(Association):
+    """P_A is 0 for all pairs: a linking rule is left with motion and overlap."""
 
     description = 'nothing'
 
@@ -94,28 +99,41 @@ NAMES = (
     *(f'{name}+weak' for name in EXTERNAL_TRACKERS),
 )
 
-#: those that look at what is in the boxes
+#: trackers that need the features of the boxes, and so images
 NEED_IMAGES = ('gtr', 'cosine', 'reid', 'iou+reid')
 
 _OPTIONS = {
-    'window': 'T, frames that the tracker looks at',
+    'window': 'T, number of frames in the window',
     'rule': f'one of {", ".join(RULES)}',
-    'min_hits': 'boxes from which on a track is believed, and counts; 0: evidence decides',
+    'min_hits': 'boxes from which a track is confirmed, and counts; 0: by its evidence',
     'camera': "on or off: whether the camera's motion is estimated, where there are images",
-    'weak': 'score from which on boxes below the threshold may continue a track',
-    'appearance': 'cosine, transformer or none: what says whether two look alike',
-    'location': 'on or off: overlap, motion and gates of place beside the likelihood',
-    'encoder': 'causal or full: whether an object is encoded once, or anew in every frame',
+    'weak': 'score from which boxes below the threshold may continue a track',
+    'appearance': 'cosine, transformer or none: the appearance cue of the rule evidence',
+    'location': 'on or off: overlap, motion and gates of place beside P_A',
+    'encoder': 'causal or full: whether an object is encoded once, or again in every frame',
     'features': 'model, untrained, or the path of an ONNX ReID network',
-    'memory': f'native frames for which a lost track is remembered (default {MEMORY})',
+    'memory': f'native frames for which a lost track is kept (default {MEMORY})',
+    'classes': 'online or delayed: class of each frame by itself, or by the mean class scores of '
+    'a track once the sequence is over (default: delayed where the model scores every class)',
+}
+_CHOICES: dict[str, dict] = {
+    'location': {'on': True, 'off': False},
+    'camera': {'on': True, 'off': False},
+    'classes': {'delayed': True, 'online': False},
+    'encoder': {'causal': True, 'full': False},
+    'appearance': {cue: cue for cue in (*CUES, 'none')},
 }
 _ALLOWED = {
-    'gtr': ('window', 'rule', 'min_hits', 'location', 'encoder', 'appearance', 'camera', 'weak'),
-    'cosine': ('window', 'rule', 'min_hits', 'location', 'features', 'camera', 'weak'),
-    'motion': ('window', 'rule', 'min_hits', 'camera', 'weak'),
-    **dict.fromkeys(('reid', 'iou+reid'), ('memory', 'features')),
+    'gtr': (
+        *('window', 'rule', 'min_hits', 'location', 'encoder', 'appearance', 'camera', 'weak'),
+        'classes',
+    ),
+    'cosine': ('window', 'rule', 'min_hits', 'location', 'features', 'camera', 'weak', 'classes'),
+    'motion': ('window', 'rule', 'min_hits', 'camera', 'weak', 'classes'),
+    **dict.fromkeys(('reid', 'iou+reid'), ('memory', 'features', 'classes')),
     **dict.fromkeys(
-        ('iou', *EXTERNAL_TRACKERS, *(f'{name}+weak' for name in EXTERNAL_TRACKERS)), ('memory',)
+        ('iou', *EXTERNAL_TRACKERS, *(f'{name}+weak' for name in EXTERNAL_TRACKERS)),
+        ('memory', 'classes'),
     ),
     ORACLE: (),
 }
@@ -129,19 +147,20 @@ def parse_tracker(
     threshold: float = 0.4,
 ) -> TrackerSpec:
     """
-    Make a tracker of what a user writes: `gtr`, `gtr:window=16,rule=paper`, `bytetrack+weak`.
+    Parse a tracker that a user writes: `gtr`, `gtr:window=16,rule=paper`, `bytetrack+weak`.
 
-    :param association: of the model that is evaluated
-    :param rule: its own, one of `RULES`
-    :param window: T where the text does not say it
-    :param threshold: score from which on boxes begin tracks
-    :raises ValueError: names what is not known, and what there is
+    :param association: of the evaluated model
+    :param rule: the model's default, one of `RULES`
+    :param window: T, if the text does not give it
+    :param threshold: score from which boxes begin tracks
+    :raises ValueError: names the unknown part, and lists what is known
     """
     name, _, rest = text.partition(':')
     if name not in NAMES:
         raise ValueError(f'tracker {name!r}; expected one of {", ".join(NAMES)}')
     options = _parse_options(name, rest)
     memory = options.get('memory', MEMORY)
+    delayed = options.get('classes')
     text = _title(text, options)
     if name == ORACLE:
         return TrackerSpec(text, None)
@@ -152,15 +171,17 @@ def parse_tracker(
             lambda stride: FairMOT(overlap, appearance, rebirth=math.ceil(memory / stride)),
             features=options.get('features', MODEL) if appearance else '',
             all_boxes=False,
+            delayed_classes=delayed,
         )
     if name in _OURS:
         return _ours(text, name, options, association, rule, window, threshold)
-    peer, _, weak = name.partition('+')
+    external, _, weak = name.partition('+')
     return TrackerSpec(
         text,
-        lambda stride: ExternalTracker(peer, math.ceil(memory / stride), threshold),
+        lambda stride: ExternalTracker(external, math.ceil(memory / stride), threshold),
         least_score=MIN_SCORE if weak else None,
         all_boxes=False,
+        delayed_classes=delayed,
     )
 
 
@@ -176,8 +197,8 @@ def _ours(
     features = MODEL if name == 'gtr' else options.get('features', UNTRAINED)
     linking = RULES[options.get('rule', rule if name == 'gtr' else 'evidence')]
     if name == 'motion':
-        association, features = Unrelated(), ''
-        if isinstance(linking, LinkingRule):
+        association, features = NoAssociation(), ''
+        if isinstance(linking, LikelihoodRule):
             linking = replace(linking, motion=1.0)
     elif name == 'cosine':
         association = CosineAssociation()
@@ -187,7 +208,7 @@ def _ours(
                 f"encoder of tracker {name!r}: the model's association has none, "
                 f'it is {association.description}'
             )
-        association = copy(association)  # which shares its weights
+        association = copy(association)  # the copy shares its weights
         association.causal = options['encoder']
     if isinstance(linking, EvidenceRule):
         appearance = {'motion': 'none', 'cosine': 'cosine'}.get(name, linking.appearance)
@@ -195,21 +216,30 @@ def _ours(
     if not options.get('location', True):
         linking = linking.without_location()
     frames = options.get('window', window)
-    # With the published rules every box has an identity, and counts, as in the paper's tables.
-    counted = isinstance(linking, LinkingRule) and not options.get('min_hits')
+    # With the published rules every box has an id, and counts, as in the paper's tables.
+    all_boxes = isinstance(linking, LikelihoodRule) and not options.get('min_hits')
     min_hits = options.get('min_hits') or None
 
     def make(stride: int) -> Tracker:
         return Tracker(association, linking, frames, min_hits, threshold)
 
-    make(1)  # raises here if a number is out of range, and not in the midst of a run
-    # Who looks at no image should not need any for the camera's sake.
+    make(1)  # a number out of range raises here, before a run begins
+    # A tracker without features should not need images for the camera's motion alone.
     camera = isinstance(linking, EvidenceRule) and options.get('camera', bool(features))
-    return TrackerSpec(text, make, features, options.get('weak'), counted, camera)
+    return TrackerSpec(
+        text,
+        make,
+        features,
+        least_score=options.get('weak'),
+        all_boxes=all_boxes,
+        camera=camera,
+        delayed_classes=options.get('classes'),
+        class_gate=isinstance(linking, LikelihoodRule) and linking.class_gate is not None,
+    )
 
 
 def _title(text: str, options: dict) -> str:
-    """Return the name of a row: what the user wrote, of a network's file only its name."""
+    """Return the name of a row: the text of the user, with a network's path cut to its name."""
     path = options.get('features', '')
     return text.replace(path, Path(path).stem) if path else text
 
@@ -230,14 +260,10 @@ def _parse_options(name: str, text: str) -> dict:
                 options[key] = float(value)
                 if not MIN_SCORE <= options[key] <= 1:
                     raise ValueError
-            elif key in ('location', 'camera'):
-                options[key] = {'on': True, 'off': False}[value]
-            elif key == 'encoder':
-                options[key] = {'causal': True, 'full': False}[value]
             elif key == 'rule':
                 options[key] = rule_name(value or '?', 'mobile')
-            elif key == 'appearance':
-                options[key] = {c: c for c in (*CUES, 'none')}[value]
+            elif key in _CHOICES:
+                options[key] = _CHOICES[key][value]
             else:
                 options[key] = value
         except (ValueError, KeyError):

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Tracks drawn onto images: boxes, ids, and the way that each object came."""
+"""Draw tracks onto images: boxes, ids and trajectories."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from PIL import ImageDraw
 from PIL import ImageFont
 
 if TYPE_CHECKING:
-    # Drawing needs no torch: a viewer starts in a moment.
+    # Imports torch, which drawing does not need: the viewer starts without it.
     from gtr_ros.structures import Tracks
     from gtr_ros.structures import Trajectory
 
@@ -25,7 +25,7 @@ Colour = tuple[int, int, int]
 
 
 def colour_of(identity: int) -> Colour:
-    """Return an id's colour, RGB 0..255: always the same, and far from those of ids next to it."""
+    """Return the colour of a track id, RGB 0..255; neighbouring ids have different colours."""
     hue = identity * _GOLDEN % 1
     red, green, blue = colorsys.hsv_to_rgb(hue, 0.75, 1.0)
     return round(255 * red), round(255 * green), round(255 * blue)
@@ -35,9 +35,9 @@ def annotate(image: np.ndarray, tracks: Tracks, class_names: Sequence[str]) -> n
     """
     Draw tracks onto a copy of an image.
 
-    A confirmed object has a thick box, one not yet confirmed a thin one without a trail.
+    Confirmed tracks have a thick box and a trail, tentative ones a thin box only.
 
-    :param image: (H, W, 3) uint8, RGB; left as it is
+    :param image: (H, W, 3) uint8, RGB; not changed
     :param tracks: in pixels of the image
     :param class_names: name of each label
     :return: (H, W, 3) uint8, RGB, contiguous
@@ -62,7 +62,7 @@ def annotate(image: np.ndarray, tracks: Tracks, class_names: Sequence[str]) -> n
 
 
 def _draw_trail(draw: ImageDraw.ImageDraw, trajectory: Trajectory, width: int) -> None:
-    """Connect the middles of the boxes' lower sides, older ones darker."""
+    """Connect the bottom centres of the boxes; older parts are darker."""
     boxes = trajectory.boxes
     feet = [(float(x1 + x2) / 2, float(y2)) for x1, _, x2, y2 in boxes]
     colour = np.array(colour_of(trajectory.id))
@@ -79,7 +79,7 @@ def _draw_label(
     font: ImageFont.FreeTypeFont,
     size: tuple[int, int],
 ) -> None:
-    """Write above the box, or within it where the image ends."""
+    """Write above the box, or inside it at the border of the image."""
     length, height = draw.textlength(text, font=font), font.size + 2
     left = min(max(corners[0], 0), max(size[0] - length - 4, 0))
     top = corners[1] - height if corners[1] >= height else max(corners[1], 0)

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The pixels of image messages, of the node's and of a bag's alike: views, nothing is copied."""
+"""Pixels of image messages, from a node or a bag, and JPEG; needs no ROS."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from PIL import UnidentifiedImageError
 
-# Bytes a pixel, and where its red, green and blue lie.
+# Bytes per pixel, and the positions of red, green and blue.
 CHANNELS = {
     'rgb8': (3, slice(None)),
     'bgr8': (3, slice(None, None, -1)),
@@ -24,29 +24,42 @@ CHANNELS = {
 }
 PLAIN_ENCODINGS = tuple(CHANNELS)
 
-# Of Pillow's: what loses nothing as RGB. 16-bit and float images would be cut off at white.
+# Modes of Pillow that convert to RGB without loss; 16-bit and float images would saturate.
 _MODES = ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'CMYK', 'YCbCr')
 
 
 class ImageError(ValueError):
-    """An image that cannot be used; the message says why and what to publish instead."""
+    """An invalid image; the message says why and what to publish instead."""
+
+
+def read_pixels(message: Any) -> np.ndarray | None:
+    """
+    Return the pixels of an image message as RGB.
+
+    :param message: has the fields of sensor_msgs/Image or CompressedImage; its data is a buffer
+        of bytes
+    :return: (height, width, 3) uint8, RGB: of an Image a view, see `view_pixels`; None: its
+        encoding is not a plain 8-bit one
+    :raises ImageError: if the message has no valid image
+    """
+    return view_pixels(message) if hasattr(message, 'encoding') else decompress(message)
 
 
 def view_pixels(message: Any) -> np.ndarray | None:
     """
-    Show the pixels of a message of a plain 8-bit encoding as RGB.
+    Return the pixels of a message with a plain 8-bit encoding as RGB, without a copy.
 
     :param message: has the fields of sensor_msgs/Image; its data is a buffer of bytes
-    :return: (height, width, 3) uint8, RGB: a view of the message's data with whatever strides that
-        takes (negative for bgr8, zero for mono8), not to be written to; None: another encoding
-    :raises ImageError: if the message does not hold an image
+    :return: (height, width, 3) uint8, RGB: a view of the message's data with any strides (negative
+        for bgr8, zero for mono8), not to be written to; None: another encoding
+    :raises ImageError: if the message has no valid image
     """
     pixel_bytes, order = CHANNELS.get(message.encoding, (1, None))
     check_layout(message, pixel_bytes)
     if order is None:
         return None
     height, width, step = message.height, message.width, message.step
-    # Of node messages writeable, because torch warns of arrays that are not.
+    # Arrays of node messages stay writeable, because torch warns of others.
     if pixel_bytes == 1:
         return np.ndarray((height, width, 3), np.uint8, message.data, strides=(step, 1, 0))
     shape, strides = (height, width, pixel_bytes), (step, pixel_bytes, 1)
@@ -55,11 +68,11 @@ def view_pixels(message: Any) -> np.ndarray | None:
 
 def check_layout(message: Any, pixel_bytes: int) -> None:
     """
-    Check that an image message has the bytes that its size asks for.
+    Check that an image message has enough bytes for its size.
 
     :param message: has the fields of sensor_msgs/Image
-    :param pixel_bytes: bytes of a pixel, at least
-    :raises ImageError: names the rule that it breaks
+    :param pixel_bytes: least number of bytes per pixel
+    :raises ImageError: names the field that is wrong
     """
     height, width, step = message.height, message.width, message.step
     encoding = message.encoding
@@ -85,18 +98,30 @@ def decompress(message: Any) -> np.ndarray:
     Decode a compressed image message.
 
     :param message: has the fields of sensor_msgs/CompressedImage; its data, a buffer of bytes, is
-        a JPEG, a PNG, or what else Pillow reads
-    :return: (height, width, 3) uint8, RGB, contiguous, the caller's own
-    :raises ImageError: if it is none of these, or cut off
+        JPEG, PNG, or another format that Pillow reads
+    :return: (height, width, 3) uint8, RGB, contiguous, a new array
+    :raises ImageError: if it cannot be decoded, or does not have 8 bits per channel
     """
     try:
         with Image.open(BytesIO(memoryview(message.data))) as image:
             if image.mode not in _MODES:
                 raise ImageError(
-                    f'format {message.format!r} holds pixels of kind {image.mode}; expected 8 bits'
+                    f'format {message.format!r} has pixels of mode {image.mode}; expected 8 bits'
                 )
             return np.array(image.convert('RGB'))
     except (OSError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise ImageError(
-            f'format {message.format!r} cannot be decoded; expected a whole JPEG or PNG ({error})'
+            f'format {message.format!r} cannot be decoded; expected a complete JPEG or PNG ({error})'
         ) from None
+
+
+def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
+    """
+    Encode an image as JPEG.
+
+    :param image: (H, W, 3) uint8, RGB
+    :param quality: 1 to 95, as in Pillow
+    """
+    buffer = BytesIO()
+    Image.fromarray(image).save(buffer, 'JPEG', quality=quality)
+    return buffer.getvalue()

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Video files and cameras, read and written with FFmpeg's libraries."""
+"""Read video files and cameras, and write video files, with the libraries of FFmpeg."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from gtr_ros.stamps import NANOSECONDS
 
 
 class VideoError(ValueError):
-    """A video that cannot be read or written; the message names it and the reason."""
+    """A video that cannot be read or written; the message names the file and the reason."""
 
 
 class VideoFrame(NamedTuple):
     """
-    One picture of a video.
+    One frame of a video.
 
     :param image: (H, W, 3) uint8, RGB, contiguous
-    :param stamp: nanoseconds since the video's beginning, strictly increasing
+    :param stamp: nanoseconds since the start of the video, strictly increasing
     :param index: from 0
     """
 
@@ -36,10 +36,10 @@ class VideoFrame(NamedTuple):
 
 class VideoReader:
     """
-    The frames of a file or a camera, in order; a context manager, to be iterated once.
+    The frames of a file or a camera, in order: a context manager that can be iterated once.
 
     :param source: a file, or a camera as `/dev/video0` or `0`
-    :raises VideoError: if there is no such file or camera, or no video in it
+    :raises VideoError: if there is no such file or camera, or it has no video stream
     """
 
     def __init__(self, source: str | Path) -> None:
@@ -50,15 +50,15 @@ class VideoReader:
         try:
             self._container = av.open(self.source, format='v4l2' if camera else None)
         except (FFmpegError, OSError) as error:
-            raise VideoError(f'{self.source} is no video that can be read: {error}') from error
+            raise VideoError(f'{self.source} is not a readable video: {error}') from error
         if not self._container.streams.video:
             self._container.close()
-            raise VideoError(f'{self.source} has no video in it')
+            raise VideoError(f'{self.source} has no video stream')
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = 'AUTO'
-        #: frames a second; 10 where the file does not say
+        #: frames per second; 10 if the file does not say
         self.rate = float(self._stream.average_rate or self._stream.guessed_rate or 10)
-        #: frames in the file; None where it does not say, and for cameras
+        #: frames in the file; None if it does not say, and for cameras
         self.frame_count = self._stream.frames or None
         #: (width, height), pixels
         self.size = (self._stream.width, self._stream.height)
@@ -84,19 +84,19 @@ class VideoReader:
         except FFmpegError as error:
             raise VideoError(f'{self.source} is damaged after frame {index}: {error}') from error
         if not index:
-            raise VideoError(f'{self.source} has no frame that can be read')
+            raise VideoError(f'{self.source} has no readable frame')
 
 
 class FrameTimes:
     """
-    The times of a video's frames, from 0 and strictly increasing, whatever is written in it.
+    Times of a video's frames, from 0 and strictly increasing, repaired where the file is wrong.
 
-    Files exist whose frames carry no time, or the same one twice, or times that begin anew, as in
-    files that were joined. Without a time, or after a step back, a frame comes as long after the
-    one before as frames came so far, and the times go on from there; one of the same time as the
-    one before comes half as long after it.
+    Some files have frames without a time, with the same time twice, or with times that restart, as
+    in concatenated files. A frame without a time, or with an earlier one, follows after the latest
+    interval between frames, and later times continue from there; one with the same time as the
+    frame before follows after half of that interval.
 
-    :param rate: frames a second, until it is known how far they are apart
+    :param rate: frames per second, until the interval of two frames is known
     """
 
     def __init__(self, rate: float) -> None:
@@ -109,7 +109,7 @@ class FrameTimes:
         """
         Return the time of the next frame, nanoseconds.
 
-        :param written: what the video says, nanoseconds; None: nothing
+        :param written: time in the file, nanoseconds; None: it has none
         """
         before = self._written
         if before is None:
@@ -128,7 +128,7 @@ class FrameTimes:
 
 
 def _written_time(picture: av.VideoFrame) -> int | None:
-    """Return a frame's time in nanoseconds, if it has one."""
+    """Return the time of a frame in the file, nanoseconds; None if it has none."""
     if picture.pts is None or picture.time_base is None:
         return None
     return int(picture.pts * picture.time_base * NANOSECONDS)
@@ -136,11 +136,11 @@ def _written_time(picture: av.VideoFrame) -> int | None:
 
 class VideoWriter:
     """
-    An H.264 file that appears under its name only when it is whole; a context manager.
+    An H.264 file that gets its name only when it is complete; a context manager.
 
-    :param path: ends in `.mp4`; its folder is made
-    :param rate: frames a second
-    :param size: (width, height), pixels; an odd side loses one pixel, as H.264 asks
+    :param path: ends in `.mp4`; its folder is created
+    :param rate: frames per second
+    :param size: (width, height), pixels; an odd side loses one pixel, as H.264 requires
     :raises VideoError: if it cannot be written
     """
 
@@ -150,7 +150,7 @@ class VideoWriter:
         self._width, self._height = (max(2, side // 2 * 2) for side in size)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            # The index first: players and browsers begin before they have all of it.
+            # With the index first, players and browsers can start before the end of a download.
             self._container = av.open(str(self._part), 'w', options={'movflags': 'faststart'})
             codec = 'libx264' if 'libx264' in av.codecs_available else 'mpeg4'
             self._stream = self._container.add_stream(
@@ -183,12 +183,12 @@ class VideoWriter:
         self._mux(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format='rgb24'))
 
     def close(self) -> None:
-        """Finish the file and give it its name."""
+        """Finish the file and rename it to its final name."""
         try:
             self._mux(None)
             self._container.close()
             if not self._part.exists():
-                raise VideoError(f'cannot write {self.path}: it was given no image')
+                raise VideoError(f'cannot write {self.path}: it has no image')
             self._part.replace(self.path)
         except (FFmpegError, OSError) as error:
             raise VideoError(f'cannot write to {self.path}: {error}') from error

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Who is who in a window of frames: association probabilities P_A between objects and queries."""
+"""Association probabilities P_A between the objects of a frame and those of a window."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from gtr_ros.model.transformer import DecoderLayer
 from gtr_ros.model.transformer import EncoderLayer
 
 
-def frame_of_each(counts: Sequence[int], device: torch.device) -> Tensor:
+def frame_indices(counts: Sequence[int], device: torch.device) -> Tensor:
     """
-    Return the frame that each object of a window is in.
+    Return the frame index of each object in a window.
 
     :param counts: N_t, objects of each of the T frames, sum N
     :return: (N,) int64, 0 to T - 1
@@ -32,13 +32,13 @@ def frame_softmax(logits: Tensor, counts: Sequence[int]) -> Tensor:
     """
     Turn association logits into probabilities, frame by frame: the paper's Eq. 1.
 
-    In each frame a query is one of the N_t boxes or none of them; "none" has the logit 0.
+    In each frame a query is one of the N_t boxes or none of them; the logit of "none" is 0.
 
     :param logits: (M, N) float, G; columns in the frames' order
     :param counts: N_t, boxes of each of the T frames, sum N
     :return: (M, N), P_A; the columns of one frame sum to at most 1
     """
-    frames = frame_of_each(counts, logits.device).expand(len(logits), -1)  # MxN
+    frames = frame_indices(counts, logits.device).expand(len(logits), -1)  # MxN
     largest = logits.new_zeros(len(logits), len(counts)).scatter_reduce(1, frames, logits, 'amax')
     values = (logits - largest.gather(1, frames)).exp()
     sums = (-largest).exp().scatter_add(1, frames, values)
@@ -46,22 +46,22 @@ def frame_softmax(logits: Tensor, counts: Sequence[int]) -> Tensor:
 
 
 class Association(nn.Module):
-    """What the tracker asks of an association; its kinds are the classes below."""
+    """Interface between the tracker and an association; implementations are below."""
 
-    #: one line for people: what links the objects
+    #: one line for users: the kind of association
     description: str
-    #: what cosines and logits of this network are worth
+    #: how cosines and logits of this network become evidence
     calibration = Calibration()
 
     def forward(
         self, features: Tensor, counts: Sequence[int], query_frame: int, boxes: Tensor
     ) -> Tensor:
         """
-        Associate the objects of one frame with those of all frames of the window.
+        Associate the objects of one frame with those of all frames in the window.
 
-        :param features: (N, D) float, of the window's objects, oldest frame first
+        :param features: (N, D) float, of the objects in the window, oldest frame first
         :param counts: N_t, objects of each of the T frames, sum N; may be 0
-        :param query_frame: the frame whose M objects ask, 0 <= query_frame < T
+        :param query_frame: the frame whose M objects are the queries, 0 <= query_frame < T
         :param boxes: (N, 4) float, xyxy, relative to the image's width and height
         :return: (M, N) float in [0, 1], P_A
         """
@@ -70,9 +70,9 @@ class Association(nn.Module):
 
 class CosineAssociation(Association):
     """
-    Likelihood without training: the cosine of two features, where it is positive.
+    Likelihood without training: the cosine of two features, clamped to [0, 1].
 
-    Not a probability over the boxes of a frame: two boxes alike are both likely.
+    It is not a distribution over the boxes of a frame: two similar boxes are both likely.
     """
 
     description = 'cosine similarity of untrained features'
@@ -88,28 +88,29 @@ class CosineAssociation(Association):
 
 class AssociationTransformer(Association):
     """
-    The Global Tracking Transformer: trajectory queries against all objects of a window.
+    The Global Tracking Transformer: trajectory queries against all objects in a window.
 
-    An encoder relates all N objects of T frames to each other, a decoder lets M queries, the
-    features of one frame's objects, look at them; the dot product of both is the logit G.
-    The defaults are the published MOT model's; the options are those of the paper's Table 4.
+    An encoder applies self-attention to all N objects of T frames; a decoder applies
+    cross-attention from M queries, the features of one frame's objects, to them. The dot product
+    of both outputs is the logit G. The defaults are those of the published MOT model; the options
+    are those of the paper's Table 4.
 
     :param features: D, length of an object's feature
     :param heads: heads of every attention
     :param hidden: width of the feed-forward layers; None: D
-    :param encoder_layers: 0 leaves the objects' features as they are
-    :param decoder_layers: 0 leaves the queries' features as they are
-    :param encoder_self_attention: whether the encoder attends at all
+    :param encoder_layers: 0: the features of the objects are not encoded
+    :param decoder_layers: 0: the features of the queries are not decoded
+    :param encoder_self_attention: False: the encoder has only feed-forward layers
     :param decoder_self_attention: whether queries attend to each other first
     :param projection_layers: linear layers, with ReLU between, on each side before the dot product
     :param norm: layer norm after each residual connection, and after the decoder
-    :param position_embedding: whether keys and encoder queries carry where the box is
-    :param time_embedding: whether that embedding carries the frame too; needs the former
+    :param position_embedding: whether box positions are added to keys and encoder queries
+    :param time_embedding: whether the frame index is included; needs `position_embedding`
     :param dropout: in training, of attention, hidden layers and residual branches
-    :param scale: s that G = s q k + b begins with, both learnt; None: G = q k, as published
-    :param level: the dot product q k of features at which G is 0 at first, b = -s level
-    :param causal: whether the encoder's objects see their own frame and those before alone, so
-        that an object is encoded once, when it comes; False: those after, too, as published
+    :param scale: initial s of G = s q k + b, with learnt s and b; None: G = q k, as published
+    :param level: the dot product q k at which G is 0 initially, b = -s level
+    :param causal: whether objects in the encoder attend only to their own and earlier frames, so
+        that an object is encoded once, when it arrives; False: also to later ones, as published
     """
 
     def __init__(
@@ -156,18 +157,18 @@ class AssociationTransformer(Association):
 
     @property
     def description(self) -> str:
-        """One line for people: what links the objects."""
+        """One line for users: the kind of association."""
         return f'GTR association transformer{", causal" if self.causal else ""}'
 
     @property
     def can_start_as_dot_product(self) -> bool:
-        """Whether G is a dot product of features where the residual branches are silent."""
+        """Whether G is a dot product of features if the residual branches are zero."""
         norms = any(isinstance(module, nn.LayerNorm) for module in self.modules())
         return not norms and not len(self.query_projection)
 
     @torch.no_grad()
     def start_as_dot_product(self) -> None:
-        """Silence every residual branch, so that training begins with what the features know."""
+        """Set every residual branch to zero: training starts from the similarity of features."""
         for module in self.modules():
             last = getattr(module, 'linear2', None) or getattr(module, 'out_proj', None)
             if last is not None:
@@ -178,23 +179,23 @@ class AssociationTransformer(Association):
         self, features: Tensor, counts: Sequence[int], queries: slice, boxes: Tensor | None = None
     ) -> list[Tensor]:
         """
-        Compute G, once for each decoder layer (the last one counts; training uses all).
+        Compute G for each decoder layer (the last one is the result; training uses all).
 
         :param features: (N, D)
         :param counts: N_t of the T frames
-        :param queries: the M objects that ask, among the N
+        :param queries: the M objects among the N that are the queries
         :param boxes: (N, 4), xyxy, relative to the image; only with a position embedding
         :return: (M, N) for each layer
         """
-        frames = frame_of_each(counts, features.device)
-        position = hidden = None
+        frames = frame_indices(counts, features.device)
+        position = mask = None
         if self.embedding is not None:
             position = self.embedding(boxes, frames / len(counts))
         if self.causal:
-            hidden = frames > frames[:, None]
+            mask = frames > frames[:, None]
         memory = features
         for layer in self.encoder:
-            memory = layer(memory, position, hidden)
+            memory = layer(memory, position, mask)
         query = features[queries]
         outputs = [] if self.decoder else [query]
         for layer in self.decoder:
@@ -216,7 +217,7 @@ class AssociationTransformer(Association):
 
 
 def _projection(features: int, layers: int, dropout: float) -> nn.Sequential:
-    """Return linear layers with ReLU and dropout between them; none of them: the identity."""
+    """Return linear layers with ReLU and dropout between them; 0 layers: the identity."""
     modules: list[nn.Module] = []
     for i in range(layers):
         modules += [nn.ReLU(), nn.Dropout(dropout)] if i else []

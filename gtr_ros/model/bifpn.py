@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The BiFPN of `gtr_mot`: five maps of strides 8 to 128, mixed up and down three times."""
+"""The BiFPN of `gtr_mot`: five maps of strides 8 to 128, fused top-down and bottom-up."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import nn
 from torch import Tensor
 from torch.nn import functional as F
 
-#: a layer's nodes in turn: their level (0 for P3), and what they mix: indices into the list of the
-#: five maps that come in, P3 first, followed by the nodes so far
+#: the nodes of a layer in order: level (0 for P3), and inputs as indices into the list of the five
+#: input maps, P3 first, followed by the previous nodes
 NODES = (
     (3, (3, 4)),
     (2, (2, 5)),
@@ -30,7 +30,7 @@ def _norm(channels: int) -> nn.GroupNorm:
 
 
 def _narrow(inputs: int, outputs: int) -> nn.Sequential:
-    """Return a 1x1 convolution and its norm, or the identity where the channels are right."""
+    """Return a 1x1 convolution and its norm, or the identity if the channels match."""
     if inputs == outputs:
         return nn.Sequential()
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), _norm(outputs))
@@ -40,12 +40,12 @@ def _halve(x: Tensor) -> Tensor:
     return F.max_pool2d(x, 2)
 
 
-class Node(nn.Module):
+class BiFPNNode(nn.Module):
     """
     A weighted mean of maps, a swish, a 3x3 convolution and its norm.
 
-    :param inputs: channels of each map that is mixed
-    :param channels: of the result
+    :param inputs: channels of each input map
+    :param channels: of the output
     """
 
     def __init__(self, inputs: Sequence[int], channels: int) -> None:
@@ -56,7 +56,7 @@ class Node(nn.Module):
         self.norm = _norm(channels)
 
     def forward(self, maps: Sequence[Tensor], size: Sequence[int]) -> Tensor:
-        """Mix (B, C_i, H_i, W_i), twice, half or exactly the size, into (B, channels, *size)."""
+        """Fuse (B, C_i, H_i, W_i), twice, half or exactly the size, into (B, channels, *size)."""
         weights = F.relu(self.weights)
         mixed = sum(
             weight * self._fit(narrow(x), size)
@@ -73,34 +73,36 @@ class Node(nn.Module):
         return x
 
 
-class Layer(nn.Module):
+class BiFPNLayer(nn.Module):
     """
-    One way down from coarse to fine and one way up again.
+    One top-down pass, from coarse to fine, and one bottom-up pass.
 
-    :param inputs: channels of the five maps that come in
-    :param channels: of the five that go out
+    :param inputs: channels of the five input maps
+    :param channels: of the five output maps
     """
 
     def __init__(self, inputs: Sequence[int], channels: int) -> None:
         super().__init__()
         known = [*inputs, *(channels for _ in NODES)]
-        self.nodes = nn.ModuleList(Node([known[s] for s in mixed], channels) for _, mixed in NODES)
+        self.nodes = nn.ModuleList(
+            BiFPNNode([known[s] for s in sources], channels) for _, sources in NODES
+        )
 
     def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
         """Five maps, finest first -> five maps of the same sizes."""
         maps = list(levels)
-        for node, (level, mixed) in zip(self.nodes, NODES, strict=True):
-            maps.append(node([maps[s] for s in mixed], levels[level].shape[2:]))
+        for node, (level, sources) in zip(self.nodes, NODES, strict=True):
+            maps.append(node([maps[s] for s in sources], levels[level].shape[2:]))
         return maps[-len(levels) :]
 
 
 class BiFPN(nn.Module):
     """
-    The pyramid: two levels above the backbone's maps, then the layers.
+    The feature pyramid: two levels above the backbone's maps, then the layers.
 
     :param inputs: channels of the backbone's maps of strides 8, 16, 32
     :param channels: of every level; a multiple of 32
-    :param layers: how often the levels are mixed
+    :param layers: number of BiFPN layers
     """
 
     def __init__(
@@ -110,11 +112,11 @@ class BiFPN(nn.Module):
         self.top = _narrow(inputs[-1], channels)
         first = [*inputs, channels, channels]
         widths = [first, *([channels] * len(first) for _ in range(layers - 1))]
-        self.layers = nn.ModuleList(Layer(width, channels) for width in widths)
+        self.layers = nn.ModuleList(BiFPNLayer(width, channels) for width in widths)
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """
-        Mix the backbone's maps.
+        Compute the pyramid from the backbone's maps.
 
         :param maps: (B, C_l, H_l, W_l) of strides 8, 16, 32 of an input whose sides are multiples
             of 128

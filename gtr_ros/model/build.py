@@ -1,17 +1,15 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The models, by name: the one place that knows their sizes."""
+"""Builders of the models: the one place that knows their sizes. The registry names them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence
-from functools import partial
 from importlib import resources
 import json
 import os
 from pathlib import Path
-import re
 
 import torch
 
@@ -24,7 +22,6 @@ from gtr_ros.model.centernet import CenterNet
 from gtr_ros.model.centernet import CenterNetHead
 from gtr_ros.model.centernet2 import CenterNet2
 from gtr_ros.model.checkpoint import CheckpointError
-from gtr_ros.model.checkpoint import default_checkpoint
 from gtr_ros.model.checkpoint import fit
 from gtr_ros.model.checkpoint import load_checkpoint
 from gtr_ros.model.checkpoint import load_official
@@ -33,6 +30,10 @@ from gtr_ros.model.fpn import FPN
 from gtr_ros.model.gtr import GTR
 from gtr_ros.model.lvis import class_names
 from gtr_ros.model.mobile_centernet import MobileCenterNet
+from gtr_ros.model.registry import default_checkpoint
+from gtr_ros.model.registry import model_builder
+from gtr_ros.model.registry import model_spec
+from gtr_ros.model.registry import RANDOM
 from gtr_ros.model.res2net import Res2Net101
 from gtr_ros.model.resize import ShortestEdge
 from gtr_ros.model.resize import SquareFit
@@ -40,29 +41,22 @@ from gtr_ros.model.roi import BoxHead
 from gtr_ros.model.roi import Embedding
 from gtr_ros.model.roi import Whitening
 
-#: arguments of each model's `AssociationTransformer`
-TRANSFORMERS = {
-    'mobile': {'features': 256, 'hidden': 512, 'scale': 12.0, 'level': 0.45, 'causal': True},
-    'mot': {'features': 1024},
-    'tao': {'features': 1024, 'projection_layers': 2},
-}
-
-#: what may link the objects of `gtr_mobile`
+#: association variants of `gtr_mobile`
 MOBILE_ASSOCIATIONS = ('cosine', 'transformer')
 
-#: principal components of the mobile detector's features over objects of COCO images
+#: principal components of the mobile detector's features, over objects of COCO images
 APPEARANCE = resources.files('gtr_ros.weights') / 'mobile_appearance.safetensors'
 
 
 def make_transformer(model: str, **changes: object) -> AssociationTransformer:
     """
-    Make a model's association, untrained.
+    Make a model's association transformer, untrained.
 
-    :param model: 'mobile', 'mot' or 'tao'
-    :param changes: arguments of `AssociationTransformer` in place of the model's own, of the
+    :param model: its name in the registry
+    :param changes: arguments of `AssociationTransformer` that replace the model's own, for the
         paper's ablations
     """
-    transformer = AssociationTransformer(**{**TRANSFORMERS[model], **changes})
+    transformer = AssociationTransformer(**{**model_spec(model).transformer, **changes})
     if transformer.can_start_as_dot_product and transformer.log_scale is not None:
         transformer.start_as_dot_product()
     return transformer
@@ -77,16 +71,17 @@ def gtr_mobile(
     Build the default model: CenterNet on MobileNetV3-large x0.75, 80 COCO classes.
 
     :param checkpoint: safetensors file; None: untrained weights
-    :param association: 'transformer' for the paper's (D = 256), which links as 'cosine' does until
-        it is trained; 'cosine' for similarity of the detector's own features; None: what the
-        checkpoint was made for, 'cosine' without one. Of a checkpoint made for the other only the
-        detector is taken. Or another transformer, of the paper's ablations; D = 256. Its encoder
-        is causal, but for checkpoints that were trained with the full one
-    :param class_names: of the detector; None: the checkpoint's, COCO's without one. Of those that
-        the checkpoint does not have the detector knows nothing yet
+    :param association: 'transformer': the paper's transformer (D = 256), which gives the same
+        links as 'cosine' until it is trained; its encoder is causal, unless the checkpoint was
+        trained with a full one. 'cosine': cosine similarity of the detector's own features. None:
+        what the checkpoint was trained with, 'cosine' without a checkpoint. If the checkpoint was
+        trained with the other one, only its detector is loaded. Or an `AssociationTransformer`
+        with D = 256, for the paper's ablations
+    :param class_names: of the detector; None: those of the checkpoint, or of COCO without one.
+        Classes that the checkpoint does not have start untrained
     :return: the model, in evaluation mode, on the CPU
     :raises CheckpointError: if the file cannot be read or does not fit
-    :raises ValueError: if the association is none of these
+    :raises ValueError: if the association is not one of these
     """
     state, metadata = load_checkpoint(Path(checkpoint)) if checkpoint else ({}, {})
     variant = association if isinstance(association, AssociationTransformer) else None
@@ -97,7 +92,7 @@ def gtr_mobile(
         raise ValueError(f'association {association!r}; expected one of {MOBILE_ASSOCIATIONS}')
     held = tuple(json.loads(metadata.get('class_names', 'null')) or CLASS_NAMES)
     detector, pool_size = MobileCenterNet(tuple(class_names or held)), 4
-    features = TRANSFORMERS['mobile']['features']
+    features = model_spec('mobile').transformer['features']
     shape = (sum(detector.channels), pool_size, features)
     whitening = Whitening(*shape)
     with resources.as_file(APPEARANCE) as file:
@@ -111,7 +106,7 @@ def gtr_mobile(
     else:
         head, link = whitening, CosineAssociation()
     model = GTR(detector, head, link, pool_size, clip=True, score_threshold=0.4)
-    # Weights without an association are the imported detector's.
+    # A checkpoint without an association is that of the imported detector.
     prefix = 'detector.' if 'association' in metadata else ''
     if detector.class_names != held:
         detector.adopt_classes(state, held, prefix)
@@ -121,23 +116,24 @@ def gtr_mobile(
     elif checkpoint:
         own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
         fit(detector, own, checkpoint)
-    # The layout in which a CPU computes depthwise convolutions fastest, and a GPU no slower.
+    # The fastest layout for depthwise convolutions on a CPU, and not slower on a GPU.
     return model.eval().to(memory_format=torch.channels_last)
 
 
 def gtr_mot(
     checkpoint: str | os.PathLike | None = None,
-    association: AssociationTransformer | None = None,
+    association: AssociationTransformer | str | None = None,
 ) -> GTR:
     """
     Build the paper's MOT model: CenterNet on DLA-34 and three BiFPN layers, for pedestrians.
 
     :param checkpoint: safetensors file, or a published `.pth`; None: untrained weights
-    :param association: another than the published one, of the paper's ablations; D = 1024
+    :param association: instead of the published one, for the paper's ablations; D = 1024.
+        'transformer' or None: the published one
     :return: the model, in evaluation mode, on the CPU
     :raises CheckpointError: if the file cannot be read or does not fit
     """
-    import timm  # which the other models do without
+    import timm  # not needed by the other models
 
     channels, features, pool_size = 160, 1024, 7
     dla = timm.create_model('dla34', pretrained=False, features_only=True, out_indices=(3, 4, 5))
@@ -150,20 +146,21 @@ def gtr_mot(
         channels=channels,
     )
     head = BoxHead(channels, pool_size, features)
-    link = association or make_transformer('mot')
+    link = _transformer('mot', association)
     model = GTR(detector, head, link, pool_size, clip=False, score_threshold=0.55)
     return _load(model, 'gtr_mot', checkpoint).eval()
 
 
 def gtr_tao(
     checkpoint: str | os.PathLike | None = None,
-    association: AssociationTransformer | None = None,
+    association: AssociationTransformer | str | None = None,
 ) -> GTR:
     """
     Build the paper's TAO model: CenterNet2 on Res2Net-101, for the 1203 classes of LVIS v1.
 
     :param checkpoint: safetensors file, or a published `.pth`; None: untrained weights
-    :param association: another than the published one, of the paper's ablations; D = 1024
+    :param association: instead of the published one, for the paper's ablations; D = 1024.
+        'transformer' or None: the published one
     :return: the model, in evaluation mode, on the CPU
     :raises CheckpointError: if the file cannot be read or does not fit
     """
@@ -179,96 +176,59 @@ def gtr_tao(
         channels=channels,
     )
     head = BoxHead(channels, pool_size, features)
-    link = association or make_transformer('tao')
+    link = _transformer('tao', association)
     model = GTR(detector, head, link, pool_size, clip=True, score_threshold=0.4)
     return _load(model, 'gtr_tao', checkpoint).eval()
 
 
+def _transformer(
+    model: str, association: AssociationTransformer | str | None
+) -> AssociationTransformer:
+    """Return the transformer that was given, or the model's own."""
+    return make_transformer(model) if association in (None, 'transformer') else association
+
+
 def _load(model: GTR, name: str, checkpoint: str | os.PathLike | None) -> GTR:
-    """Fit weights of ours or the authors'; raise CheckpointError if they are of another model."""
+    """Load our weights or published ones; raise CheckpointError if they are for another model."""
     if checkpoint:
         path = Path(checkpoint)
         state, metadata = load_official(path) if path.suffix == '.pth' else load_checkpoint(path)
         held = metadata.get('model', name)
         if held != name:
-            raise CheckpointError(f'{path} holds the weights of {held}, not of {name}')
+            raise CheckpointError(f'{path} contains the weights of {held}, not of {name}')
         fit(model, state, path)
         model.association.calibration = _calibration(metadata, path)
     return model
 
 
 def _calibration(metadata: Mapping[str, str], file: str | os.PathLike) -> Calibration:
-    """Read what the metadata say of a network's numbers; raise CheckpointError if they cannot."""
+    """Read a network's calibration; raise CheckpointError if it is invalid."""
     try:
         return Calibration.read(metadata)
     except ValueError as error:
-        raise CheckpointError(
-            f'{file}: {error}; without this key it runs, uncalibrated'
-        ) from error
-
-
-#: in place of a checkpoint: untrained weights, for tests of everything else
-RANDOM = 'random'
-
-#: the models by the names that users give
-MODELS = {'mobile': gtr_mobile, 'mot': gtr_mot, 'tao': gtr_tao}
-
-_PUBLISHED = (
-    'convert the file that the authors publish (see README) with `gtr weights convert FILE`, or '
-    f"give its path as checkpoint; '{RANDOM}' runs untrained weights"
-)
-
-_WAYS_OUT = {
-    'mobile': 'they come with the package; install it again, or give a file as checkpoint',
-    'mot': _PUBLISHED,
-    'tao': _PUBLISHED,
-}
+        raise CheckpointError(f'{file}: {error}; without this key it runs uncalibrated') from error
 
 
 def build(
     model: str,
     checkpoint: str | os.PathLike | None = None,
-    association: AssociationTransformer | None = None,
+    association: AssociationTransformer | str | None = None,
 ) -> GTR:
     """
     Build a model by its name.
 
-    :param model: one of `MODELS`
+    :param model: one of `gtr_ros.model.registry.MODELS`
     :param checkpoint: file of its weights, ours or the authors'; `RANDOM`: untrained ones;
         None or '': the default ones
-    :param association: another than the model's own, of the paper's ablations
+    :param association: instead of the model's own, for the paper's ablations
     :raises CheckpointError: if there is no such file, or it does not fit; says how to get one
     :raises ValueError: if there is no such model
     """
-    if model not in MODELS:
-        raise ValueError(f'model {model!r}; expected one of {", ".join(MODELS)}')
-    make = MODELS[model]
-    if association is not None:
-        make = partial(make, association=association)
+    make = model_builder(model)
+    options = {} if association is None else {'association': association}
     if checkpoint == RANDOM:
-        return make()
+        return make(**options)
     path = Path(checkpoint).expanduser() if checkpoint else default_checkpoint(model)
     if not path.is_file():
-        raise CheckpointError(f'there are no weights at {path}; {_WAYS_OUT[model]}')
-    return make(path)
-
-
-def choose_device(name: str) -> torch.device:
-    """
-    Return the device that a user means.
-
-    :param name: 'auto' (the GPU where there is one), 'cpu', 'cuda' or 'cuda:N'
-    :raises ValueError: if it is none of these, or this machine has no such device
-    """
-    if name == 'auto':
-        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    if not re.fullmatch(r'cpu|cuda(:\d+)?', name):
-        raise ValueError(f'device is {name!r}; expected one of auto, cpu, cuda, cuda:N (N from 0)')
-    device = torch.device(name)
-    count = torch.cuda.device_count()
-    if device.type == 'cuda' and (device.index or 0) >= count:
-        raise ValueError(
-            f'device is {name!r}, but torch {torch.__version__} sees {count} CUDA devices here; '
-            "set device to 'auto' or 'cpu', or install a driver and a torch that fit each other"
-        )
-    return device
+        raise CheckpointError(f'there are no weights at {path}; {model_spec(model).weights}')
+    return make(path, **options)

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a network's numbers are worth: measured on its training clips, kept with its weights."""
+"""How cosines and logits of a network become evidence; measured on clips, kept in checkpoints."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from dataclasses import fields
 import json
 import math
 
-#: in a checkpoint's metadata
+#: key in a checkpoint's metadata
 KEY = 'calibration'
 
-#: what may say whether two boxes look alike
+#: measures of the similarity of two boxes
 CUES = ('cosine', 'transformer')
 
 
 @dataclass(frozen=True)
 class Calibration:
     """
-    How cosines and logits of one network turn into evidence, in natural units.
+    How cosines and logits of one network become evidence, in natural units.
 
-    The defaults are of a network of which nothing is known; a tracker learns the cosines of one
-    while it runs, and `trust` says how soon it does.
+    The defaults are for a network that was not calibrated. A tracker also learns the statistics of
+    cosines online; `trust` is the weight of the values here.
 
-    :param cue: which of the two is the better measure of likeness, one of `CUES`
-    :param same: mean cosine of a box's feature with the mean feature of its own track, after it
-        was out of sight
+    :param cue: the better measure of similarity, one of `CUES`
+    :param same: mean cosine of a box's feature with the mean feature of its own track, after an
+        absence
     :param different: mean cosine with the mean feature of another object
-    :param deviation: standard deviation of either
-    :param drop: how much more alike successive boxes of a track are than `same` says
-    :param trust: pairs seen online that weigh as much as `same` and `different` do
-    :param logit_slope: evidence, in natural units, for each unit of the transformer's logit G that
-        is above `logit_level`; 0: it was not calibrated, and is not used
-    :param logit_level: logit G, of the best of a track's boxes, that says nothing either way
+    :param deviation: standard deviation of both cosines
+    :param drop: how much higher the cosine of successive boxes of a track is than `same`
+    :param trust: number of pairs seen online that weigh as much as `same` and `different`
+    :param logit_slope: evidence, in natural units, per unit of the transformer's logit G above
+        `logit_level`; 0: not calibrated, and not used
+    :param logit_level: logit G, of the best of a track's boxes, at which the evidence is 0
     :raises ValueError: if a number is not finite, or out of range
     """
 
@@ -64,9 +64,9 @@ class Calibration:
     @classmethod
     def read(cls, metadata: Mapping[str, str]) -> Calibration:
         """
-        Read what a checkpoint's metadata says; the defaults where it says nothing.
+        Read the calibration from a checkpoint's metadata; the defaults if there is none.
 
-        :raises ValueError: if what it says cannot be read
+        :raises ValueError: if it cannot be read
         """
         text = metadata.get(KEY)
         if text is None:
@@ -79,5 +79,5 @@ class Calibration:
             raise ValueError(f'{KEY} in the metadata is {text!r}: {error}') from error
 
     def write(self) -> dict[str, str]:
-        """Return the metadata that say it."""
+        """Return the calibration as metadata of a checkpoint."""
         return {KEY: json.dumps(asdict(self))}

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The cascade of `gtr_tao`: three box heads that classify proposals and refine them in turn."""
+"""The cascade of `gtr_tao`: three box heads that classify and refine proposals."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from torchvision.ops import clip_boxes_to_image
 from gtr_ros.model.roi import BoxHead
 from gtr_ros.model.roi import pool_boxes
 
-#: what a stage's deltas are divided by, x, y, width and height: later stages move boxes less
+#: divisors of each stage's deltas, x, y, width and height: later stages move boxes less
 DELTA_WEIGHTS = ((10.0, 10.0, 5.0, 5.0), (20.0, 20.0, 10.0, 10.0), (30.0, 30.0, 15.0, 15.0))
 
-#: the most by which a side may grow, as a logarithm: from one cell of stride 16 to 1000 pixels
+#: largest logarithm of the growth of a side: from one cell of stride 16 to 1000 pixels
 _LARGEST_GROWTH = math.log(1000 / 16)
 
 
 def decode_deltas(deltas: Tensor, boxes: Tensor, weights: Sequence[float]) -> Tensor:
     """
-    Move and scale boxes as a stage says.
+    Apply the deltas of a stage to boxes.
 
     :param deltas: (N, 4), shift of the centre relative to the box's sides, x and y, and logarithms
-        of the growth of width and height, each times its weight
+        of the growth of width and height, each multiplied by its weight
     :param boxes: (N, 4), xyxy
     :param weights: of x, y, width and height
     :return: (N, 4), xyxy
@@ -41,12 +41,12 @@ def decode_deltas(deltas: Tensor, boxes: Tensor, weights: Sequence[float]) -> Te
 
 class CascadeStage(nn.Module):
     """
-    One box head: logits of the classes and deltas of the box, the same for every class.
+    One box head: class logits, and class-agnostic box deltas.
 
     :param channels: C, channels of the pooled map
-    :param classes: how many; one more logit than classes, which the published weights have and
-        which nothing reads
-    :param weights: what the deltas are divided by
+    :param classes: number of classes; there is one more logit, which the published weights have
+        and which is unused
+    :param weights: divisors of the deltas
     """
 
     def __init__(self, channels: int, classes: int, weights: Sequence[float]) -> None:
@@ -57,7 +57,7 @@ class CascadeStage(nn.Module):
         self.classify = nn.Linear(features, classes + 1)
         self.regress = nn.Linear(features, 4)
         nn.init.normal_(self.classify.weight, std=0.01)
-        nn.init.constant_(self.classify.bias, -math.log(99))  # sigmoid = 0.01: few objects first
+        nn.init.constant_(self.classify.bias, -math.log(99))  # sigmoid = 0.01: few objects
         nn.init.normal_(self.regress.weight, std=0.001)
         nn.init.zeros_(self.regress.bias)
 
@@ -69,11 +69,11 @@ class CascadeStage(nn.Module):
 
 class Cascade(nn.Module):
     """
-    Three stages, each on the boxes that the one before it refined.
+    Three stages, each applied to the refined boxes of the previous one.
 
-    :param channels: C, channels of the maps together
-    :param classes: how many there are to tell apart
-    :param strides: input pixels for one cell of each map
+    :param channels: C, total channels of the maps
+    :param classes: number of classes
+    :param strides: of each map, input pixels per cell
     """
 
     def __init__(self, channels: int, classes: int, strides: Sequence[int]) -> None:
@@ -89,9 +89,9 @@ class Cascade(nn.Module):
 
         :param maps: one (B, C_l, H_l, W_l) for each level l
         :param proposals: for each of the B images (N_b, 4), xyxy, pixels of the network's input
-        :param sizes: (height, width) of each image in the network's input, without its padding
-        :return: boxes of each image, (N_b, 4), of the last stage, not clipped; probabilities of
-            the classes, the stages' mean, (sum N_b, classes)
+        :param sizes: (height, width) of each image in the network's input, without padding
+        :return: boxes of each image from the last stage, (N_b, 4), not clipped; class
+            probabilities, mean of the stages, (sum N_b, classes)
         """
         counts = [len(boxes) for boxes in proposals]
         boxes = list(proposals)

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The paper's CenterNet: one heat map and four box sides on each of five levels of a pyramid."""
+"""The paper's CenterNet: a class-agnostic heat map and box sides on five pyramid levels."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from torchvision.ops import nms
 
 from gtr_ros.model.deformable import DeformableConv2d
 from gtr_ros.model.detector import Detector
-from gtr_ros.model.detector import NetworkObjects
+from gtr_ros.model.detector import RawDetections
 from gtr_ros.model.resize import Batch
 
-#: input pixels for one cell of each level, P3 to P7
+#: of each level, P3 to P7: input pixels per cell
 LEVEL_STRIDES = (8, 16, 32, 64, 128)
 
-#: the least probability of a cell to become a proposal
+#: minimum probability of a cell to become a proposal
 _LEAST = 1e-4
-#: the least side of a box, pixels
+#: minimum side of a box, pixels
 _THINNEST = 0.01
 
 
 class Proposals(NamedTuple):
     """
-    The objects that the heat maps of one image show, best first.
+    Boxes decoded from the heat maps of one image, best first.
 
     :param boxes: (N, 4) float32, xyxy, pixels of the network's input; may reach beyond the image
-    :param scores: (N,) float32 in [0, 1]; the square root of the heat map's probability
+    :param scores: (N,) float32 in [0, 1], square root of the heat map's probability
     """
 
     boxes: Tensor
@@ -51,15 +51,15 @@ def decode(
     post_nms: int = 128,
 ) -> list[Proposals]:
     """
-    Turn the head's maps into boxes.
+    Decode the maps of the head to boxes.
 
     :param logits: of the heat map, (B, 1, H_l, W_l) for each level l
     :param sides: distances from a cell's centre to the left, top, right and bottom of its box,
         (B, 4, H_l, W_l) for each level, in units of the level's stride
-    :param strides: input pixels for one cell of each level
-    :param pre_nms: cells kept of a level
-    :param nms_threshold: IoU above which the weaker box is dropped
-    :param post_nms: boxes kept of an image; more if the last ones score the same
+    :param strides: of each level, input pixels per cell
+    :param pre_nms: maximum number of cells of a level
+    :param nms_threshold: IoU above which the box with the lower score is removed
+    :param post_nms: maximum number of boxes of an image; more if the last ones have equal scores
     :return: the proposals of each of the B images
     """
     candidates = [
@@ -82,7 +82,7 @@ def decode(
 
 
 def _best_cells(logits: Tensor, sides: Tensor, stride: int, count: int) -> tuple[Tensor, Tensor]:
-    """Return boxes (B, K, 4) and probabilities (B, K) of a level's K <= count best cells."""
+    """Return boxes (B, K, 4) and probabilities (B, K) of the K <= count best cells of a level."""
     width = logits.shape[3]
     probabilities = logits.sigmoid().flatten(1)
     probabilities, cell = probabilities.topk(min(count, probabilities.shape[1]))
@@ -95,10 +95,10 @@ def _best_cells(logits: Tensor, sides: Tensor, stride: int, count: int) -> tuple
 
 class CenterNetHead(nn.Module):
     """
-    The convolutions that all levels share: a tower of four, and from it heat map and box sides.
+    Convolutions shared by all levels: a tower of four, then heat map and box sides.
 
     :param channels: of every level; a multiple of 32
-    :param deformable: whether the tower's last convolution is
+    :param deformable: whether the last convolution of the tower is deformable
     """
 
     def __init__(self, channels: int, deformable: bool = True) -> None:
@@ -109,13 +109,13 @@ class CenterNetHead(nn.Module):
             conv = DeformableConv2d(channels, channels) if last else _conv(channels, channels)
             tower += [conv, nn.GroupNorm(32, channels), nn.ReLU()]
         self.tower = nn.Sequential(*tower)
-        self.heatmap = _conv(channels, 1, bias=-math.log(99))  # sigmoid = 0.01: few objects first
+        self.heatmap = _conv(channels, 1, bias=-math.log(99))  # sigmoid = 0.01: few objects
         self.sides = _conv(channels, 4, bias=8.0)  # strides from a cell to each side of its box
         self.scales = nn.ParameterList(nn.Parameter(torch.ones(1)) for _ in LEVEL_STRIDES)
 
     def forward(self, levels: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """
-        Look for objects on every level.
+        Compute heat map and box sides of every level.
 
         :param levels: (B, channels, H_l, W_l) for each level l
         :return: logits of the heat map, (B, 1, H_l, W_l); distances from a cell's centre to the
@@ -138,20 +138,20 @@ def _conv(inputs: int, outputs: int, bias: float = 0.0) -> nn.Conv2d:
 
 class CenterNet(Detector):
     """
-    The one-stage detector of `gtr_mot`, and what proposes boxes in `gtr_tao`.
+    The one-stage detector of `gtr_mot`, and the proposal network of `gtr_tao`.
 
-    Group norms see an image's padding too: beside a larger image in its batch, which makes the
-    canvas larger, an image does not score exactly as it does alone.
+    Group norms include the padding: in a batch with a larger image, which increases the padding,
+    the scores of an image are not exactly those that it has alone.
 
     :param backbone: (B, 3, H, W) images -> maps of strides 8, 16, 32
     :param pyramid: these maps -> five levels of the head's channels
     :param head: the levels -> heat maps and box sides
     :param resize: images of any size -> the network's input
-    :param class_names: of the one class, or of those that something behind it tells apart
+    :param class_names: of the single class, or of the classes of a second stage
     :param channels: of the levels
-    :param pre_nms: cells kept of a level
-    :param nms_threshold: IoU above which the weaker box is dropped
-    :param post_nms: boxes kept of an image
+    :param pre_nms: maximum number of cells of a level
+    :param nms_threshold: IoU above which the box with the lower score is removed
+    :param post_nms: maximum number of boxes of an image
     """
 
     strides = LEVEL_STRIDES[:1]
@@ -181,14 +181,14 @@ class CenterNet(Detector):
         self.post_nms = post_nms
 
     def prepare(self, images: Sequence[np.ndarray], device: torch.device) -> Batch:
-        """Resize images, (H, W, 3) uint8 RGB, to what the network reads."""
+        """Resize images, (H, W, 3) uint8 RGB, to the input of the network."""
         return self.resize(images, device)
 
     def forward(self, images: Tensor) -> tuple[Sequence[Tensor], list[Tensor], list[Tensor]]:
         """
         Run the network.
 
-        :param images: (B, 3, H, W) float, normalised RGB; H and W as the pyramid needs them
+        :param images: (B, 3, H, W) float, normalised RGB; H and W as required by the pyramid
         :return: the levels, (B, C, H_l, W_l), P3 to P7; logits and sides of the head
         """
         levels = self.pyramid(self.backbone(images))
@@ -204,7 +204,7 @@ class CenterNet(Detector):
         return levels[0], *logits, *sides
 
     def propose(self, outputs: Sequence[Tensor]) -> list[Proposals]:
-        """Return the proposals of each image of `network`, whatever they score."""
+        """Return the proposals of each image from the outputs of `network`, with any score."""
         _, *maps = outputs
         count = len(LEVEL_STRIDES)
         return decode(
@@ -218,12 +218,12 @@ class CenterNet(Detector):
 
     def decode(
         self, outputs: Sequence[Tensor], batch: Batch, score_threshold: float
-    ) -> list[NetworkObjects]:
-        """Keep the proposals that score more than the threshold: the published use 0.55."""
-        found = []
+    ) -> list[RawDetections]:
+        """Return the proposals that score above the threshold; the published one is 0.55."""
+        detections = []
         for boxes, scores in self.propose(outputs):
             keep = scores > score_threshold
             boxes, scores = boxes[keep], scores[keep]
             labels = torch.zeros_like(scores, dtype=torch.long)
-            found.append(NetworkObjects(boxes, scores, labels, regions=boxes))
-        return found
+            detections.append(RawDetections(boxes, scores, labels, regions=boxes))
+        return detections

@@ -14,13 +14,13 @@ from torch import Tensor
 
 from gtr_ros.model.cascade import Cascade
 from gtr_ros.model.centernet import CenterNet
-from gtr_ros.model.detector import NetworkObjects
+from gtr_ros.model.detector import RawDetections
 from gtr_ros.model.resize import Batch
 
 
 class CenterNet2(CenterNet):
     """
-    CenterNet whose boxes are proposals: three stages say what each is and where it ends.
+    CenterNet as the proposal network, followed by a cascade of three stages.
 
     :param backbone: (B, 3, H, W) images -> maps of strides 8, 16, 32
     :param pyramid: these maps -> five levels of the head's channels
@@ -29,8 +29,8 @@ class CenterNet2(CenterNet):
     :param resize: images of any size -> the network's input
     :param class_names: of the cascade's classes
     :param channels: of the levels
-    :param nms_threshold: IoU above which the weaker of two proposals is dropped
-    :param post_nms: proposals kept of an image
+    :param nms_threshold: IoU above which the proposal with the lower score is removed
+    :param post_nms: maximum number of proposals of an image
     """
 
     def __init__(
@@ -59,14 +59,14 @@ class CenterNet2(CenterNet):
 
     def decode(
         self, outputs: Sequence[Tensor], batch: Batch, score_threshold: float
-    ) -> list[NetworkObjects]:
+    ) -> list[RawDetections]:
         """
-        Classify and refine the proposals that score more than the threshold: 0.4 as published.
+        Classify and refine the proposals that score above the threshold; the published one is 0.4.
 
-        What is pooled for the association is the proposal, as published; the boxes are the last
-        stage's, of which several may show one object, and which may reach beyond the image. A
-        class scores the root of its probability times the proposal's score; the best class is the
-        object's label and score, which may be less than the threshold.
+        The association's features are pooled from the proposal, as published; the boxes are those
+        of the last stage, which may extend beyond the image, and several may show the same object.
+        The score of a class is the square root of its probability times the proposal's score; the
+        best class is the label, and its score may be below the threshold.
         """
         proposals, p3 = self.propose(outputs), outputs[:1]
         likely = [scores > score_threshold for _, scores in proposals]
@@ -76,16 +76,16 @@ class CenterNet2(CenterNet):
             for (h, w), (x, y) in zip(batch.sizes, batch.scales.tolist(), strict=True)
         ]
         refined, probabilities = self.cascade(p3, regions, sizes)
-        found = []
+        detections = []
         for region, boxes, probability, proposal, keep in zip(
             regions, refined, probabilities.split([len(r) for r in regions]), proposals, likely
         ):
             class_scores = (probability * proposal.scores[keep, None]).sqrt()
             scores, labels = class_scores.max(dim=1)
             best = scores.argsort(descending=True, stable=True)
-            found.append(
-                NetworkObjects(
+            detections.append(
+                RawDetections(
                     boxes[best], scores[best], labels[best], region[best], class_scores[best]
                 )
             )
-        return found
+        return detections

@@ -1,16 +1,15 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Weights in files: safetensors with a block of metadata, which cannot run code when loaded.
+Checkpoints: safetensors files with metadata, which cannot run code when they are loaded.
 
-The authors' own files are pickles, which could; of these only tensors and plain values are read.
+The published checkpoints are pickles, which could; only tensors and plain values are read of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 import hashlib
-from importlib import resources
 import os
 from pathlib import Path
 import re
@@ -23,14 +22,17 @@ import torch
 from torch import nn
 from torch import Tensor
 
+from gtr_ros.files import atomic_write
 from gtr_ros.model.official import is_ignored
 from gtr_ros.model.official import model_of
 from gtr_ros.model.official import our_key
 from gtr_ros.model.official import published_key
+from gtr_ros.model.registry import model_builder
+from gtr_ros.model.registry import MODELS
 
 _scalar = np.float64(0).__reduce__()[0]
-#: What a checkpoint may hold beside tensors and Python's own values: numpy's numbers, under the
-#: names that old and new numpy give their maker. None of it runs code of the file.
+#: What a published checkpoint may contain beside tensors and builtin types: numpy scalars, by the
+#: names of their constructor in old and new numpy. None of these runs code from the file.
 _HARMLESS = [
     np.dtype,
     (_scalar, 'numpy.core.multiarray.scalar'),
@@ -40,51 +42,31 @@ _HARMLESS = [
 
 
 class CheckpointError(ValueError):
-    """Weights that cannot be read or do not fit; the message names the file and the way out."""
-
-
-def cache_directory() -> Path:
-    """Return the user's cache of this package, `$XDG_CACHE_HOME/gtr_ros` or `~/.cache/gtr_ros`."""
-    return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'gtr_ros'
-
-
-def cached_checkpoint(model: str) -> Path:
-    """Return where the weights of 'mobile', 'mot' or 'tao' lie in the user's cache, if they do."""
-    return cache_directory() / f'gtr_{model}.safetensors'
-
-
-def default_checkpoint(model: str) -> Path:
-    """Return the weights of a model where a user gives none: those that come along, or cached."""
-    shipped = Path(str(resources.files('gtr_ros.weights'))) / f'gtr_{model}.safetensors'
-    return shipped if shipped.is_file() else cached_checkpoint(model)
+    """A checkpoint that cannot be read or does not fit; the message names it and the way out."""
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """
-    Write weights whole or not at all.
+    Write a checkpoint, completely or not at all.
 
-    :param path: ends in `.safetensors`; its folder is made
-    :param metadata: what the weights are: `model` and `source` at least
+    :param path: ends in `.safetensors`; its folder is created
+    :param metadata: at least `model` and `source`
     :raises CheckpointError: if the file cannot be written
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f'{path.name}.{os.getpid()}.part')
-        try:
+        with atomic_write(path) as part:
             save_file({k: v.contiguous() for k, v in state.items()}, part, dict(metadata))
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f'cannot write {path}: {error}') from error
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """
-    Read weights and metadata.
+    Read the weights and metadata of a checkpoint.
 
     :return: tensors by name, on the CPU; metadata
-    :raises CheckpointError: if the file is missing or no safetensors file
+    :raises CheckpointError: if the file is missing or not a safetensors file
     """
     if not path.is_file():
         raise CheckpointError(f'no checkpoint at {path}')
@@ -92,69 +74,69 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework='pt') as file:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f'{path} is no safetensors file, or is damaged: {error}') from error
+        raise CheckpointError(
+            f'{path} is not a safetensors file, or it is damaged: {error}'
+        ) from error
 
 
 def fit(module: nn.Module, state: Mapping[str, Tensor], source: object) -> None:
     """
-    Load weights that must be exactly the module's.
+    Load weights into a module; names and shapes must be exactly those of the module.
 
-    :param source: where they are from, for the message
-    :raises CheckpointError: with what is missing, unexpected and of another shape
+    :param source: of the weights, for the message
+    :raises CheckpointError: lists what is missing, unexpected, or has another shape
     """
     own = module.state_dict()
-    complaints = _complaints(own, state)
-    if complaints:
-        raise CheckpointError(f'{source} does not fit {type(module).__name__}. {complaints}')
+    if differences := _differences(own, state):
+        raise CheckpointError(f'{source} does not fit {type(module).__name__}. {differences}')
     module.load_state_dict({k: v.to(own[k].dtype) for k, v in state.items()})
 
 
-def _complaints(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
-    """List what is missing, unexpected and of another shape; an empty string if nothing is."""
+def _differences(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
+    """List what is missing, unexpected, or has another shape; an empty string if all fits."""
     shapes = [
         f'{key} is {tuple(state[key].shape)}, needs {tuple(own[key].shape)}'
         for key in own.keys() & state.keys()
         if own[key].shape != state[key].shape
     ]
-    complaints = {
+    differences = {
         'missing': sorted(own.keys() - state.keys()),
         'unexpected': sorted(state.keys() - own.keys()),
         'of another shape': sorted(shapes),
     }
-    return '; '.join(f'{k}: {", ".join(v)}' for k, v in complaints.items() if v)
+    return '; '.join(f'{k}: {", ".join(v)}' for k, v in differences.items() if v)
 
 
 def load_official(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict[str, str]]:
     """
-    Read weights that the authors published, a detectron2 checkpoint (`.pth`).
+    Read a checkpoint that the authors of GTR published, in detectron2's format (`.pth`).
 
-    :return: tensors by the names of `gtr_mot` or `gtr_tao`, on the CPU; metadata: `model`, which
-        of the two it is, `source` and `source_sha256`
-    :raises CheckpointError: if the file is missing or no such checkpoint, if reading it would run
-        code, or with what is missing, unexpected and of another shape, by its published names
+    :return: the weights by their names in `gtr_mot` or `gtr_tao`, on the CPU; metadata: `model`
+        (which of the two), `source` and `source_sha256`
+    :raises CheckpointError: if the file is missing or not such a checkpoint, if reading it would
+        run code, or if it does not fit: lists what is missing, unexpected, or has another shape,
+        by published names
     """
-    from gtr_ros.model.build import MODELS  # which reads checkpoints itself
-
     path = Path(path)
     published = {key: value for key, value in _unpickle(path).items() if not is_ignored(key)}
-    name = model_of(published)
+    prefixes = {name: spec.published_prefix for name, spec in MODELS.items()}
+    name = model_of(published, prefixes)
     if name is None:
         raise CheckpointError(
             f'{path} is a checkpoint of neither GTR_MOT_FPN, GTR_MOTFull_FPN nor GTR_TAO_DR2101; '
             f'it begins with {", ".join(list(published)[:3]) or "nothing"}'
         )
-    with torch.device('meta'):  # names and shapes, no memory
-        own = MODELS[name]().state_dict()
-    complaints = _complaints({published_key(k): v for k, v in own.items()}, published)
-    if complaints:
-        raise CheckpointError(f'{path} does not fit gtr_{name}. {complaints}')
+    with torch.device('meta'):  # only names and shapes are needed
+        own = model_builder(name)().state_dict()
+    if differences := _differences({published_key(k): v for k, v in own.items()}, published):
+        raise CheckpointError(f'{path} does not fit gtr_{name}. {differences}')
     state = {our_key(key): value for key, value in published.items()}
     source = f'{path.name}, published by the authors of GTR'
     return state, {'model': f'gtr_{name}', 'source': source, 'source_sha256': _sha256(path)}
 
 
 def _unpickle(path: Path) -> dict[str, Tensor]:
-    """Return the weights in a detectron2 checkpoint, whatever else it holds."""
+    """Return the weights of a detectron2 checkpoint; ignore what else it contains."""
     if not path.is_file():
         raise CheckpointError(f'no checkpoint at {path}')
     try:
@@ -163,12 +145,12 @@ def _unpickle(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # a damaged pickle may raise anything
         if code := re.search(r'GLOBAL (\S+)', str(error)):
             raise CheckpointError(
-                f'{path} would have to run {code[1]} to be read, and is refused: weights need '
-                'tensors and plain values only. Take the file from where the authors publish it'
+                f'{path} would run {code[1]} when read, and is refused: a checkpoint needs only '
+                'tensors and plain values. Download the file from the authors'
             ) from error
         raise CheckpointError(
-            f'{path} is no checkpoint that torch wrote, or is damaged; take it again from where '
-            'the authors publish it'
+            f'{path} is not a checkpoint written by torch, or it is damaged; download it again '
+            'from the authors'
         ) from error
     weights = content.get('model') if isinstance(content, dict) else None
     if not isinstance(weights, dict) or not all(isinstance(v, Tensor) for v in weights.values()):

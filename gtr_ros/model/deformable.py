@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Modulated deformable convolution (DCNv2), of the CenterNet head and of Res2Net."""
+"""Modulated deformable convolution (DCNv2) for the CenterNet head and Res2Net."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ KERNEL = 3
 
 class DeformableConv2d(nn.Module):
     """
-    A 3x3 convolution that reads each of its nine taps at a learned offset, with a learned weight.
+    A 3x3 convolution that samples each of its nine taps at a learnt offset, with a learnt weight.
 
-    At first the offsets are 0 and the weights 1/2.
+    The offsets are initialised to 0 and the weights to 1/2.
 
-    :param inputs: channels in
-    :param outputs: channels out
-    :param bias: whether both convolutions, the one that finds the offsets too, have a bias
+    :param inputs: input channels
+    :param outputs: output channels
+    :param bias: whether both convolutions have a bias, including the one that predicts offsets
     """
 
     def __init__(self, inputs: int, outputs: int, bias: bool = True) -> None:
         super().__init__()
         taps = KERNEL * KERNEL
-        #: y and x of each tap in turn, then the logits of the taps' weights
+        #: y and x of each tap, then the logits of the weights
         self.offset = nn.Conv2d(inputs, 3 * taps, KERNEL, padding=1, bias=bias)
         self.conv = nn.Conv2d(inputs, outputs, KERNEL, padding=1, bias=bias)
         nn.init.zeros_(self.offset.weight)

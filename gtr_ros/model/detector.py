@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What every detector gives to the rest of the model."""
+"""The interface of all detectors."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from torch import Tensor
 from gtr_ros.model.resize import Batch
 
 
-class NetworkObjects(NamedTuple):
+class RawDetections(NamedTuple):
     """
-    The objects of one image, best first, in pixels of the network's input.
+    The detections of one image, best first, in pixels of the network's input, on its device.
 
     :param boxes: (N, 4) float32, xyxy
     :param scores: (N,) float32 in [0, 1]
     :param labels: (N,) int64
     :param regions: (N, 4) float32, xyxy, where the association's features are pooled; the boxes
-        themselves, but for detectors that refine theirs afterwards
-    :param class_scores: (N, C) float32, where the detector scores every class
+        themselves, except for detectors that refine their boxes afterwards
+    :param class_scores: (N, C) float32, if the detector scores every class
     """
 
     boxes: Tensor
@@ -34,40 +34,41 @@ class NetworkObjects(NamedTuple):
     class_scores: Tensor | None = None
 
 
-def to_host(found: Sequence[NetworkObjects]) -> list[NetworkObjects]:
-    """Bring the objects of all images to the CPU, in one transfer; their regions stay behind."""
-    if not found:
+def to_host(images: Sequence[RawDetections]) -> list[RawDetections]:
+    """Copy the detections of all images to the CPU in one transfer, without their regions."""
+    if not images:
         return []
-    columns = [  # labels are exact as float32: there are less than 2^24
-        torch.cat((f.boxes, f.scores[:, None], f.labels[:, None].float()), dim=1) for f in found
+    columns = [  # labels are exact in float32 below 2^24
+        torch.cat((image.boxes, image.scores[:, None], image.labels[:, None].float()), dim=1)
+        for image in images
     ]
-    if found[0].class_scores is not None:
-        columns = [torch.cat((c, f.class_scores), dim=1) for c, f in zip(columns, found)]
-    counts = [len(f.boxes) for f in found]
+    if images[0].class_scores is not None:
+        columns = [torch.cat((c, image.class_scores), dim=1) for c, image in zip(columns, images)]
+    counts = [len(image.boxes) for image in images]
     return [
-        NetworkObjects(
+        RawDetections(
             boxes=rows[:, :4].contiguous(),
             scores=rows[:, 4].contiguous(),
             labels=rows[:, 5].long(),
-            regions=f.regions,
-            class_scores=None if f.class_scores is None else rows[:, 6:].contiguous(),
+            regions=image.regions,
+            class_scores=None if image.class_scores is None else rows[:, 6:].contiguous(),
         )
-        for rows, f in zip(torch.cat(columns).cpu().split(counts), found, strict=True)
+        for rows, image in zip(torch.cat(columns).cpu().split(counts), images, strict=True)
     ]
 
 
 class Detector(nn.Module):
-    """Images in, objects and the maps for their features out; its kinds say how."""
+    """Base class of detectors: computes detections, and the feature maps to pool from."""
 
     #: names of the classes, in the order of their labels
     class_names: tuple[str, ...]
-    #: input pixels for one cell of each of the maps
+    #: of each map, input pixels per cell
     strides: tuple[int, ...]
-    #: channels of each of the maps
+    #: channels of each map
     channels: tuple[int, ...]
-    #: layers, by name, whose outputs are lengths: they need float32 where others can do with less
+    #: names of the layers whose outputs are lengths: they need float32 at any precision
     exact_layers: tuple[str, ...] = ()
-    #: whether a CPU is faster with its 1x1 convolutions packed; with large networks it is slower
+    #: whether packed 1x1 convolutions are faster on a CPU; for large networks they are slower
     pack_pointwise = False
 
     @property
@@ -76,40 +77,40 @@ class Detector(nn.Module):
         return type(self).__name__
 
     def prepare(self, images: Sequence[np.ndarray], device: torch.device) -> Batch:
-        """Resize images, (H, W, 3) uint8 RGB, to what the network reads."""
+        """Resize images, (H, W, 3) uint8 RGB, to the input of the network."""
         raise NotImplementedError
 
     def maps(self, batch: Batch) -> Sequence[Tensor]:
-        """Return the maps for features alone: the objects come from elsewhere."""
+        """Compute only the maps to pool features from, for boxes of another detector."""
         raise NotImplementedError
 
     def network(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """
-        Run all that is of a fixed number of operations: what another runtime can take over.
+        Run the network without decoding: the part that other runtimes can execute.
 
         :param pixels: (B, 3, H, W) float32, of a `Batch`
-        :return: the maps for features, one for each of the strides, then what `decode` reads
+        :return: the maps to pool features from, one for each stride, then the inputs of `decode`
         """
         raise NotImplementedError
 
     def decode(
         self, outputs: Sequence[Tensor], batch: Batch, score_threshold: float
-    ) -> list[NetworkObjects]:
+    ) -> list[RawDetections]:
         """
-        Make objects of the network's outputs: those that score above the threshold.
+        Decode the outputs of the network to the detections that score above the threshold.
 
-        :param outputs: of `network`, all of them
-        :return: the objects of each image
+        :param outputs: all outputs of `network`
+        :return: the detections of each image
         """
         raise NotImplementedError
 
     def find(
         self, batch: Batch, score_threshold: float
-    ) -> tuple[list[NetworkObjects], Sequence[Tensor]]:
+    ) -> tuple[list[RawDetections], Sequence[Tensor]]:
         """
         Find the objects that score above the threshold.
 
-        :return: the objects of each image; the maps for features, (B, C_l, H_l, W_l) for level l
+        :return: the detections of each image; the maps, (B, C_l, H_l, W_l) for level l
         """
         outputs = self.network(batch.pixels)
         return self.decode(outputs, batch, score_threshold), outputs[: len(self.strides)]

@@ -13,7 +13,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 class FPN(FeaturePyramidNetwork):
     """
-    Torchvision's pyramid, and two levels above it: P6 from P5, P7 from the ReLU of P6.
+    Torchvision's pyramid with two more levels: P6 from P5, P7 from the ReLU of P6.
 
     :param inputs: channels of the backbone's maps, finest first
     :param channels: of every map of the pyramid
@@ -25,9 +25,9 @@ class FPN(FeaturePyramidNetwork):
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """
-        Mix the backbone's maps from coarse to fine.
+        Compute the pyramid from the backbone's maps.
 
         :param maps: (B, C_l, H_l, W_l), finest first
-        :return: (B, channels, H_l, W_l) for each, then the two levels above
+        :return: (B, channels, H_l, W_l) for each, then the two additional levels
         """
         return list(super().forward({str(i): m for i, m in enumerate(maps)}).values())

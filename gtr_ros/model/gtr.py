@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The whole model: a detector, features of its boxes, and the association of objects over time."""
+"""The whole model: a detector, features of its boxes, and the association."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch import Tensor
 
+from gtr_ros.boxes import clip_boxes
 from gtr_ros.model.association import Association
 from gtr_ros.model.detector import Detector
 from gtr_ros.model.detector import to_host
@@ -21,14 +22,14 @@ from gtr_ros.structures import Detections
 
 class GTR(nn.Module):
     """
-    Images to detections with the features that `association` links.
+    Computes detections with features from images; holds the association for the tracker.
 
-    :param detector: finds the objects and gives the maps
+    :param detector: computes the detections and the maps to pool from
     :param head: (N, C, S, S) pooled maps -> (N, D) features
-    :param association: relates the features of a window; `gtr_ros.tracking.Tracker` asks it
-    :param pool_size: S, cells of a pooled map's side
-    :param clip: whether boxes end at the image's border; amodal boxes do not
-    :param score_threshold: what `detect` uses where it is given none
+    :param association: associates the features in a window, for `gtr_ros.tracking.Tracker`
+    :param pool_size: S, side of a pooled map, cells
+    :param clip: whether boxes are clipped to the image; amodal boxes are not
+    :param score_threshold: default of `detect`
     """
 
     def __init__(
@@ -55,12 +56,12 @@ class GTR(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are."""
+        """The device of the parameters."""
         return next(self.parameters()).device
 
     @property
     def batches(self) -> bool:
-        """Whether images of one size are detected in one pass; a CPU is faster one by one."""
+        """Whether images of the same size are batched; a CPU is faster one by one."""
         return self.device.type != 'cpu'
 
     @torch.inference_mode()
@@ -71,31 +72,31 @@ class GTR(nn.Module):
         score_threshold: float | None = None,
     ) -> list[Detections]:
         """
-        Detect the objects of one image for each camera; on a GPU those of one size in one pass.
+        Detect objects in one image of each camera; on a GPU images of the same size in one batch.
 
         :param images: (H, W, 3) uint8 RGB, of any sizes and strides
-        :param stamps: nanoseconds, one for each image; None where there is no clock
-        :param score_threshold: in [0, 1]; what scores less is not returned; None: the model's own
+        :param stamps: nanoseconds, one for each image; None without a clock
+        :param score_threshold: in [0, 1], minimum score; None: the model's default
         :return: detections of each image, best first
         :raises ValueError: if an image is not (H, W, 3) uint8
         """
         stamps = [None] * len(images) if stamps is None else stamps
-        # Padding to a common size would change what norms and global pooling see of an image.
+        # Padding to a common size would change the inputs of norms and global pooling.
         groups: dict[tuple[int, ...], list[int]] = {}
         for i, image in enumerate(images):
             groups.setdefault((*image.shape, 0 if self.batches else i), []).append(i)
         threshold = self.score_threshold if score_threshold is None else score_threshold
         detections: list[Detections | None] = [None] * len(images)
         for indices in groups.values():
-            found = self._detect_one_size([images[i] for i in indices], threshold)
-            for i, objects in zip(indices, found):
+            detected = self._detect_one_size([images[i] for i in indices], threshold)
+            for i, objects in zip(indices, detected):
                 detections[i] = replace(objects, stamp=stamps[i])
         return detections
 
     @torch.inference_mode()
     def describe(self, image: np.ndarray, detections: Detections) -> Detections:
         """
-        Give features to boxes that another detector found in an image.
+        Compute the features of boxes from another detector.
 
         :param image: (H, W, 3) uint8 RGB
         :param detections: of that image; their features are replaced
@@ -108,29 +109,29 @@ class GTR(nn.Module):
 
     def features(self, maps: Sequence[Tensor], regions: Sequence[Tensor]) -> Tensor:
         """
-        Pool the regions of each image, and make features of them.
+        Pool the regions of each image, and compute their features.
 
         :param maps: (B, C_l, H_l, W_l) for each level l of the detector
         :param regions: (N_b, 4) for each image, xyxy, pixels of the network's input
-        :return: (sum N_b, D), in the images' order
+        :return: (sum N_b, D), in the order of the images
         """
         return self.head(pool_boxes(maps, self.detector.strides, regions, self.pool_size))
 
     def _detect_one_size(
         self, images: Sequence[np.ndarray], score_threshold: float
     ) -> list[Detections]:
-        """Detect the objects of images of one size, in one pass."""
+        """Detect objects in images of the same size, in one batch."""
         batch = self.detector.prepare(images, self.device)
-        found, maps = self.detector.find(batch, score_threshold)
-        regions = [f.regions for f in found]
-        features = self.features(maps, regions).split([len(f.boxes) for f in found])
-        on_image = [f._replace(boxes=batch.to_image(f.boxes, i)) for i, f in enumerate(found)]
+        raw, maps = self.detector.find(batch, score_threshold)
+        regions = [f.regions for f in raw]
+        features = self.features(maps, regions).split([len(f.boxes) for f in raw])
+        on_image = [f._replace(boxes=batch.to_image(f.boxes, i)) for i, f in enumerate(raw)]
         detections = []
         for i, (objects, feature) in enumerate(zip(to_host(on_image), features, strict=True)):
             height, width = batch.sizes[i]
             boxes = objects.boxes.numpy()
             if self.clip:
-                boxes = boxes.clip(0, np.array([width, height, width, height], np.float32))
+                boxes = clip_boxes(boxes, (height, width)).astype(np.float32)
             scores = objects.class_scores
             detections.append(
                 Detections(
@@ -142,5 +143,5 @@ class GTR(nn.Module):
                     class_scores=None if scores is None else scores.numpy(),
                 )
             )
-        # Of a box wholly beside the image clipping leaves nothing.
+        # Clipping leaves nothing of a box outside the image.
         return [d.select((d.boxes[:, 2:] > d.boxes[:, :2]).all(axis=1)) for d in detections]

@@ -1,11 +1,11 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The classes of the LVIS v1 data set, which `gtr_tao` tells apart.
+The classes of the LVIS v1 data set, which `gtr_tao` detects.
 
-Their names and image counts are facts of the data set (lvisdataset.org), in the order of its
-category ids, 1 to 1203; taken from `lvis_v1_categories.py` and `lvis_v1_category_image_count.py`
-of detectron2. Its spelling is kept: `speaker_(stero_equipment)`.
+Names and image counts are facts of the data set (lvisdataset.org), in the order of its category
+ids, 1 to 1203; taken from `lvis_v1_categories.py` and `lvis_v1_category_image_count.py` of
+detectron2. Its spelling is kept: `speaker_(stero_equipment)`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def class_names() -> tuple[str, ...]:
 
 
 def image_counts() -> tuple[int, ...]:
-    """Return in how many training images each class is annotated, in the names' order."""
+    """Return the number of training images with each class, in the order of the names."""
     return tuple(count for _, count in _classes())
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The detector of `gtr_mobile`: a one-stage CenterNet, a heat map for each class."""
+"""The detector of `gtr_mobile`: a one-stage CenterNet with a heat map for each class."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from torchvision.ops import SqueezeExcitation
 
 from gtr_ros.model.coco import CLASS_NAMES
 from gtr_ros.model.detector import Detector
-from gtr_ros.model.detector import NetworkObjects
+from gtr_ros.model.detector import RawDetections
 from gtr_ros.model.mobilenet import MobileFeatures
 from gtr_ros.model.mobilenet import MobileNetV3
 from gtr_ros.model.mobilenet import SameConv
 from gtr_ros.model.mobilenet import separable
 from gtr_ros.model.mobilenet import upsample2_corner
 from gtr_ros.model.resize import Batch
-from gtr_ros.model.resize import Fit
+from gtr_ros.model.resize import FixedArea
 
 STRIDE = 4
 
 
 class Peaks(NamedTuple):
     """
-    The strongest K peaks of each image's heat maps, best first, before non-maximum suppression.
+    The K highest peaks of each image's heat maps, best first, before non-maximum suppression.
 
     :param boxes: (B, K, 4) float, xyxy, pixels of the network's input
     :param scores: (B, K) float in [0, 1]
@@ -46,7 +46,7 @@ class Peaks(NamedTuple):
 
 
 class Upsample(nn.Module):
-    """Two parallel separable convolutions, 3x3 and 5x5, summed and doubled in size."""
+    """Two parallel separable convolutions, 3x3 and 5x5, summed and upsampled by 2."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class Upsample(nn.Module):
 
 
 class Lateral(nn.Sequential):
-    """A backbone map, squeezed to a quarter of its channels and widened to the decoder's."""
+    """A backbone map, reduced to a quarter of its channels, then to those of the decoder."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         squeezed = SameConv(inputs, inputs // 4, 1, activation=nn.ReLU)
@@ -71,13 +71,13 @@ class MobileCenterNet(Detector):
     MobileNetV3 features, a three-step decoder to stride 4, heat maps and box sides.
 
     :param class_names: one for each heat map
-    :param resize: images of any size -> the network's input; trained on stretched images, it finds
-        more in those that keep their aspect (person AP50 on COCO images 0.68 against 0.63)
-    :param max_detections: K, peaks kept of an image
-    :param nms_threshold: IoU above which the weaker box of a class is dropped
+    :param resize: images of any size -> the network's input; although trained on stretched images,
+        it is better on images with their own aspect ratio (person AP50 on COCO 0.68 against 0.63)
+    :param max_detections: K, maximum number of peaks of an image
+    :param nms_threshold: IoU above which the box of a class with the lower score is removed
     """
 
-    #: what a side of the box regression is multiplied by, pixels
+    #: unit of the box regression, pixels
     side_scale = 16.0
 
     strides = (2, 4, 8, 16)
@@ -88,7 +88,7 @@ class MobileCenterNet(Detector):
     def __init__(
         self,
         class_names: tuple[str, ...] = CLASS_NAMES,
-        resize: Callable[[Sequence[np.ndarray], torch.device], Batch] = Fit(512 * 512),
+        resize: Callable[[Sequence[np.ndarray], torch.device], Batch] = FixedArea(512 * 512),
         max_detections: int = 100,
         nms_threshold: float = 0.5,
     ) -> None:
@@ -99,40 +99,40 @@ class MobileCenterNet(Detector):
         self.nms_threshold = nms_threshold
         self.backbone = MobileNetV3()
         widths = (64, 96, 128)  # of the decoder at strides 4, 8, 16
-        tops = (2 * 96, 2 * 128, MobileNetV3.top_channels)  # what each step upsamples
+        tops = (2 * 96, 2 * 128, MobileNetV3.top_channels)  # inputs of each upsampling step
         self.laterals = nn.ModuleList(map(Lateral, MobileNetV3.lateral_channels, widths))
         self.upsamples = nn.ModuleList(map(Upsample, tops, widths))
         channels = 2 * widths[0]
         self.attention = SqueezeExcitation(channels, channels // 4)
         self.heatmap = separable(channels, len(class_names), 3)
         self.sides = separable(channels, 4, 3)
-        # The published network's attention has no bias in its second layer; ours stays zero there.
+        # The published attention has no bias in its second layer; here it is zero.
         nn.init.zeros_(self.attention.fc2.bias)
-        nn.init.constant_(self.heatmap[1][0].bias, -4.6)  # sigmoid = 0.01: few objects at first
+        nn.init.constant_(self.heatmap[1][0].bias, -4.6)  # sigmoid = 0.01: few objects initially
         nn.init.constant_(self.sides[1][0].bias, 0.5)  # 8 pixels to each side
 
     def adopt_classes(
         self, state: dict[str, Tensor], class_names: Sequence[str], prefix: str = ''
     ) -> None:
         """
-        Fit weights of other classes: those of the same name are kept, the rest is as untrained.
+        Adapt weights of other classes: classes of the same name are kept, others are untrained.
 
-        :param state: changed in place; without a heat map it stays as it is
-        :param class_names: that the weights are of
-        :param prefix: of the detector's names in the state
+        :param state: changed in place; unchanged if it has no heat map
+        :param class_names: the classes of the weights
+        :param prefix: of the detector's keys in the state
         """
         last = self.heatmap[1][0].state_dict(prefix=f'{prefix}heatmap.1.0.')
-        for key, own in last.items():
+        for key, untrained in last.items():
             if key not in state:
                 continue
-            rows = own.clone()
+            rows = untrained.clone()
             for row, name in zip(rows, self.class_names):
                 if name in class_names:
                     row.copy_(state[key][class_names.index(name)])
             state[key] = rows
 
     def prepare(self, images: Sequence[np.ndarray], device: torch.device) -> Batch:
-        """Resize images, (H, W, 3) uint8 RGB, to what the network reads."""
+        """Resize images, (H, W, 3) uint8 RGB, to the input of the network."""
         return self.resize(images, device)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, MobileFeatures]:
@@ -140,8 +140,8 @@ class MobileCenterNet(Detector):
         Run the network.
 
         :param images: (B, 3, H, W) float, RGB, 0..255; H and W multiples of 32
-        :return: heat-map logits (B, C, H/4, W/4); distances of a box's left, top, right and bottom
-            side from the cell's corner, (B, 4, H/4, W/4), pixels; the backbone's maps
+        :return: heat-map logits (B, C, H/4, W/4); distances from the cell's corner to the left,
+            top, right and bottom side of the box, (B, 4, H/4, W/4), pixels; the backbone's maps
         """
         features = self.backbone(images)
         x = features.top
@@ -154,7 +154,7 @@ class MobileCenterNet(Detector):
 
     def peaks(self, logits: Tensor, sides: Tensor) -> Peaks:
         """
-        Decode: local maxima of the heat maps over 3x3 cells, the best K of an image, their boxes.
+        Decode the boxes of the K best local maxima, over 3x3 cells, of each image's heat maps.
 
         :param logits: (B, C, h, w)
         :param sides: (B, 4, h, w), pixels
@@ -173,9 +173,9 @@ class MobileCenterNet(Detector):
         self, logits: Tensor, sides: Tensor, score_threshold: float
     ) -> list[tuple[Tensor, Tensor, Tensor]]:
         """
-        Decode those peaks that score at least the threshold: of `peaks` the same, on a CPU faster.
+        Decode the peaks that score at least the threshold: like `peaks`, but faster on a CPU.
 
-        Of a million cells a few are above it; only these are looked at, with their neighbours.
+        Only few of a million cells are above it; only these and their neighbours are read.
 
         :param logits: (B, C, h, w)
         :param sides: (B, 4, h, w), pixels
@@ -183,16 +183,16 @@ class MobileCenterNet(Detector):
         :return: boxes, scores and labels of each image, as in `Peaks`, best first
         """
         images, classes, height, width = logits.shape
-        # A little less than asked for: the score itself decides below.
-        score = min(score_threshold, 1 - 1e-7)  # from there on a float's sigmoid is 1
+        # Slightly lower than the threshold: the exact comparison is below.
+        score = min(score_threshold, 1 - 1e-7)  # above, the sigmoid is 1 in float32
         level = math.log(score / (1 - score)) - 1e-3
-        cells = logits.permute(0, 2, 3, 1)  # the order in memory
+        cells = logits.permute(0, 2, 3, 1)  # the memory layout
         index = (cells > level).reshape(-1).nonzero()[:, 0]
         index, label = index // classes, index % classes
         index, x = index // width, index % width
         image, y = index // height, index % height
         step = torch.arange(-1, 2, device=logits.device)
-        # What would lie beside the map is a neighbour within it.
+        # Neighbours outside the map are replaced by cells inside it.
         ys = (y[:, None] + step).clamp(0, height - 1)[:, :, None]
         xs = (x[:, None] + step).clamp(0, width - 1)[:, None]
         around = cells[image[:, None, None], ys, xs, label[:, None, None]].sigmoid()  # Nx3x3
@@ -200,44 +200,46 @@ class MobileCenterNet(Detector):
         best = (scores >= around.flatten(1).amax(1)) & (scores >= score_threshold)
         image, y, x, label, scores = (values[best] for values in (image, y, x, label, scores))
         boxes = _boxes(x, y, sides[image, :, y, x])
-        found = []
+        results = []
         for i in range(images):
-            own = (image == i).nonzero()[:, 0]
-            own = own[scores[own].argsort(descending=True, stable=True)[: self.max_detections]]
-            found.append((boxes[own], scores[own], label[own]))
-        return found
+            index = (image == i).nonzero()[:, 0]
+            index = index[
+                scores[index].argsort(descending=True, stable=True)[: self.max_detections]
+            ]
+            results.append((boxes[index], scores[index], label[index]))
+        return results
 
     def maps(self, batch: Batch) -> Sequence[Tensor]:
-        """Return the backbone's maps of strides 2 to 16."""
+        """Return the backbone's maps with strides 2 to 16."""
         return self.backbone(batch.pixels).appearance
 
     def network(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        """Return the backbone's maps of strides 2 to 16, heat-map logits and sides."""
+        """Return the backbone's maps with strides 2 to 16, heat-map logits and sides."""
         logits, sides, features = self(pixels)
         return *features.appearance, logits, sides
 
     def decode(
         self, outputs: Sequence[Tensor], batch: Batch, score_threshold: float
-    ) -> list[NetworkObjects]:
-        """Keep the peaks that score at least the threshold, but for duplicates of a class."""
+    ) -> list[RawDetections]:
+        """Return the peaks that score at least the threshold, after non-maximum suppression."""
         *_, logits, sides = outputs
-        if logits.is_cuda or score_threshold <= 0:  # a GPU need not wait for the host this way
+        if logits.is_cuda or score_threshold <= 0:  # without synchronising a GPU
             peaks = zip(*self.peaks(logits, sides), strict=True)
         else:
             peaks = self.strong_peaks(logits, sides, score_threshold)
-        found = []
+        detections = []
         for boxes, scores, labels in peaks:
             keep = (scores >= score_threshold) & (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
             boxes, scores, labels = boxes[keep], scores[keep], labels[keep]
             keep = batched_nms(boxes, scores, labels, self.nms_threshold)
-            found.append(
-                NetworkObjects(boxes[keep], scores[keep], labels[keep], regions=boxes[keep])
+            detections.append(
+                RawDetections(boxes[keep], scores[keep], labels[keep], regions=boxes[keep])
             )
-        return found
+        return detections
 
 
 def _boxes(x: Tensor, y: Tensor, sides: Tensor) -> Tensor:
-    """Return xyxy boxes, (..., 4), of cells x and y whose sides are along dimension 1."""
+    """Return xyxy boxes, (..., 4), of the cells x and y; sides are along dimension 1."""
     left, top, right, bottom = sides.unbind(1)
     x, y = x * STRIDE, y * STRIDE
     return torch.stack((x - left, y - top, x + right, y + bottom), dim=-1)

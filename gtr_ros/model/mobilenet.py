@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""MobileNetV3-large at three quarters of its width, batch norms folded into convolutions."""
+"""MobileNetV3-large with width 0.75, batch norms folded into the convolutions."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from torchvision.ops import SqueezeExcitation
 
 class MobileFeatures(NamedTuple):
     """
-    Feature maps of one pass, for images of (H, W) pixels, H and W multiples of 32.
+    Feature maps of images of (H, W) pixels, H and W multiples of 32.
 
-    :param appearance: outputs of the last blocks of strides 2, 4, 8, 16:
+    :param appearance: outputs of the last blocks with strides 2, 4, 8, 16:
         (B, 16, H/2, W/2), (B, 24, H/4, W/4), (B, 32, H/8, W/8), (B, 88, H/16, W/16)
-    :param lateral: what the detector's decoder is fed at strides 4, 8, 16:
+    :param lateral: inputs of the detector's decoder at strides 4, 8, 16:
         (B, 72, H/4, W/4), (B, 96, H/8, W/8), (B, 88, H/16, W/16)
     :param top: (B, 480, H/32, W/32)
     """
@@ -31,9 +31,9 @@ class MobileFeatures(NamedTuple):
 
 class SameConv(nn.Sequential):
     """
-    A convolution with TensorFlow's 'SAME' padding, its bias (the folded norm) and an activation.
+    A convolution with TensorFlow's 'SAME' padding, a bias (the folded norm) and an activation.
 
-    At stride 2 and an even input the padding is one pixel more at the right and the bottom.
+    With stride 2 and an even input the padding is one pixel larger at the right and the bottom.
     """
 
     def __init__(
@@ -47,33 +47,33 @@ class SameConv(nn.Sequential):
         activation: type[nn.Module] | None = None,
     ) -> None:
         total = kernel - stride
-        conv = UnevenConv if total % 2 else nn.Conv2d
+        conv = AsymmetricConv if total % 2 else nn.Conv2d
         layers = [conv(inputs, outputs, kernel, stride, total // 2, groups=groups, bias=bias)]
         if total % 2:
-            layers.insert(0, nn.Identity())  # checkpoints count a layer of padding here
+            layers.insert(0, nn.Identity())  # in place of the padding layer in checkpoint keys
         if activation is not None:
             layers.append(activation(inplace=True))
         super().__init__(*layers)
 
 
-class UnevenConv(nn.Conv2d):
-    """A convolution whose padding is one pixel more at the right and the bottom."""
+class AsymmetricConv(nn.Conv2d):
+    """A convolution with padding that is one pixel larger at the right and the bottom."""
 
     def forward(self, x: Tensor) -> Tensor:
         """BxCxHxW -> BxC'xH'xW'."""
-        if torch.onnx.is_in_onnx_export():  # where padding may be uneven, and weights are constant
+        if torch.onnx.is_in_onnx_export():  # ONNX has asymmetric padding, constant weights
             least, most = self.padding[0], self.padding[0] + 1
             x = F.pad(x, (least, most, least, most))
             return F.conv2d(x, self.weight, self.bias, self.stride, groups=self.groups)
-        # The same as padding x, but that the weights are a thousandth of it: a row and a column
-        # of zeros before the kernel, and the larger padding on all sides.
+        # Equal to padding x, but the weights are a thousandth of its size: a row and a column of
+        # zeros before the kernel, and the larger padding on all sides.
         weight = F.pad(self.weight, (1, 0, 1, 0))
         padding = self.padding[0] + 1
         return F.conv2d(x, weight, self.bias, self.stride, padding, groups=self.groups)
 
 
 class InvertedResidual(nn.Module):
-    """Expand 1x1, depthwise kxk, squeeze-and-excite, project 1x1, shortcut where it fits."""
+    """Expand 1x1, depthwise kxk, squeeze-and-excite, project 1x1, shortcut if sizes match."""
 
     def __init__(
         self,
@@ -112,9 +112,9 @@ class InvertedResidual(nn.Module):
 
 class MobileNetV3(nn.Module):
     """
-    The backbone of `gtr_mobile`: an image's feature maps at strides 2 to 32.
+    The backbone of `gtr_mobile`: feature maps with strides 2 to 32.
 
-    Channels are rounded to multiples of eight, as published for the width 0.75.
+    Channels are rounded to multiples of eight, as published for width 0.75.
     """
 
     #: channels of `MobileFeatures.appearance`, strides 2 to 16
@@ -164,7 +164,7 @@ class MobileNetV3(nn.Module):
             expansions.append(expanded)
         return MobileFeatures(
             appearance=(outputs[0], outputs[2], outputs[5], outputs[11]),
-            # The two shallow maps are tapped in the wide middle of the next block.
+            # The two finer maps are the expanded inputs of the next block.
             lateral=(expansions[3], expansions[5], outputs[11]),
             top=self.last(x),
         )
@@ -172,7 +172,7 @@ class MobileNetV3(nn.Module):
 
 def upsample2_corner(x: Tensor) -> Tensor:
     """
-    Double a map bilinearly on TensorFlow's legacy grid, where output pixel i samples input i / 2.
+    Upsample bilinearly by 2 on TensorFlow's legacy grid: output pixel i samples input i / 2.
 
     :param x: (B, C, H, W)
     :return: (B, C, 2H, 2W)
@@ -186,7 +186,7 @@ def upsample2_corner(x: Tensor) -> Tensor:
 
 
 def separable(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
-    """Return a depthwise kxk without bias, then a 1x1 with one: the decoder's convolution."""
+    """Return the decoder's convolution: depthwise kxk without bias, then 1x1 with bias."""
     return nn.Sequential(
         SameConv(inputs, inputs, kernel, groups=inputs, bias=False), SameConv(inputs, outputs, 1)
     )

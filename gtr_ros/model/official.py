@@ -1,16 +1,17 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The names that the published checkpoints give to our modules' parameters."""
+"""The names of our parameters in the published checkpoints."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from collections.abc import Iterable
+from collections.abc import Mapping
 import re
 
 from gtr_ros.model.bifpn import NODES
 
-#: Published name -> ours. In braces stand numbers, and `{rest}`, what follows.
+#: Published name -> ours. Braces stand for a number, `{rest}` for any suffix.
 KeyMap = tuple[tuple[str, str], ...]
 
 _ENCODER = 'roi_heads.transformer.encoder.layers.{i}'
@@ -29,7 +30,7 @@ ASSOCIATION: KeyMap = (
     (f'{_DECODER}.norm3.{{rest}}', 'association.decoder.{i}.feed_forward.norm.{rest}'),
     (f'{_DECODER}.linear{{k}}.{{rest}}', 'association.decoder.{i}.feed_forward.linear{k}.{rest}'),
     ('roi_heads.transformer.decoder.norm.{rest}', 'association.decoder_norm.{rest}'),
-    # A ReLU and a dropout stand between two layers.
+    # Between two layers there are a ReLU and a dropout.
     (f'{_QUERY}.0.{{rest}}', 'association.query_projection.0.{rest}'),
     (f'{_QUERY}.1.{{rest}}', 'association.query_projection.3.{rest}'),
     (f'{_KEY}.0.{{rest}}', 'association.key_projection.0.{rest}'),
@@ -59,7 +60,8 @@ MOT: KeyMap = (
     (f'{_NODE}.combine.edge_weights', f'{_OUR_NODE}.weights'),
     (f'{_NODE}.after_combine.conv.conv.{{rest}}', f'{_OUR_NODE}.conv.{{rest}}'),
     (f'{_NODE}.after_combine.conv.bn.{{rest}}', f'{_OUR_NODE}.norm.{{rest}}'),
-    # Only the first map that a node mixes can be one of the backbone's three, to be narrowed.
+    # Only the first input of a node can be one of the three maps of the backbone, which need a
+    # convolution to the width of the BiFPN.
     *(
         rule
         for k, (_, (first, *_)) in enumerate(NODES)
@@ -98,7 +100,7 @@ TAO: KeyMap = (
     ),
     (f'{_BLOCK}.bns.{{g}}.{{rest}}', f'{_OUR_BLOCK}.groups.{{g}}.1.{{rest}}'),
     (f'{_BLOCK}.conv2_offsets.{{g}}.{{rest}}', f'{_OUR_BLOCK}.groups.{{g}}.0.offset.{{rest}}'),
-    # The last two stages have deformable convolutions, a module around a convolution.
+    # The last two stages have deformable convolutions: a module that contains a convolution.
     *(
         (
             f'{_UP}.res{stage}.{{b}}.convs.{{g}}.weight',
@@ -125,8 +127,8 @@ TAO: KeyMap = (
 
 KEY_MAP: KeyMap = ASSOCIATION + CENTERNET + MOT + TAO
 
-#: What the published files hold and nothing reads: the 1x1 convolutions that DLA's nested trees
-#: make and do not use, constants of the input, and weights of the training's classes.
+#: Entries of the published files that nothing uses: 1x1 convolutions of DLA's nested trees,
+#: normalisation constants of the input, and class weights of the training.
 IGNORED = (
     'backbone.bottom_up.level3.project.{rest}',
     'backbone.bottom_up.level4.project.{rest}',
@@ -136,12 +138,9 @@ IGNORED = (
     'roi_heads.box_predictor.{i}.freq_weight',
 )
 
-#: what only one of the published models has, by the name of ours
-_SIGNS = {'mot': 'backbone.cell.', 'tao': 'roi_heads.box_predictor.'}
-
 
 def _pattern(template: str) -> re.Pattern[str]:
-    """Compile a template of a name; `{rest}` is anything, what else stands in braces a number."""
+    """Compile the template of a name: `{rest}` is any suffix, other braces are a number."""
     escaped = re.escape(template).replace(r'\{rest\}', '(?P<rest>.+)')
     return re.compile(re.sub(r'\\{(\w+)\\}', r'(?P<\1>\\d+)', escaped))
 
@@ -159,7 +158,7 @@ _PUBLISHED = tuple((_pattern(ours), published) for published, ours in KEY_MAP)
 
 
 def is_ignored(key: str) -> bool:
-    """Say whether a published checkpoint's entry is one that no model of ours has or needs."""
+    """Return whether an entry of a published checkpoint is not needed by our models."""
     return any(pattern.fullmatch(key) for pattern in _IGNORED)
 
 
@@ -177,9 +176,14 @@ def published_key(key: str) -> str | None:
     return _rename(key, _PUBLISHED)
 
 
-def model_of(keys: Collection[str]) -> str | None:
-    """Say which model a published checkpoint with these entries is: 'mot', 'tao' or None."""
-    for name, sign in _SIGNS.items():
-        if any(key.startswith(sign) for key in keys):
+def model_of(keys: Collection[str], prefixes: Mapping[str, str]) -> str | None:
+    """
+    Return the name of the model that a published checkpoint with these entries is for.
+
+    :param prefixes: by model, of the entries that only this model has; '': it was not published
+    :return: None if it is for none of them
+    """
+    for name, prefix in prefixes.items():
+        if prefix and any(key.startswith(prefix) for key in keys):
             return name
     return None

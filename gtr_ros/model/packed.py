@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Layers whose weights lie as oneDNN wants them: on many CPUs twice as fast as torch's own."""
+"""Layers with weights in oneDNN's memory format: on many CPUs twice as fast as torch's own."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from torch import nn
 from torch import Tensor
 from torch.nn import functional as F
 
-#: rows of a product, above which it is made in pieces. oneDNN keeps a program of 0.3 MB for every
-#: layer and number of rows that it has met, up to a thousand: of all numbers of objects 300 MB
+#: rows of a matrix product, above which it is computed in chunks. oneDNN caches a kernel of 0.3 MB
+#: for every layer and number of rows, up to a thousand: 300 MB for all numbers of objects
 _MOST_ROWS = 256
 
 
 class PackedLinear(nn.Linear):
     """
-    A linear layer for a CPU, the same but for rounding; its weights must not change any more.
+    A linear layer for a CPU, equal up to rounding; its weights must not change any more.
 
-    torch's own product in float32 is that of the library it was built with, which does not use all
-    instructions of every processor; oneDNN, which torch has too, does.
+    torch's own float32 product uses the BLAS library it was built with, which does not use all
+    instructions of every processor; oneDNN, which torch also includes, does.
 
     :param weight: (C', C) float32
     :param bias: (C',) float32
@@ -28,7 +28,7 @@ class PackedLinear(nn.Linear):
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         nn.Module.__init__(self)
         self.out_features, self.in_features = weight.shape
-        # As they were, for those who read them.
+        # The original weights, for code that reads them.
         self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
         with torch.no_grad():
             self._packed = torch.ops.mkldnn._reorder_linear_weight(self.weight.detach(), None)
@@ -50,16 +50,16 @@ class PackedLinear(nn.Linear):
 
 
 def rounded_rows(count: int) -> int:
-    """Return how many rows are computed where so many are wanted, up to `_MOST_ROWS`."""
+    """Return the padded number of rows that is computed for `count` rows, up to `_MOST_ROWS`."""
     step = 8 if count <= 64 else 16 if count <= 128 else 32
     return max(step, -(-count // step) * step)
 
 
 class PackedPointwise(nn.Conv2d):
     """
-    A 1x1 convolution for a CPU, likewise: on one thread torch computes it without oneDNN.
+    A 1x1 convolution with packed weights for a CPU: on one thread torch does not use oneDNN.
 
-    :param plain: the convolution, of stride 1
+    :param plain: the convolution, with stride 1
     """
 
     def __init__(self, plain: nn.Conv2d) -> None:
@@ -71,7 +71,7 @@ class PackedPointwise(nn.Conv2d):
             groups=plain.groups,
             bias=plain.bias is not None,
         )
-        self.weight, self.bias = plain.weight, plain.bias  # as they were
+        self.weight, self.bias = plain.weight, plain.bias  # the original weights
         with torch.no_grad():
             self._packed = torch.ops.mkldnn._reorder_convolution_weight(
                 self.weight.detach(), *self._shape, None
@@ -92,16 +92,16 @@ class PackedPointwise(nn.Conv2d):
 
 
 class Packable(nn.Module):
-    """A module that packs weights of its own when it first needs them, if it is told to."""
+    """A module that packs its own weights on first use if `packed` is set."""
 
     packed = False
 
 
 def pack(module: nn.Module) -> None:
     """
-    Pack the weights of a module's layers, where this torch can and they are on a CPU.
+    Pack the weights of a module's layers, if this torch supports it and they are on a CPU.
 
-    They must not change any more; what is kept of them stays beside them, as much memory again.
+    They must not change any more. The packed copy doubles their memory.
     """
     if not all(_can_pack(parameter) for parameter in module.parameters()):
         return
@@ -116,7 +116,7 @@ def pack(module: nn.Module) -> None:
 
 
 def _can_pack(weight: Tensor) -> bool:
-    """Say whether this torch, which calls oneDNN by names of its own, can pack such weights."""
+    """Return whether this torch has the internal oneDNN operators to pack such weights."""
     names = (
         '_reorder_linear_weight',
         '_linear_pointwise',

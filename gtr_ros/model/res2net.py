@@ -14,7 +14,7 @@ from gtr_ros.model.deformable import DeformableConv2d
 
 
 class ConvNorm(nn.Sequential):
-    """A convolution without bias, and a batch norm whose statistics stay as they were trained."""
+    """A convolution without bias, and a batch norm with frozen statistics."""
 
     def __init__(self, conv: nn.Module, outputs: int) -> None:
         super().__init__(conv, FrozenBatchNorm2d(outputs))
@@ -30,16 +30,16 @@ class Bottleneck(nn.Module):
     """
     A residual block whose 3x3 convolution is split into a hierarchy over groups of channels.
 
-    Each group but the last has a convolution of its own, which also reads the result of the group
-    before it; the last passes unchanged. In the first block of a stage the groups do not see each
-    other. The stride, as in the weights this was published with, is the first 1x1 convolution's.
+    Each group but the last has its own convolution, whose input includes the output of the
+    previous group; the last group is passed through. In the first block of a stage the groups are
+    independent. The stride is in the first 1x1 convolution, as in the published weights.
 
-    :param inputs: channels in
-    :param outputs: channels out
+    :param inputs: input channels
+    :param outputs: output channels
     :param width: channels of a group
-    :param groups: how many there are
+    :param groups: number of groups
     :param stride: 1 or 2
-    :param deformable: whether the 3x3 convolutions are
+    :param deformable: whether the 3x3 convolutions are deformable
     """
 
     def __init__(
@@ -83,9 +83,9 @@ def _stage(
 
 class Res2Net101(nn.Module):
     """
-    Res2Net-101 of 4 groups of 26 channels, deformable in its last two stages, norms frozen.
+    Res2Net-101 with 4 groups of 26 channels, deformable in the last two stages, frozen norms.
 
-    Its maps have the strides 8, 16 and 32.
+    The maps have the strides 8, 16 and 32.
     """
 
     #: channels of the three maps
@@ -109,7 +109,7 @@ class Res2Net101(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """
-        Compute the maps of three strides.
+        Compute the maps of the three strides.
 
         :param images: (B, 3, H, W) float, normalised RGB; H and W multiples of 32
         :return: (B, 512, H/8, W/8), (B, 1024, H/16, W/16), (B, 2048, H/32, W/32)

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From camera images of any size to the batch that a detector reads, and back to their pixels."""
+"""Resizes camera images to the input of a detector, and maps boxes back to image pixels."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-#: of the published models' input, red, green, blue: what is subtracted, what is divided by
+#: mean and standard deviation of the published models' input: red, green, blue
 MEAN = (123.675, 116.28, 103.53)
 DEVIATION = (58.395, 57.12, 57.375)
 
 
 class Batch(NamedTuple):
     """
-    Images as a detector reads them, each anchored at the top left corner.
+    The input of a detector; each image is at the top left corner.
 
-    :param pixels: (B, 3, H, W) float32, RGB; right of and below an image the padding is 0
-    :param scales: (B, 2) float32, pixels of the network's input for one of the image, x and y
+    :param pixels: (B, 3, H, W) float32, RGB; the padding at the right and bottom is 0
+    :param scales: (B, 2) float32, x and y, pixels of the network's input per image pixel
     :param sizes: (height, width) of each image as received, pixels
     """
 
@@ -53,23 +53,23 @@ def check_image(image: np.ndarray) -> None:
 
 def upload(image: np.ndarray, device: torch.device) -> tuple[Tensor, bool]:
     """
-    Put an image onto the device, where torch can without a copy on the host.
+    Copy an image to the device, if possible without a copy on the host.
 
-    :param image: (H, W, 3) uint8, any strides: row padding, BGR seen backwards, one channel thrice
-    :return: (1, 3, H, W) uint8; whether its channels come in reverse: tensors cannot be views
-        of memory read backwards
+    :param image: (H, W, 3) uint8, any strides: padded rows, reversed BGR, one channel three times
+    :return: (1, 3, H, W) uint8; whether the channels are in reverse order: tensors cannot have
+        negative strides
     """
     check_image(image)
-    backwards = image.strides[2] < 0
-    if backwards:
+    reverse = image.strides[2] < 0
+    if reverse:
         image = image[..., ::-1]
     if min(image.strides) < 0 or not image.flags.writeable:
-        image = image.copy()  # torch wraps only memory that is read forwards and may be written
-    return _to_device(image, device).permute(2, 0, 1)[None], backwards
+        image = image.copy()  # torch wraps only writable memory with positive strides
+    return _to_device(image, device).permute(2, 0, 1)[None], reverse
 
 
 def _to_device(image: np.ndarray, device: torch.device) -> Tensor:
-    """Copy to a GPU by way of memory that is pinned: the host need not wait for the end."""
+    """Copy to the device; for a GPU through pinned memory, so that the host does not wait."""
     pixels = torch.from_numpy(image)
     if device.type == 'cuda':
         return pixels.pin_memory().to(device, non_blocking=True)
@@ -77,12 +77,12 @@ def _to_device(image: np.ndarray, device: torch.device) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Stretch:
+class FixedSize:
     """
-    Images of any sizes to one size, their aspect not kept.
+    Resizes images of any size to a fixed size; the aspect ratio changes.
 
     :param height: of the network's input, pixels; a multiple of 32
-    :param width: likewise
+    :param width: of the network's input, pixels; a multiple of 32
     """
 
     height: int = 512
@@ -97,11 +97,11 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class Fit:
+class FixedArea:
     """
-    Images of one size, scaled to an area of about `area`, their aspect all but kept.
+    Resizes images of one size to about a given area; the aspect ratio is nearly kept.
 
-    :param area: pixels of the network's input; its sides are multiples of 32
+    :param area: of the network's input, pixels; its sides are multiples of 32
     """
 
     area: int = 512 * 512
@@ -111,17 +111,17 @@ class Fit:
         height, width = images[0].shape[:2]
         scale = math.sqrt(self.area / max(height * width, 1))
         sides = (max(32, round(side * scale / 32) * 32) for side in (height, width))
-        return Stretch(*sides)(images, device)
+        return FixedSize(*sides)(images, device)
 
 
-class _Published:
-    """Resize as the published models were trained, normalise, and pad to the largest image."""
+class _PublishedResize:
+    """Resizes like the training of the published models, normalises, pads to the largest image."""
 
-    #: sides of the network's input are a multiple of it
+    #: the sides of the network's input are multiples of this
     multiple: int
 
     def target(self, height: int, width: int) -> tuple[int, int]:
-        """Return the height and width to which an image of such a size is resized."""
+        """Return the height and width to which an image of this size is resized."""
         raise NotImplementedError
 
     def __call__(self, images: Sequence[np.ndarray], device: torch.device) -> Batch:
@@ -131,8 +131,8 @@ class _Published:
             check_image(image)
             h, w = image.shape[:2]
             height, width = (max(1, side) for side in self.target(h, w))
-            # Only Pillow's own filter, on bytes, gives what the models were trained on; a GPU's
-            # differs from it by one of 255 at most, and need not wait for the host.
+            # Only Pillow's own filter, on bytes, equals that of the training; the filter on a GPU
+            # differs by at most 1 of 255, and does not wait for the host.
             resize = resize_by_pillow if device.type == 'cpu' else resize_by_torch
             resized.append(resize(image, height, width, device))
             scales.append((width / w, height / h))
@@ -150,18 +150,18 @@ def resize_by_pillow(image: np.ndarray, height: int, width: int, device: torch.d
 
 def resize_by_torch(image: np.ndarray, height: int, width: int, device: torch.device) -> Tensor:
     """Resize on the device with Pillow's filter: (H, W, 3) uint8 -> (3, height, width) float."""
-    pixels, backwards = upload(image, device)
+    pixels, reverse = upload(image, device)
     pixels = F.interpolate(pixels.float(), (height, width), mode='bilinear', antialias=True)
     pixels = pixels[0].round()
-    return pixels.flip(0) if backwards else pixels
+    return pixels.flip(0) if reverse else pixels
 
 
 def normalise(images: Sequence[Tensor], multiple: int) -> Tensor:
     """
-    Make the published models' input of images that have its scale already, as in training.
+    Normalise and pad images that are resized already, as in the training of published models.
 
-    :param images: (3, H, W) of values 0..255, RGB, of any sizes, on one device
-    :param multiple: sides of the input are a multiple of it
+    :param images: (3, H, W), values 0..255, RGB, of any sizes, on one device
+    :param multiple: the sides of the input are multiples of this
     :return: (B, 3, H, W) float32, padded to the largest with 0
     """
     mean, deviation = (
@@ -172,33 +172,33 @@ def normalise(images: Sequence[Tensor], multiple: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class SquareFit(_Published):
+class SquareFit(_PublishedResize):
     """
-    Every image as large as fits into a square, its aspect kept: the input of `gtr_mot`.
+    Resizes each image to fit into a square, keeping the aspect ratio: the input of `gtr_mot`.
 
-    Small images grow. Sides are truncated to whole pixels.
+    Small images are enlarged. Sides are truncated to whole pixels.
 
-    :param size: the square's side, pixels
-    :param multiple: sides of the network's input are a multiple of it
+    :param size: side of the square, pixels
+    :param multiple: the sides of the network's input are multiples of this
     """
 
     size: int = 1560
     multiple: int = 128
 
     def target(self, height: int, width: int) -> tuple[int, int]:
-        """Return the height and width to which an image of such a size is resized."""
+        """Return the height and width to which an image of this size is resized."""
         scale = min(self.size / height, self.size / width)
         return int(height * scale), int(width * scale)
 
 
 @dataclass(frozen=True)
-class ShortestEdge(_Published):
+class ShortestEdge(_PublishedResize):
     """
-    The shorter side to one length, unless the longer gets too long: the input of `gtr_tao`.
+    Resizes the shorter side to a fixed length, with a limit for the longer: input of `gtr_tao`.
 
-    :param short: the shorter side, pixels
-    :param long: the most that the longer may be, pixels
-    :param multiple: sides of the network's input are a multiple of it
+    :param short: length of the shorter side, pixels
+    :param long: maximum length of the longer side, pixels
+    :param multiple: the sides of the network's input are multiples of this
     """
 
     short: int = 800
@@ -206,7 +206,7 @@ class ShortestEdge(_Published):
     multiple: int = 32
 
     def target(self, height: int, width: int) -> tuple[int, int]:
-        """Return the height and width to which an image of such a size is resized."""
+        """Return the height and width to which an image of this size is resized."""
         scale = self.short / min(height, width)
         longer = max(height, width) * scale
         sides = [self.short if side == min(height, width) else longer for side in (height, width)]
@@ -216,7 +216,7 @@ class ShortestEdge(_Published):
 
 
 def pad_to_largest(images: Sequence[Tensor], multiple: int) -> Tensor:
-    """Pad (1, 3, h, w) images with 0 at the right and bottom to one size: (B, 3, H, W)."""
+    """Pad (1, 3, h, w) images with 0 at the right and bottom to the same size: (B, 3, H, W)."""
     height = math.ceil(max(i.shape[2] for i in images) / multiple) * multiple
     width = math.ceil(max(i.shape[3] for i in images) / multiple) * multiple
     return torch.cat([F.pad(i, (0, width - i.shape[3], 0, height - i.shape[2])) for i in images])
@@ -224,8 +224,8 @@ def pad_to_largest(images: Sequence[Tensor], multiple: int) -> Tensor:
 
 def _resize(image: np.ndarray, height: int, width: int, device: torch.device) -> Tensor:
     """Resize bilinearly: (H, W, 3) uint8 -> (1, 3, height, width) float, 0..255."""
-    pixels, backwards = upload(image, device)
-    if pixels.is_cuda:  # which has no kernel for bytes; a CPU's is many times faster than floats
+    pixels, reverse = upload(image, device)
+    if pixels.is_cuda:  # no kernel for bytes; the CPU's is many times faster than its float kernel
         pixels = pixels.float()
     pixels = F.interpolate(pixels, (height, width), mode='bilinear').float().round()
-    return pixels.flip(1) if backwards else pixels
+    return pixels.flip(1) if reverse else pixels

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Features of boxes: RoIAlign on the detector's maps, and the heads that make vectors of them."""
+"""Features of boxes: RoIAlign on the detector's maps, and heads that compute vectors."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ def pool_boxes(
     maps: Sequence[Tensor], strides: Sequence[int], boxes: Sequence[Tensor], size: int = 7
 ) -> Tensor:
     """
-    Pool every box from every map and stack the channels.
+    Pool every box from every map, and concatenate the channels.
 
     :param maps: one (B, C_l, H_l, W_l) for each level l
-    :param strides: input pixels for one cell of each map
+    :param strides: of each map, input pixels per cell
     :param boxes: for each of the B images (N_b, 4), xyxy, pixels of the network's input
-    :param size: cells of the pooled map's side
-    :return: (N, sum C_l, size, size), N = sum N_b, in the images' order
+    :param size: side of the pooled map, cells
+    :return: (N, sum C_l, size, size), N = sum N_b, in the order of the images
     """
     return pool_regions(maps, strides, regions_of(boxes), size)
 
 
 def regions_of(boxes: Sequence[Tensor]) -> Tensor:
-    """Put an image's index before its boxes: (N_b, 4) for each image -> (sum N_b, 5)."""
+    """Prepend the image index to each box: (N_b, 4) for each image -> (sum N_b, 5)."""
     images = [b.new_full((len(b), 1), i) for i, b in enumerate(boxes)]
     return torch.cat((torch.cat(images), torch.cat(list(boxes))), dim=1)
 
@@ -38,12 +38,12 @@ def pool_regions(
     maps: Sequence[Tensor], strides: Sequence[int], regions: Tensor, size: int = 7
 ) -> Tensor:
     """
-    Pool every region from every map and stack the channels, as `pool_boxes` does.
+    Pool every region from every map, and concatenate the channels, like `pool_boxes`.
 
-    :param regions: (N, 5), index of the image and xyxy, pixels of the network's input
+    :param regions: (N, 5), image index and xyxy, pixels of the network's input
     """
     levels = [
-        # `aligned` shifts by half a cell, sampling 0 takes as many samples as the box has cells.
+        # `aligned` shifts by half a cell; sampling_ratio 0: as many samples as the box has cells.
         roi_align(m, regions, size, 1 / stride, sampling_ratio=0, aligned=True)
         for m, stride in zip(maps, strides, strict=True)
     ]
@@ -55,8 +55,8 @@ class BoxHead(nn.Module):
     The paper's box head: two fully connected layers on the flattened pooled map.
 
     :param channels: C, channels of the pooled map
-    :param size: cells of its side
-    :param features: D, length of the vector
+    :param size: side of the pooled map, cells
+    :param features: D, length of the feature
     """
 
     def __init__(self, channels: int, size: int, features: int) -> None:
@@ -71,13 +71,13 @@ class BoxHead(nn.Module):
 
 class Embedding(nn.Module):
     """
-    The box head of `gtr_mobile`: a linear embedding and a residual layer, to unit length.
+    The box head of `gtr_mobile`: a linear embedding and a residual layer, normalised.
 
-    It can begin as `Whitening`, so that training adds to what the detector's features know.
+    It can be initialised from `Whitening`, so that training starts from the detector's features.
 
     :param channels: C, channels of the pooled map
-    :param size: cells of its side
-    :param features: D, length of the vector
+    :param size: side of the pooled map, cells
+    :param features: D, length of the feature
     """
 
     def __init__(self, channels: int, size: int, features: int) -> None:
@@ -93,7 +93,7 @@ class Embedding(nn.Module):
 
     @torch.no_grad()
     def start_as(self, whitening: Whitening) -> None:
-        """Compute what `whitening` does, until trained."""
+        """Initialise the layers so that the output is that of `whitening`."""
         self.embed.weight.copy_(whitening.components)
         self.embed.bias.copy_(-whitening.components @ whitening.mean)
         nn.init.zeros_(self.fc2.weight)
@@ -102,13 +102,13 @@ class Embedding(nn.Module):
 
 class Whitening(nn.Module):
     """
-    A head without training: the pooled map's principal components over many objects, whitened.
+    A head without training: whitened principal components of the pooled maps of many objects.
 
-    The vector has unit length, so the dot product of two is their cosine similarity.
+    Features have unit length, so the dot product of two is their cosine similarity.
 
     :param channels: C, channels of the pooled map
-    :param size: cells of its side
-    :param features: D, components kept
+    :param size: side of the pooled map, cells
+    :param features: D, number of components
     """
 
     def __init__(self, channels: int, size: int, features: int) -> None:
@@ -122,7 +122,7 @@ class Whitening(nn.Module):
 
     @torch.no_grad()
     def learn(self, pooled: Tensor) -> None:
-        """Take the statistics of (N, C, S, S) pooled maps of many objects; N at least D."""
+        """Fit to (N, C, S, S), the pooled maps of many objects; N at least D."""
         maps = pooled.flatten(1)
         self.mean.copy_(maps.mean(dim=0))
         _, deviations, directions = torch.linalg.svd(maps - self.mean, full_matrices=False)

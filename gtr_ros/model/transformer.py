@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The encoder and decoder of the tracking transformer, over the objects of a whole window."""
+"""Encoder and decoder layers of the association transformer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gtr_ros.model.packed import PackedLinear
 
 
 class FeedForward(nn.Module):
-    """Two linear layers with a residual connection, and a norm after it where asked for."""
+    """Two linear layers with a residual connection, and optionally a norm after it."""
 
     def __init__(self, features: int, hidden: int, dropout: float, norm: bool) -> None:
         super().__init__()
@@ -30,73 +30,74 @@ class FeedForward(nn.Module):
 
 
 class Attention(Packable):
-    """Multi-head attention of queries to keys, residual, and a norm after it where asked for."""
+    """Multi-head attention with a residual connection, and optionally a norm after it."""
 
     def __init__(self, features: int, heads: int, dropout: float, norm: bool) -> None:
         super().__init__()
         self.attention = nn.MultiheadAttention(features, heads, dropout)
         self.dropout = nn.Dropout(dropout)
         self.norm = nn.LayerNorm(features) if norm else nn.Identity()
-        #: of `_project`, by which weights they have
+        #: packed layers of `_project`, by the range of their weights
         self._parts: dict[tuple[int, int], PackedLinear] = {}
 
     def forward(
-        self, x: Tensor, query: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None = None
+        self, x: Tensor, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
     ) -> Tensor:
         """
-        Add to x (N, D) what its queries (N, D) find among the keys and values, both (K, D).
+        Add to x (N, D) the attention of its queries (N, D) to keys and values, both (K, D).
 
-        :param hidden: (N, K) bool, what each query does not see; None: it sees every object of
-            every frame, its own frame's too
+        :param mask: (N, K) bool, True where a query must not attend; None: every query attends to
+            all objects of all frames, including its own frame
         """
-        found, _ = self.attention(query, key, value, need_weights=False, attn_mask=hidden)
-        return self.norm(x + self.dropout(found))
+        attended, _ = self.attention(query, key, value, need_weights=False, attn_mask=mask)
+        return self.norm(x + self.dropout(attended))
 
-    # The same in parts, for those who keep some of them; without dropout.
+    # The same in parts, to cache some of them; without dropout.
 
     def project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """NxD each -> NxD each; of one and the same tensor in one product, which is faster."""
+        """NxD each -> NxD each; for one identical tensor in a single product, which is faster."""
         if query is key is value:
             return self._project(value, 0, 3).chunk(3, dim=1)
         return self.project_queries(query), *self.project_objects(key, value)
 
     def project_queries(self, x: Tensor) -> Tensor:
-        """NxD -> NxD."""
+        """Project queries: NxD -> NxD."""
         return self._project(x, 0, 1)
 
     def project_objects(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """KxD and KxD -> KxD and KxD: what queries are compared with, and what they find."""
+        """Project keys and values: KxD and KxD -> KxD and KxD."""
         if keys is values:
             return self._project(values, 1, 3).chunk(2, dim=1)
         return self._project(keys, 1, 2), self._project(values, 2, 3)
 
     def _project(self, x: Tensor, first: int, last: int) -> Tensor:
-        """Multiply with some of the weights of queries (0), keys (1) and values (2)."""
-        own = self.attention
+        """Apply the projections `first` to `last` - 1 of queries (0), keys (1) and values (2)."""
+        attention = self.attention
         if (first, last) not in self._parts:
-            rows = slice(first * own.embed_dim, last * own.embed_dim)
-            weights = own.in_proj_weight[rows], own.in_proj_bias[rows]
+            rows = slice(first * attention.embed_dim, last * attention.embed_dim)
+            weights = attention.in_proj_weight[rows], attention.in_proj_bias[rows]
             if not self.packed:
                 return F.linear(x, *weights)
             self._parts[first, last] = PackedLinear(*(w.detach() for w in weights))
         return self._parts[first, last](x)
 
-    def look(self, x: Tensor, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """Add to x (N, D) what its projected queries find among projected keys and values."""
-        # 1 x heads x N x D / heads; attention weights are never all in memory.
+    def attend(self, x: Tensor, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """Add to x (N, D) the attention of its projected queries to projected keys and values."""
+        # 1 x heads x N x D / heads; the attention weights are never all in memory.
         queries, keys, values = (
             t.unflatten(1, (self.attention.num_heads, -1)).transpose(0, 1)[None]
             for t in (queries, keys, values)
         )
-        found = F.scaled_dot_product_attention(queries, keys, values)
-        return self.norm(x + self.attention.out_proj(found[0].transpose(0, 1).flatten(1)))
+        attended = F.scaled_dot_product_attention(queries, keys, values)
+        return self.norm(x + self.attention.out_proj(attended[0].transpose(0, 1).flatten(1)))
 
-    def look_from_afar(self, x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    def attend_unprojected(self, x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """
-        Add to x (M, D) what it finds among K objects that are not projected.
+        Add to x (M, D) its attention to K objects whose keys and values are not projected.
 
-        For few queries: with H heads and d = D / H, (W_q x)^T (W_k k) = (W_k^T W_q x)^T k, and the
-        mean of projected values is the projected mean; H M < D products are fewer than K D.
+        Cheaper for few queries: with H heads and d = D / H, (W_q x)^T (W_k k) =
+        (W_k^T W_q x)^T k, and the weighted mean of projected values is the projected mean; if
+        H M < D, this takes fewer products than projecting K objects.
 
         :param keys: (K, D)
         :param values: (K, D)
@@ -104,21 +105,21 @@ class Attention(Packable):
         heads, count = self.attention.num_heads, len(x)
         queries = self.project_queries(x)
         if heads * count >= x.shape[1]:
-            return self.look(x, queries, *self.project_objects(keys, values))
+            return self.attend(x, queries, *self.project_objects(keys, values))
         _, to_keys, to_values = (
             w.unflatten(0, (heads, -1)) for w in self.attention.in_proj_weight.chunk(3)
         )  # H x d x D
-        far = queries.unflatten(1, (heads, -1)).transpose(0, 1) @ to_keys  # H x M x D
-        # The keys' bias adds the same to every product of a query: softmax does not see it.
-        weights = far.flatten(0, 1) @ keys.T * to_keys.shape[1] ** -0.5
+        moved = queries.unflatten(1, (heads, -1)).transpose(0, 1) @ to_keys  # H x M x D
+        # The bias of the keys adds a constant to all logits of a query: softmax cancels it.
+        weights = moved.flatten(0, 1) @ keys.T * to_keys.shape[1] ** -0.5
         mean = (weights.softmax(dim=1) @ values).unflatten(0, (heads, count))
-        found = (mean @ to_values.transpose(1, 2)).transpose(0, 1).flatten(1)
-        found = found + self.attention.in_proj_bias.chunk(3)[2]
-        return self.norm(x + self.attention.out_proj(found))
+        attended = (mean @ to_values.transpose(1, 2)).transpose(0, 1).flatten(1)
+        attended = attended + self.attention.in_proj_bias.chunk(3)[2]
+        return self.norm(x + self.attention.out_proj(attended))
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention over all N objects of the window, then the feed-forward layers."""
+    """Self-attention over all N objects in the window, then the feed-forward layers."""
 
     def __init__(
         self, features: int, heads: int, hidden: int, dropout: float, norm: bool, attend: bool
@@ -127,15 +128,15 @@ class EncoderLayer(nn.Module):
         self.attention = Attention(features, heads, dropout, norm) if attend else None
         self.feed_forward = FeedForward(features, hidden, dropout, norm)
 
-    def forward(self, x: Tensor, position: Tensor | None, hidden: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, position: Tensor | None, mask: Tensor | None = None) -> Tensor:
         """
-        NxD -> NxD; the embedding of positions (N, D) joins queries and keys, not values.
+        NxD -> NxD; the position embedding (N, D) is added to queries and keys, not to values.
 
-        :param hidden: (N, N) bool, which objects each does not see; None: it sees all
+        :param mask: (N, N) bool, True where an object must not attend to another; None: no mask
         """
         if self.attention is not None:
             placed = x if position is None else x + position
-            x = self.attention(x, placed, placed, x, hidden)
+            x = self.attention(x, placed, placed, x, mask)
         return self.feed_forward(x)
 
 
@@ -151,7 +152,7 @@ class DecoderLayer(nn.Module):
         self.feed_forward = FeedForward(features, hidden, dropout, norm)
 
     def forward(self, queries: Tensor, memory: Tensor, position: Tensor | None) -> Tensor:
-        """MxD, NxD -> MxD; the embedding of positions (N, D) joins the keys only."""
+        """MxD, NxD -> MxD; the position embedding (N, D) is added to the keys only."""
         if self.self_attention is not None:
             queries = self.self_attention(queries, queries, queries, queries)
         keys = memory if position is None else memory + position
@@ -160,13 +161,13 @@ class DecoderLayer(nn.Module):
 
 class BoxEmbedding(nn.Module):
     """
-    Learned embedding of where a box is in its image, and of when, where asked for.
+    Learnt embedding of a box's position in its image, and optionally of its frame.
 
-    Each of (cx, cy, w, h) relative to the image looks up its own table, linearly interpolated; the
-    four vectors are concatenated. Of the paper's ablation (Table 4); its models do without.
+    Each of (cx, cy, w, h), relative to the image, looks up its own table with linear
+    interpolation; the four vectors are concatenated. Only for the paper's ablation (Table 4).
 
     :param features: D, a multiple of 4
-    :param time: whether an embedding of the frame's place in the window is averaged in
+    :param time: whether to average it with an embedding of the frame's position in the window
     :param steps: rows of each table
     """
 
@@ -181,7 +182,7 @@ class BoxEmbedding(nn.Module):
         Embed N boxes.
 
         :param boxes: (N, 4) float, xyxy, relative to the image's width and height
-        :param times: (N,) float in [0, 1), the frame's place in the window, t / T
+        :param times: (N,) float in [0, 1), the frame's position in the window, t / T
         :return: (N, D)
         """
         centre, size = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]

@@ -1,41 +1,121 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Ctrl-C, so that it ends a node once and in order."""
+"""Run a node in this process until it ends or is interrupted."""
+
+from __future__ import annotations
 
 from collections.abc import Callable
 import signal
 import threading
 from types import FrameType
+from typing import Protocol
+from typing import TYPE_CHECKING
+from typing import TypeVar
+
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.logging import get_logger
+
+from gtr_ros.options import ConfigurationError
+
+if TYPE_CHECKING:
+    from rclpy.node import Node
+
+
+class _Stoppable(Protocol):
+    def stop(self) -> None:
+        """Stop everything that the node has started."""
+
+    def destroy_node(self) -> None:
+        """Destroy the node."""
+
+
+NodeType = TypeVar('NodeType', bound=_Stoppable)
+
+
+def run_node(
+    name: str,
+    make: Callable[[], NodeType],
+    run: Callable[[NodeType, SingleThreadedExecutor], int],
+    args: list[str] | None,
+    fatal: type[Exception] = ConfigurationError,
+) -> int:
+    """
+    Initialize rclpy, make a node, run it, and shut everything down.
+
+    :param name: of the logger, while there is no node
+    :param make: makes the node
+    :param run: runs the node until it ends; returns the exit code. The executor is for its use
+    :param args: of the command line; None: those of the process
+    :param fatal: exceptions that are logged as one line, without a traceback
+    :return: exit code of the process: that of `run`, 0 after SIGINT or SIGTERM, 1 after an error
+    """
+    begin_shutdown = interrupt_once()
+    try:
+        rclpy.init(args=args)
+    except RuntimeError as error:
+        get_logger(name).fatal(str(error))
+        return 1
+    node = None
+    try:
+        # Before the node: after an interrupt while that loads, no executor can be made.
+        executor = SingleThreadedExecutor()
+        node = make()
+        return run(node, executor)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return 0
+    except fatal as error:
+        get_logger(name).fatal(str(error))
+        return 1
+    except Exception:
+        # A SIGTERM during startup shuts the context down while something is being created.
+        if rclpy.ok():
+            raise
+        return 0
+    finally:
+        begin_shutdown()
+        if node is not None:
+            node.stop()
+            node.destroy_node()
+        rclpy.try_shutdown()
+
+
+def spin(node: Node, executor: SingleThreadedExecutor) -> int:
+    """Spin a node until its context is shut down; return the exit code 0."""
+    executor.add_node(node)
+    executor.spin()
+    return 0
 
 
 def interrupt_once() -> Callable[[], None]:
     """
-    Let the first SIGINT raise KeyboardInterrupt, and every later one do nothing.
+    Let the first SIGINT raise KeyboardInterrupt, and ignore all later ones.
 
-    A launch sends SIGINT on after the terminal's own, so two of them in a row are usual, and the
-    second must not cut the orderly end short. Call it before `rclpy.init`, which chains to this.
-    Where SIGINT is ignored (a shell's background job), it stays so. Off the main thread, where
-    Python takes no handlers, it does nothing.
+    `ros2 launch` forwards SIGINT in addition to the terminal's own, so two in a row are usual, and
+    the second must not interrupt the shutdown. Call this before `rclpy.init`, whose handler calls
+    this one. If SIGINT is ignored (a background job of a shell), it stays ignored. On a thread
+    other than the main one, where Python accepts no handlers, this does nothing.
 
-    :return: to be called where the orderly end begins: rclpy may have ended the node for a SIGINT
-        that Python has yet to handle, and from then on no SIGINT raises anything
+    :return: to be called when the shutdown begins: rclpy may have ended the node because of a
+        SIGINT that Python has not handled yet, and from then on no SIGINT may raise
     """
-    came = False
+    interrupted = False
 
-    def end() -> None:
-        nonlocal came
-        came = True
+    def begin_shutdown() -> None:
+        nonlocal interrupted
+        interrupted = True
 
     if threading.current_thread() is not threading.main_thread():
-        return end
+        return begin_shutdown
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        return end
+        return begin_shutdown
 
     def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal came
-        if not came:
-            came = True
+        nonlocal interrupted
+        if not interrupted:
+            interrupted = True
             raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, handle)
-    return end
+    return begin_shutdown

@@ -1,3 +1,3 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Recordings tracked without ROS: one, many, and many by the machines of a cluster."""
+"""Tracking of recordings (videos, bags) without ROS: one, many, and many on a cluster."""

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A ROS 2 bag tracked: all that was in it, and the detections with their identities."""
+"""Tracking of a ROS 2 bag: copies the bag and adds the detections with their track ids."""
 
 from __future__ import annotations
 
@@ -21,37 +21,38 @@ from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer
 from rosbags.rosbag2 import WriterError
 
+from gtr_ros.data.formats.bag_messages import bag_detections_message
 from gtr_ros.data.formats.bag_messages import COMPRESSED_IMAGE
 from gtr_ros.data.formats.bag_messages import DETECTIONS
-from gtr_ros.data.formats.bag_messages import detections_message
 from gtr_ros.data.formats.bag_messages import IMAGE
-from gtr_ros.data.formats.bag_messages import image_of
+from gtr_ros.data.formats.bag_messages import read_image_message
 from gtr_ros.data.formats.bag_messages import typestore
+from gtr_ros.data.formats.bag_reader import guarded
+from gtr_ros.data.formats.bag_reader import open_bag
+from gtr_ros.data.formats.bag_reader import STORAGES
+from gtr_ros.data.formats.bag_reader import type_hash
 from gtr_ros.data.formats.errors import FormatError
-from gtr_ros.data.formats.rosbag import guarded
-from gtr_ros.data.formats.rosbag import hash_of
-from gtr_ros.data.formats.rosbag import open_bag
-from gtr_ros.data.formats.rosbag import STORAGES
 from gtr_ros.media.pixels import ImageError
 from gtr_ros.stamps import NANOSECONDS
 from gtr_ros.structures import Tracks
 
-#: tracks an image, (H, W, 3) uint8 RGB, at a time in nanoseconds
+#: tracks an image, (H, W, 3) uint8 RGB, with its stamp in nanoseconds
 TrackImage = Callable[[np.ndarray, int], Tracks]
 
-# What ends a topic's name and says nothing of the camera.
+# Last parts of topic names that do not identify the camera.
 _ENDINGS = ('compressed', 'image_raw', 'image_rect', 'image_color', 'image')
 
 
 @dataclass
 class BagTracks:
     """
-    What was tracked in a bag.
+    The tracks of a bag.
 
-    :param images: that were tracked
-    :param boxes: of confirmed tracks
-    :param identities: of each image topic
-    :param skipped: what was said of images that could not be read; they are in the new bag, too
+    :param images: number of images tracked
+    :param boxes: number of boxes written, of confirmed tracks
+    :param identities: ids of the confirmed tracks by image topic
+    :param skipped: an error message for each image that could not be read; it is copied all the
+        same
     """
 
     images: int = 0
@@ -61,7 +62,7 @@ class BagTracks:
 
 
 def count_messages(path: str | Path) -> int:
-    """Return how many messages a bag has, of all topics; raises FormatError if it is none."""
+    """Return the number of messages of a bag, of all topics; raises FormatError if unreadable."""
     reader = open_bag(Path(path))
     try:
         return reader.message_count
@@ -71,37 +72,37 @@ def count_messages(path: str | Path) -> int:
 
 def output_topics(path: str | Path, image_topics: Sequence[str] = ()) -> dict[str, str]:
     """
-    Say where the detections of each image topic go: as a node named `tracker` would publish them.
+    Return the topic of the detections for each image topic, as of a node named `tracker`.
 
-    :param image_topics: those to be tracked; none: the only one in the bag
+    :param image_topics: topics to track; empty: the only one in the bag
     :return: /tracker/detections for one topic; /tracker/CAMERA/detections for several
-    :raises FormatError: if there is no such topic, or it is not clear which
+    :raises FormatError: if the bag has no such topic, or several and none is given
     """
     path = Path(path)
     reader = open_bag(path)
     try:
-        there = {name: info.msgtype for name, info in reader.topics.items()}
+        types = {name: info.msgtype for name, info in reader.topics.items()}
     finally:
         reader.close()
-    images = [name for name, kind in there.items() if kind in (IMAGE, COMPRESSED_IMAGE)]
-    wanted = list(dict.fromkeys(image_topics)) or images
-    listed = ', '.join(f'{name} ({kind})' for name, kind in there.items()) or 'nothing'
-    for name in wanted:
+    images = [name for name, kind in types.items() if kind in (IMAGE, COMPRESSED_IMAGE)]
+    chosen = list(dict.fromkeys(image_topics)) or images
+    available = ', '.join(f'{name} ({kind})' for name, kind in types.items()) or 'no topics'
+    for name in chosen:
         if name not in images:
-            raise FormatError(path, f'no topic of images named {name}. The bag has {listed}')
-    if len(wanted) != 1 and not image_topics:
-        problem = 'several topics of images; name those to track' if wanted else 'no images'
-        raise FormatError(path, f'{problem}. The bag has {listed}')
-    if len(wanted) == 1:
-        topics = {wanted[0]: '/tracker/detections'}
+            raise FormatError(path, f'no image topic named {name}. The bag has {available}')
+    if len(chosen) != 1 and not image_topics:
+        problem = 'several image topics; name those to track' if chosen else 'no images'
+        raise FormatError(path, f'{problem}. The bag has {available}')
+    if len(chosen) == 1:
+        topics = {chosen[0]: '/tracker/detections'}
     else:
-        cameras = [_camera_of(name) for name in wanted]
+        cameras = [_camera_name(name) for name in chosen]
         if len(set(cameras)) < len(cameras):
-            cameras = [name.strip('/').replace('/', '_') for name in wanted]
-        topics = {n: f'/tracker/{c}/detections' for n, c in zip(wanted, cameras)}
+            cameras = [name.strip('/').replace('/', '_') for name in chosen]
+        topics = {n: f'/tracker/{c}/detections' for n, c in zip(chosen, cameras)}
     for name in topics.values():
-        if name in there:
-            raise FormatError(path, f'it has a topic {name} already: was it tracked before?')
+        if name in types:
+            raise FormatError(path, f'already has a topic {name}: was it tracked before?')
     return topics
 
 
@@ -112,28 +113,28 @@ def track_bag(
     trackers: Mapping[str, TrackImage],
     class_names: Sequence[str],
     storage: str | None = None,
-    step: Callable[[], None] = lambda: None,
+    on_message: Callable[[], None] = lambda: None,
 ) -> BagTracks:
     """
-    Write a bag with all that is in another, and the detections of its images.
+    Copy a bag and add the detections of its images.
 
-    Every message keeps its bytes, its topic's type and QoS, and its time. The detections of an
-    image follow it, at the time it was received, with its header: those of confirmed tracks, none
-    where there are none. Whatever ends it early, Ctrl-C or damage in a bag that could be opened,
-    what was done until then is kept.
+    Messages keep their bytes and times, topics their types and QoS. Each image is followed by a
+    message with the detections of confirmed tracks, which may be empty, with the header and the
+    receive time of the image. If tracking ends early, by Ctrl-C or because the bag is damaged,
+    the part that is done is kept.
 
-    :param out: the new bag's folder
-    :param topics: of images, and where their detections go; see `output_topics`
-    :param trackers: the tracker of each topic of images
+    :param path: of the bag
+    :param out: folder of the new bag
+    :param topics: the topic of the detections by image topic, see `output_topics`
+    :param trackers: a tracker for each image topic
     :param class_names: of the labels
-    :param storage: of the new bag, one of `STORAGES`; None: as the old one's
-    :param step: called after each message
-    :raises FormatError: names the bag and the rule it broke; if there is something under the new
-        name, it is left alone
+    :param storage: of the new bag, one of `STORAGES`; None: that of the old one
+    :param on_message: called after each message of the bag
+    :raises FormatError: names the bag and what is wrong with it; an existing `out` is not changed
     """
     path, out = Path(path), Path(out)
     if out.exists():
-        raise FormatError(out, 'exists, and is not overwritten; remove it, or name another')
+        raise FormatError(out, 'exists and is not overwritten; remove it, or give another name')
     if storage is not None and storage not in STORAGES:
         raise FormatError(out, f'storage is {storage!r}; expected {" or ".join(STORAGES)}')
     tracks = BagTracks(identities={name: set() for name in topics})
@@ -144,11 +145,13 @@ def track_bag(
             # The writer names the storage file after the folder.
             part = Path(folder) / out.name
             plugin = STORAGES[storage] if storage else _storage_of(path)
-            # Not as a context: that would throw away what was written before an error.
+            # Not as a context manager, which would delete the bag after an error.
             writer = Writer(part, version=9, storage_plugin=plugin)
             writer.open()
             try:
-                _copy(reader, writer, path, topics, trackers, tuple(class_names), tracks, step)
+                _copy(
+                    reader, writer, path, topics, trackers, tuple(class_names), tracks, on_message
+                )
             finally:
                 writer.close()
                 if any(writer.counts.values()):
@@ -168,16 +171,16 @@ def _copy(
     trackers: Mapping[str, TrackImage],
     class_names: tuple[str, ...],
     tracks: BagTracks,
-    step: Callable[[], None],
+    on_message: Callable[[], None],
 ) -> None:
     store = typestore()
-    connections = {c.id: _add(writer, path, c) for c in reader.connections}
-    found = {
+    connections = {c.id: _add_topic(writer, path, c) for c in reader.connections}
+    outputs = {
         name: writer.add_connection(topic, DETECTIONS, typestore=store)
         for name, topic in topics.items()
     }
     messages, count = reader.messages(), 0
-    delay: dict[str, int] = {}  # of each topic, from the newest stamp until it was received
+    delay: dict[str, int] = {}  # by topic, receive time minus stamp of the last stamped image
     while True:
         place = f'damaged after {count} of {reader.message_count} messages'
         read = guarded(path, place, next, messages, None)
@@ -194,26 +197,27 @@ def _copy(
             if stamp:
                 delay[name] = received - stamp
             try:
-                # Without a stamp, an image was as old as the one before when it was received.
-                result = trackers[name](image_of(message), stamp or received - delay.get(name, 0))
+                # An image without a stamp is assumed to have the delay of the one before.
+                image = read_image_message(message)
+                result = trackers[name](image, stamp or received - delay.get(name, 0))
             except ImageError as error:
                 tracks.skipped.append(f'{name}, image at {received / 1e9:.3f} s: {error}')
             else:
-                row = _row(stamp, result)
+                row = _confirmed_row(stamp, result)
                 tracks.images += 1
                 tracks.boxes += len(row[1])
                 tracks.identities[name].update(row[4])
-                answer = detections_message(row, class_names, message.header.frame_id)
-                writer.write(found[name], received, store.serialize_cdr(answer, DETECTIONS))
-        step()
+                output = bag_detections_message(*row, class_names, message.header.frame_id)
+                writer.write(outputs[name], received, store.serialize_cdr(output, DETECTIONS))
+        on_message()
     if count < reader.message_count:
         raise FormatError(
-            path, f'cut off: it has {count} messages, and {reader.message_count} by its metadata'
+            path, f'truncated: {count} messages of the {reader.message_count} in its metadata'
         )
 
 
-def _row(stamp: int, tracks: Tracks) -> tuple[int, Any, Any, Any, list[int]]:
-    """Return what is written of the confirmed tracks."""
+def _confirmed_row(stamp: int, tracks: Tracks) -> tuple[int, Any, Any, Any, list[int]]:
+    """Return stamp, boxes, scores, labels and ids of the confirmed tracks."""
     keep = tracks.confirmed
     return (
         stamp,
@@ -224,19 +228,19 @@ def _row(stamp: int, tracks: Tracks) -> tuple[int, Any, Any, Any, list[int]]:
     )
 
 
-def _add(writer: Writer, path: Path, connection: Connection) -> Connection:
-    """Announce a topic as the old bag has it."""
+def _add_topic(writer: Writer, path: Path, connection: Connection) -> Connection:
+    """Add a topic of the old bag to the new one, with its type and QoS."""
     definition, digest = connection.msgdef, connection.digest
     if not digest and definition.format == MessageDefinitionFormat.MSG:
-        digest = hash_of(connection)  # an MCAP without its metadata.yaml
+        digest = type_hash(connection)  # an MCAP without its metadata.yaml
     options: dict[str, Any] = {'msgdef': definition.data, 'rihs01': digest}
     if not digest:
-        # Bags of before Iron say nothing of their types.
+        # Bags from before Iron do not contain type definitions.
         if connection.msgtype not in typestore().types:
             raise FormatError(
                 path,
-                f'{connection.topic} has a {connection.msgtype}, and nothing says what that is; '
-                '`ros2 bag convert` of Iron or later writes bags that do',
+                f'{connection.topic} has the type {connection.msgtype}, whose definition is not '
+                'in the bag; convert it with `ros2 bag convert` of Iron or later',
             )
         options = {'typestore': typestore()}
     return writer.add_connection(
@@ -250,13 +254,13 @@ def _add(writer: Writer, path: Path, connection: Connection) -> Connection:
 
 def _storage_of(path: Path) -> StoragePlugin:
     files = path.iterdir() if path.is_dir() else [path]
-    # Compressed files have another suffix after it.
+    # Compressed files have a second suffix.
     is_mcap = any('.mcap' in file.suffixes for file in files)
     return StoragePlugin.MCAP if is_mcap else StoragePlugin.SQLITE3
 
 
-def _camera_of(topic: str) -> str:
-    """Return what is particular in a topic's name: front_camera of /front_camera/image_raw."""
+def _camera_name(topic: str) -> str:
+    """Return the camera's part of a topic name: front_camera of /front_camera/image_raw."""
     parts = topic.strip('/').split('/')
     while len(parts) > 1 and parts[-1] in _ENDINGS:
         parts.pop()

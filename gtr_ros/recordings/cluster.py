@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Recordings spread over the machines of a Ray cluster."""
+"""Tracking of recordings on the machines of a Ray cluster."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ from typing import Any
 import torch
 
 from gtr_ros.model.gtr import GTR
+from gtr_ros.model.registry import model_spec
 from gtr_ros.recordings.folder import Job
-from gtr_ros.recordings.folder import Outcome
+from gtr_ros.recordings.folder import JobResult
 from gtr_ros.recordings.recording import TrackingOptions
 from gtr_ros.runtime.process import keep_freed_memory
 
 LOCAL = 'local'
 
 _SECONDS_BETWEEN_REPORTS = 0.5
-_SECONDS_TO_ANSWER = 5
+_SECONDS_TO_CONNECT = 5
 
-#: told of a recording how many frames are done, and of how many if that is known
-Watch = Callable[[str, int, 'int | None'], None]
-Say = Callable[[str], None]
+#: called with the name of a recording, the frames done and, if known, their total number
+JobProgressCallback = Callable[[str, int, 'int | None'], None]
 
 
 class ProgressActor:
-    """Where workers say how far they are; an actor of the cluster."""
+    """A Ray actor that collects the progress of all workers."""
 
     def __init__(self) -> None:
         self._starts: dict[str, int] = {}
-        self._steps: dict[str, tuple[int, int | None]] = {}
+        self._progress: dict[str, tuple[int, int | None]] = {}
 
     def start(self, name: str) -> None:
-        """Note that a worker begins with a recording, perhaps not for the first time."""
+        """Count a start of a recording, of which there are several if workers are lost."""
         self._starts[name] = self._starts.get(name, 0) + 1
 
-    def step(self, name: str, done: int, total: int | None) -> None:
-        """Note how far it is."""
-        self._steps[name] = done, total
+    def update(self, name: str, done: int, total: int | None) -> None:
+        """Set the progress of a recording."""
+        self._progress[name] = done, total
 
     def read(self) -> tuple[dict[str, int], dict[str, tuple[int, int | None]]]:
-        """Return how often each recording was begun, and how far it is."""
-        return self._starts, self._steps
+        """Return the number of starts and the progress by recording."""
+        return self._starts, self._progress
 
 
 def track_on_cluster(
@@ -60,30 +60,39 @@ def track_on_cluster(
     address: str,
     cores: int,
     retries: int,
-    watch: Watch,
-    say: Say,
-) -> Iterator[Outcome]:
+    on_progress: JobProgressCallback,
+    notify: Callable[[str], None],
+) -> Iterator[JobResult]:
     """
-    Track recordings on a Ray cluster, each by one worker; yields them as they end.
+    Track recordings on a Ray cluster, each in one worker; yields results as they are ready.
 
-    Every machine needs this package, and the recordings, the folder of the results and the
-    checkpoint under the same paths. A worker takes `cores` cores, and a GPU where the cluster has
-    some and the device is not 'cpu'. A recording whose worker dies (out of memory, a machine that
-    goes) begins again; one that is wrong does not.
+    Every machine needs this package, and the recordings, the results folder and the checkpoint
+    under the same paths. A worker takes `cores` cores, and a GPU if the cluster has any and the
+    device is not 'cpu'. A recording whose worker is lost (out of memory, a machine that fails) is
+    restarted; one that cannot be tracked is not.
 
+    :param settings: of the tracking
     :param weights: fingerprint of the model; a worker with other weights fails
-    :param address: of the cluster, 'auto', or 'local' for one on this machine that ends with us
-    :param retries: how often a recording whose worker died begins again
-    :param say: told what happens beside the recordings
+    :param partial: existing folder for incomplete results, see `Job.run`
+    :param address: of the cluster, 'auto', or 'local' for one on this machine that ends with this
+        process
+    :param retries: maximum number of restarts of a recording
+    :param on_progress: called at intervals
+    :param notify: called with messages for the user
     :raises ModuleNotFoundError: if Ray is not installed
-    :raises ValueError: if there is no cluster at the address
+    :raises ValueError: if there is no cluster at the address, or workers cannot build the model
     """
-    # Ray tells its authors of each start, unless it is told not to.
+    if not model_spec(settings.model).on_cluster:
+        raise ValueError(
+            f'model {settings.model!r} is registered in this process only; the workers of a '
+            'cluster cannot build it. Track without --ray'
+        )
+    # Ray sends usage statistics unless they are disabled.
     os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')
     import ray
     from ray.exceptions import RayError
 
-    _expect_somebody_at(address)
+    _check_address(address)
     options: dict[str, Any] = {}
     if address == LOCAL:
         options = {'include_dashboard': False, 'object_store_memory': 100 << 20}
@@ -92,108 +101,110 @@ def track_on_cluster(
     except (RayError, ConnectionError, ValueError, RuntimeError) as error:
         raise ValueError(f'no Ray cluster at {address}: {error}') from error
     try:
-        there = ray.cluster_resources()
-        gpus = int(settings.device != 'cpu' and there.get('GPU', 0) >= 1)
+        resources = ray.cluster_resources()
+        gpus = int(settings.device != 'cpu' and resources.get('GPU', 0) >= 1)
         if address == LOCAL:
-            cores = min(cores, int(there['CPU']))
+            cores = min(cores, int(resources['CPU']))
         elif all(node['Resources'].get('CPU', 0) < cores for node in ray.nodes()):
-            say(f'no machine of the cluster has {cores} cores (yet): waiting for one')
+            notify(f'waiting: no machine of the cluster has {cores} cores yet')
+        total = int(resources.get('CPU', 0))
         each = f'{cores} core{"s" * (cores > 1)}{" and a GPU" * gpus}'
-        say(f'{len(jobs)} recordings on {int(there.get("CPU", 0))} cores; a worker takes {each}')
-        # A progress that was lost with its machine is hung up again, empty.
+        notify(f'{len(jobs)} recordings on {total} cores; a worker takes {each}')
+        # If the actor's machine fails, Ray restarts the actor without its state.
         progress = ray.remote(num_cpus=0, max_restarts=-1)(ProgressActor).remote()
         work = ray.remote(_track).options(num_cpus=cores, num_gpus=gpus, max_retries=retries)
         pending = {
             work.remote(job, settings, weights, str(partial), cores, progress): job for job in jobs
         }
-        reports = _Reports(progress, watch, say)
+        reporter = _Reporter(progress, on_progress, notify)
         while pending:
-            ready, _ = ray.wait(list(pending), timeout=_SECONDS_BETWEEN_REPORTS)
-            reports.pass_on()
-            for result in ready:
-                job = pending.pop(result)
+            finished, _ = ray.wait(list(pending), timeout=_SECONDS_BETWEEN_REPORTS)
+            reporter.report()
+            for reference in finished:
+                job = pending.pop(reference)
                 try:
-                    yield ray.get(result)
+                    yield ray.get(reference)
                 except RayError as error:
                     reason = str(error).strip().splitlines()[0]
-                    yield Outcome(job.name, None, f'{job.source}: its worker was lost: {reason}')
+                    yield JobResult(job.name, None, f'{job.source}: its worker was lost: {reason}')
     finally:
         ray.shutdown()
 
 
-def _expect_somebody_at(address: str) -> None:
-    """Raise ValueError if nobody listens there; Ray would go on trying for eight minutes."""
+def _check_address(address: str) -> None:
+    """Raise ValueError if nothing listens at the address; Ray would retry for eight minutes."""
     host, _, port = address.removeprefix('ray://').rpartition(':')
     if address in (LOCAL, 'auto'):
         return
     if not host or not port.isdecimal():
         raise ValueError(f"--ray is {address!r}; expected 'local', 'auto' or HOST:PORT")
     try:
-        socket.create_connection((host, int(port)), _SECONDS_TO_ANSWER).close()
+        socket.create_connection((host, int(port)), _SECONDS_TO_CONNECT).close()
     except OSError as error:
         raise ValueError(f'no Ray cluster at {address}: {error}') from error
 
 
-class _Reports:
-    """Passes on what is new on the progress."""
+class _Reporter:
+    """Reports what the progress actor collected."""
 
-    def __init__(self, progress: Any, watch: Watch, say: Say) -> None:
+    def __init__(
+        self, progress: Any, on_progress: JobProgressCallback, notify: Callable[[str], None]
+    ) -> None:
         self._progress = progress
-        self._watch = watch
-        self._say = say
+        self._on_progress = on_progress
+        self._notify = notify
         self._starts: dict[str, int] = {}
 
-    def pass_on(self) -> None:
+    def report(self) -> None:
         import ray
         from ray.exceptions import RayError
 
         try:
-            starts, steps = ray.get(self._progress.read.remote(), timeout=10)
+            starts, progress = ray.get(self._progress.read.remote(), timeout=10)
         except RayError:
-            return  # reports are no reason to stop
+            return  # tracking goes on without reports
         for name, count in starts.items():
             if count > max(1, self._starts.get(name, 0)):
-                self._say(f'{name}: its worker was lost; it begins again')
+                self._notify(f'{name}: its worker was lost; restarting')
         self._starts = starts
-        for name, (done, total) in steps.items():
-            self._watch(name, done, total)
+        for name, (done, total) in progress.items():
+            self._on_progress(name, done, total)
 
 
 def _track(
     job: Job, settings: TrackingOptions, weights: str, partial: str, cores: int, progress: Any
-) -> Outcome:
-    """Track one recording; what a worker does."""
+) -> JobResult:
+    """Track one recording, in a worker."""
     import ray
 
-    ray.get(progress.start.remote(job.name))  # noted before anything can happen to us
+    ray.get(progress.start.remote(job.name))  # counted before the worker can be lost
     last = 0.0
 
-    def step(done: int, total: int | None) -> None:
+    def on_progress(done: int, total: int | None) -> None:
         nonlocal last
         now = time.monotonic()
         if now - last >= _SECONDS_BETWEEN_REPORTS or done == total:
             last = now
-            progress.step.remote(job.name, done, total)
+            progress.update.remote(job.name, done, total)
 
     try:
         model = _load(settings, weights, cores)
-        outcome = job.run(model, settings, Path(partial), step)
+        result = job.run(model, settings, Path(partial), on_progress)
     except (ValueError, OSError, ModuleNotFoundError) as error:
-        outcome = Outcome(job.name, None, str(error))
-    if outcome.error:
-        where = f'{outcome.error} (on {socket.gethostname()})'
-        outcome = Outcome(job.name, None, where)
-    return outcome
+        result = JobResult(job.name, None, str(error))
+    if result.error:
+        return JobResult(job.name, None, f'{result.error} (on {socket.gethostname()})')
+    return result
 
 
 @lru_cache(maxsize=1)
 def _load(settings: TrackingOptions, weights: str, cores: int) -> GTR:
-    """Return the model, which a worker keeps for its next recording."""
+    """Return the model; cached for the next recording of the worker."""
     keep_freed_memory()
     torch.set_num_threads(cores)
     if settings.fingerprint() != weights:
         raise ValueError(
-            'the weights here are others than where `gtr track` was started: the machines need '
-            'the same version of gtr_ros and the same checkpoint'
+            'the weights of this worker differ from those of `gtr track`: all machines need the '
+            'same version of gtr_ros and the same checkpoint'
         )
     return settings.load()

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The folder that the results of many recordings go to, and what it remembers of them."""
+"""A folder with the results of many recordings, and its manifest."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ import shutil
 import tempfile
 from typing import Any
 
+from gtr_ros.files import atomic_write
 from gtr_ros.model.gtr import GTR
-from gtr_ros.recordings.recording import is_bag
-from gtr_ros.recordings.recording import Step
+from gtr_ros.recordings.recording import opens_as_bag
+from gtr_ros.recordings.recording import ProgressCallback
 from gtr_ros.recordings.recording import Summary
 from gtr_ros.recordings.recording import track_recording
 from gtr_ros.recordings.recording import TrackingOptions
@@ -27,8 +28,8 @@ MANIFEST = 'manifest.json'
 WAITING, DONE, FAILED = 'waiting', 'done', 'failed'
 
 _FORMAT = 2
-# What decides the results. Where and on what a model runs does not.
-_DECIDING = (
+# The options that change results; those of device and runtime do not count.
+_RESULT_OPTIONS = (
     'model',
     'precision',
     'window',
@@ -46,35 +47,37 @@ _DECIDING = (
 @dataclass(frozen=True)
 class Job:
     """
-    One recording to be tracked into the folder.
+    One recording to be tracked.
 
-    :param name: of the recording among the others
+    :param name: unique in the results folder
     :param source: absolute path
-    :param out: absolute path, `NAME.txt` of a video, the folder `NAME` of a bag
+    :param out: absolute path: `NAME.txt` for a video, the folder `NAME` for a bag
     """
 
     name: str
     source: str
     out: str
 
-    def run(self, model: GTR, settings: TrackingOptions, partial: Path, step: Step) -> Outcome:
+    def run(
+        self, model: GTR, settings: TrackingOptions, partial: Path, on_progress: ProgressCallback
+    ) -> JobResult:
         """
-        Track it, and put what was written, whole, in its place.
+        Track the recording, and move the complete result to `out`.
 
-        Whatever is wrong with it is in what is returned, so that others can go on. Of a damaged
-        bag what came before the damage is put there, too.
+        Errors are returned and not raised, so that the other recordings are tracked. For a damaged
+        bag the result up to the damage is moved, too.
 
-        :param partial: existing folder, on the same disk as `out`, for what is not whole yet
+        :param partial: existing folder for incomplete results, on the same disk as `out`
         """
-        place = Path(tempfile.mkdtemp(dir=partial, prefix=f'{self.name}.'))
+        folder = Path(tempfile.mkdtemp(dir=partial, prefix=f'{self.name}.'))
         out = Path(self.out)
-        part = place / out.name
+        part = folder / out.name
         summary = error = None
         try:
-            summary = track_recording(model, self.source, part, settings, step)
+            summary = track_recording(model, self.source, part, settings, on_progress)
         except (ValueError, OSError) as problem:
-            error = str(problem).replace(f'{place}{os.sep}', '')
-        except Exception as problem:  # no recording may end the others
+            error = str(problem).replace(f'{folder}{os.sep}', '')
+        except Exception as problem:  # must not stop the other recordings
             error = f'{self.source}: {type(problem).__name__}: {problem}'
         try:
             if part.exists():
@@ -83,17 +86,18 @@ class Job:
         except OSError as problem:
             summary, error = None, f'{out} cannot be written: {problem}'
         finally:
-            shutil.rmtree(place, ignore_errors=True)
-        return Outcome(self.name, summary, error)
+            shutil.rmtree(folder, ignore_errors=True)
+        return JobResult(self.name, summary, error)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobResult:
     """
-    How a recording ended.
+    The result of a job.
 
+    :param name: of the recording
     :param summary: None if it failed
-    :param error: names the file and what is wrong; None if it is tracked
+    :param error: names the file and what is wrong; None if it succeeded
     """
 
     name: str
@@ -103,18 +107,17 @@ class Outcome:
 
 class ResultsFolder:
     """
-    A folder with the results of many recordings; a context manager, one at a time.
+    A folder with the results of many recordings; a context manager that locks the folder.
 
-    Its `manifest.json` says of each recording what it is, and whether it is done. Who opens it
-    again with more or the same recordings gets those as `waiting` that are not done, or have
-    changed since.
+    `manifest.json` lists the recordings with their states. When the folder is opened again, with
+    the same or more recordings, `waiting` contains those that are not done or have changed since.
 
-    :param path: made if it is not there
-    :param sources: videos and bags; one that is named twice counts once
-    :param settings: must be those of the results that are in the folder
-    :param weights: fingerprint of the model, likewise
-    :raises ValueError: if the folder is in use, holds other results, or files of others under the
-        names that are needed
+    :param path: created if necessary
+    :param sources: videos and bags; duplicates are ignored
+    :param settings: must agree with those of the results in the folder
+    :param weights: fingerprint of the model; must agree, too
+    :raises ValueError: if the folder is in use, has results of other settings, or has other files
+        under the names of results
     """
 
     def __init__(
@@ -122,25 +125,25 @@ class ResultsFolder:
     ) -> None:
         self.path = Path(path).absolute()
         self._sources = list(dict.fromkeys(str(Path(s).absolute()) for s in sources))
-        deciding = {name: getattr(settings, name) for name in _DECIDING}
-        # As it is read again: without tuples.
-        self._settings = json.loads(json.dumps({**deciding, 'weights': weights}))
+        options = {name: getattr(settings, name) for name in _RESULT_OPTIONS}
+        # Through JSON, as the manifest is read: tuples become lists.
+        self._settings = json.loads(json.dumps({**options, 'weights': weights}))
         #: fingerprint of the model
         self.weights = weights
         self._recordings: dict[str, dict[str, Any]] = {}
         self._lock = -1
-        #: to be tracked now, in the order in which they were named
+        #: recordings to track, in the order of `sources`
         self.waiting: list[Job] = []
-        #: how many of those named were done before
+        #: number of `sources` that were done before
         self.done_before = 0
 
     @property
     def partial(self) -> Path:
-        """The folder for what is not whole yet."""
+        """The folder for incomplete results."""
         return self.path / '.partial'
 
     def __len__(self) -> int:
-        """Return how many recordings were named."""
+        """Return the number of recordings."""
         return len(self._sources)
 
     def __enter__(self) -> ResultsFolder:
@@ -154,7 +157,7 @@ class ResultsFolder:
         try:
             self._read()
             self._plan()
-            shutil.rmtree(self.partial, ignore_errors=True)  # of one that was killed
+            shutil.rmtree(self.partial, ignore_errors=True)  # left by a killed process
             self.partial.mkdir()
             self._write()
         except BaseException:
@@ -166,13 +169,13 @@ class ResultsFolder:
         shutil.rmtree(self.partial, ignore_errors=True)
         os.close(self._lock)
 
-    def record(self, outcome: Outcome) -> None:
-        """Remember how a recording ended."""
-        entry = self._recordings[outcome.name]
+    def record(self, result: JobResult) -> None:
+        """Write the result of a job to the manifest."""
+        entry = self._recordings[result.name]
         entry.update(
-            state=FAILED if outcome.error else DONE,
-            error=outcome.error,
-            summary=asdict(outcome.summary) if outcome.summary else None,
+            state=FAILED if result.error else DONE,
+            error=result.error,
+            summary=asdict(result.summary) if result.summary else None,
         )
         self._write()
 
@@ -182,67 +185,68 @@ class ResultsFolder:
             return
         try:
             manifest = json.loads(path.read_text())
-            form, settings = manifest['format'], manifest['settings']
+            version, settings = manifest['format'], manifest['settings']
             recordings = manifest['recordings']
-            # What a hand may have spoiled is found here, not between two recordings.
+            # Detect a manifest damaged by hand now, and not between two recordings.
             [(entry['source'], entry['state'], entry['seen']) for entry in recordings.values()]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f'{path} is no manifest of `gtr track`: {error!r}') from error
-        if form != _FORMAT:
+            raise ValueError(f'{path} is not a manifest of `gtr track`: {error!r}') from error
+        if version != _FORMAT:
             raise ValueError(
-                f'{path} has format {form}, of another version of gtr_ros; expected {_FORMAT}. '
-                'Name another folder, or remove it'
+                f'{path} has format {version}, of another version of gtr_ros; expected '
+                f'{_FORMAT}. Give another folder, or remove it'
             )
         for name, value in self._settings.items():
             before = settings.get(name)
             if before != value:
                 raise ValueError(
-                    f'{self.path} holds results with {name.removesuffix("_name")} {before}, not '
-                    f'{value}; name another folder, or remove it'
+                    f'{self.path} has results with {name.removesuffix("_name")} {before}, not '
+                    f'{value}; give another folder, or remove it'
                 )
         self._recordings = recordings
 
     def _plan(self) -> None:
-        """Give each recording a name, and find those that are not done."""
+        """Name the recordings, and find those that are not done."""
         known = {entry['source']: name for name, entry in self._recordings.items()}
-        names = _names([s for s in self._sources if s not in known], set(self._recordings))
+        names = _unique_names([s for s in self._sources if s not in known], set(self._recordings))
         for source in self._sources:
-            seen = _seen(Path(source))
+            state = _file_state(Path(source))
             name = known.get(source) or names[source]
-            out = self.path / (name if is_bag(source) else f'{name}.txt')
+            out = self.path / (name if opens_as_bag(source) else f'{name}.txt')
             entry = self._recordings.get(name)
             if entry is None and out.exists():
-                raise ValueError(f'{out} exists, and is not of `gtr track`; name another folder')
-            if entry and entry['state'] == DONE and entry['seen'] == seen and out.exists():
+                raise ValueError(
+                    f'{out} exists and is not a result of `gtr track`; give another folder'
+                )
+            if entry and entry['state'] == DONE and entry['seen'] == state and out.exists():
                 self.done_before += 1
                 continue
-            self._recordings[name] = {'source': source, 'seen': seen, 'state': WAITING}
+            self._recordings[name] = {'source': source, 'seen': state, 'state': WAITING}
             self.waiting.append(Job(name, source, str(out)))
 
     def _write(self) -> None:
-        part = self.path / f'.{MANIFEST}.part'
         content = {'format': _FORMAT, 'settings': self._settings, 'recordings': self._recordings}
-        part.write_text(f'{json.dumps(content, indent=1)}\n')
-        part.replace(self.path / MANIFEST)
+        with atomic_write(self.path / MANIFEST) as part:
+            part.write_text(f'{json.dumps(content, indent=1)}\n')
 
 
-def _names(sources: Sequence[str], taken: set[str]) -> dict[str, str]:
-    """Name recordings after their files, and with the folders above where those are not enough."""
+def _unique_names(sources: Sequence[str], taken: set[str]) -> dict[str, str]:
+    """Name recordings by their file names, with parent folders added until names are unique."""
     names = {source: Path(source).stem for source in sources}
     for above in range(64):
         count = Counter([*names.values(), *taken])
-        again = [source for source, name in names.items() if count[name] > 1]
-        if not again:
+        ambiguous = [source for source, name in names.items() if count[name] > 1]
+        if not ambiguous:
             break
-        for source in again:
+        for source in ambiguous:
             folders = [part.strip(os.sep) for part in Path(source).parent.parts[::-1]]
             folder = folders[above] if above < len(folders) else ''
             names[source] = f'{folder or above}_{names[source]}'
     return names
 
 
-def _seen(source: Path) -> list[int]:
-    """Return what changes when a recording does: bytes, and the time of the last change, ns."""
+def _file_state(source: Path) -> list[int]:
+    """Return size in bytes and last modification in ns, to detect that a recording changed."""
     files = [source, *source.rglob('*')] if source.is_dir() else [source]
     states = [file.stat() for file in files if file.exists()]
     return [sum(s.st_size for s in states), max((s.st_mtime_ns for s in states), default=0)]

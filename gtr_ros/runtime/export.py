@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A model as ONNX files: the detector's network, features of boxes, a step of the association."""
+"""Export a model to ONNX: the detector's network, the features of boxes, an association step."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ import torch
 from torch import nn
 from torch import Tensor
 
+from gtr_ros.files import cache_directory
 from gtr_ros.model.association import AssociationTransformer
 from gtr_ros.model.association import CosineAssociation
-from gtr_ros.model.checkpoint import cache_directory
 from gtr_ros.model.gtr import GTR
 from gtr_ros.model.roi import pool_regions
-from gtr_ros.tracking.online import CachedEncoder
-from gtr_ros.tracking.online import online
-from gtr_ros.tracking.online import Streaming
+from gtr_ros.tracking.online import CachingAssociation
+from gtr_ros.tracking.online import make_online
+from gtr_ros.tracking.online import StreamingAssociation
 
-#: of ONNX; the first that has deformable convolution
+#: ONNX opset: the first one with deformable convolution
 OPSET = 19
 
-#: changes whenever the files are made otherwise, so that old ones are not taken for new ones
+#: increased when the exported files change, so that old files are not used
 _FORMAT = 1
 
-#: pixels of the input that is traced; the files take others
+#: height and width of the traced input; the exported files accept others
 _TRACED = (256, 384)
 
 
 class ExportError(ValueError):
-    """Files that cannot be made or do not fit; the message names them and the way out."""
+    """Files that cannot be written or do not fit; the message names them and the way out."""
 
 
 class _Network(nn.Module):
-    """Pixels -> maps and what is decoded."""
+    """Pixels -> feature maps and outputs to decode."""
 
     def __init__(self, model: GTR) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class _Network(nn.Module):
 
 
 class _Features(nn.Module):
-    """Regions and maps -> features."""
+    """Regions and feature maps -> features."""
 
     def __init__(self, model: GTR) -> None:
         super().__init__()
@@ -61,12 +61,12 @@ class _Features(nn.Module):
 
 
 class _StreamingStep(nn.Module):
-    """A new frame's features and boxes, and the window's rows -> logits and the frame's rows."""
+    """Features and boxes of a new frame, rows of the window -> logits and rows of the frame."""
 
     def __init__(self, association: AssociationTransformer) -> None:
         super().__init__()
-        self.association = association  # where the exporter looks for weights
-        self.online = Streaming(association)
+        self.association = association  # registers the weights with the exporter
+        self.online = StreamingAssociation(association)
         self.width = self.online.row_width(association.features)
 
     def forward(self, features: Tensor, boxes: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -77,11 +77,11 @@ class _StreamingStep(nn.Module):
             own.extend(new)
             return [torch.cat((next(columns), values)) for values in new]
 
-        return self.online.step(features, boxes, keep), torch.cat(own, dim=1)
+        return self.online.logits(features, boxes, keep), torch.cat(own, dim=1)
 
 
 class _FullStep(nn.Module):
-    """The same of an encoder that relates all objects anew: rows are features and boxes."""
+    """The same for an encoder that encodes all objects again: rows are features and boxes."""
 
     def __init__(self, association: AssociationTransformer) -> None:
         super().__init__()
@@ -91,14 +91,14 @@ class _FullStep(nn.Module):
     def forward(self, features: Tensor, boxes: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         past, new = rows.shape[0], torch.cat((features, boxes), dim=1)
         features, boxes = torch.cat((rows, new)).split((self.association.features, 4), dim=1)
-        # How many frames the past is does not matter: no encoder comes here to which it does.
+        # The number of past frames does not matter to the encoders that are exported this way.
         counts = [past, new.shape[0]]
         logits = self.association.logits(features, counts, slice(past, None), boxes)[-1]
         return logits[:, :past], new
 
 
 def fingerprint(model: GTR) -> str:
-    """Return what tells a model's weights, and the way they are exported, from all others."""
+    """Return a digest of the weights of a model and of the way they are exported."""
     digest = hashlib.sha256(f'{_FORMAT} {OPSET} {model.association.description}'.encode())
     for name, value in sorted(model.state_dict().items()):
         digest.update(f'{name} {tuple(value.shape)}'.encode())
@@ -107,23 +107,23 @@ def fingerprint(model: GTR) -> str:
 
 
 def export_folder(name: str, model: GTR) -> Path:
-    """Return where in the user's cache the files of these weights are, or would be."""
+    """Return the folder in the user's cache for the files of these weights; it may not exist."""
     return cache_directory() / 'onnx' / f'gtr_{name}-{fingerprint(model)[:12]}'
 
 
 @torch.inference_mode()
 def export_model(model: GTR, folder: Path) -> list[Path]:
     """
-    Write a model as ONNX files, all of them or none; those that are there are replaced.
+    Write a model as ONNX files, all of them or none; existing ones are replaced.
 
-    Batch, height, width, number of boxes and of objects are free. Resizing, decoding of the
-    network's maps, non-maximum suppression and linking are not in the files.
+    Batch size, height, width and the numbers of boxes and objects are dynamic. Resizing, decoding,
+    non-maximum suppression and linking are not in the files.
 
     :param model: in evaluation mode, on the CPU
-    :param folder: made, what else is in it stays; `detector.onnx`, `features.onnx` and, of a
-        transformer, `association.onnx`
+    :param folder: is created; gets `detector.onnx`, `features.onnx` and, for a transformer,
+        `association.onnx`; other files in it are kept
     :return: the files
-    :raises ExportError: if the association cannot go on frame by frame, or nothing can be written
+    :raises ExportError: if the association cannot run frame by frame, or a file cannot be written
     :raises ModuleNotFoundError: without the package onnx
     """
     step = _step(model)
@@ -141,14 +141,14 @@ def _step(model: GTR) -> nn.Module | None:
     association = model.association
     if isinstance(association, CosineAssociation):
         return None
-    kind = online(association)
-    if isinstance(kind, Streaming):
+    kind = make_online(association)
+    if isinstance(kind, StreamingAssociation):
         return _StreamingStep(association)
-    if isinstance(kind, CachedEncoder):
+    if isinstance(kind, CachingAssociation):
         return _FullStep(association)
     raise ExportError(
-        f'{association.description} cannot be exported: what it keeps of past frames changes with '
-        'every frame (time embedding, or encoder layers without attention before others)'
+        f'{association.description} cannot be exported: what it stores of past frames changes '
+        'with every frame (time embedding, or encoder layers without attention before others)'
     )
 
 
@@ -205,7 +205,7 @@ def _export_all(model: GTR, step: nn.Module | None, folder: Path, mark: str) -> 
 
 
 def _sizes(name: str, plane: dict[int, str]) -> dict[int, str]:
-    """Return names for the free sizes of a tensor; only the batch is the same in all."""
+    """Return names for the dynamic sizes of a tensor; only the batch size is shared by all."""
     return {k: v if k == 0 else f'{name}_{v}' for k, v in plane.items()}
 
 
@@ -221,7 +221,7 @@ def _write(
     import onnx
 
     with _deformable_convolution(), warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # what is traced as a constant the tests look after
+        warnings.simplefilter('ignore')  # tests check what is traced as a constant
         torch.onnx.export(
             module.eval(),
             tuple(inputs.values()),
@@ -240,7 +240,7 @@ def _write(
 
 @contextmanager
 def _deformable_convolution() -> Iterator[None]:
-    """Let torch's exporter know torchvision's operator by its name in ONNX."""
+    """Map torchvision's deformable convolution to the ONNX operator while exporting."""
     from torch.onnx import symbolic_helper
 
     @symbolic_helper.parse_args(*'vvvvv', *'iiiiiiii', 'b')

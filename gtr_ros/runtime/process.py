@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How a program's process behaves: what becomes of freed memory, how threads wait. No torch."""
+"""Settings of the process: what malloc does with freed memory, how threads wait. No torch."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ import sys
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8
 _MEBI = 1 << 20
 
-#: turns that a thread waits for the others before it falls asleep
-_TURNS = 1000
+#: iterations that a thread spins, waiting for others, before it sleeps
+_SPINS = 1000
 
 
 def keep_freed_memory() -> bool:
     """
-    Let the process keep what tensors have freed; a program's `main` calls it, once.
+    Keep the memory of freed tensors in the process; called once, by a program's `main`.
 
-    glibc gives large blocks back to the system as soon as they are free, and the next frame gets
-    them again page by page, each cleared: up to a third of a frame's time on a CPU. What the
-    process holds is what it has held at most.
+    By default glibc returns large blocks to the system as soon as they are freed, and the next
+    frame gets them back page by page, each zeroed: up to a third of a frame's time on a CPU. With
+    this the process keeps the most memory that it ever used.
 
-    :return: whether there is a glibc that does so
+    :return: whether this works here: it needs glibc
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return False
     settings = {
-        _M_ARENA_MAX: 1,  # other threads' own arenas never hold more than 64 MB together
-        _M_MMAP_THRESHOLD: 32 * _MEBI,  # the most that it takes
+        _M_ARENA_MAX: 1,  # arenas of other threads never hold more than 64 MB in total
+        _M_MMAP_THRESHOLD: 32 * _MEBI,  # the maximum
         _M_TOP_PAD: 64 * _MEBI,
         _M_TRIM_THRESHOLD: 1024 * _MEBI,
     }
@@ -41,16 +41,16 @@ def keep_freed_memory() -> bool:
 
 def sleep_soon() -> bool:
     """
-    Let torch's threads fall asleep soon where they wait for each other; before torch is imported.
+    Let torch's threads sleep soon when they wait for each other; call it before importing torch.
 
-    By default they turn for a millisecond. On free cores that is a fifth faster; where another
-    process holds one of the cores, a thread turns while the one it waits for is not run, and
-    frames take two to eight times as long. What the user has set in the environment stays.
+    By default they spin for a millisecond. On idle cores that is a fifth faster. But if another
+    process uses one of the cores, a thread spins while the one that it waits for is not scheduled,
+    and frames take two to eight times as long. Environment variables that the user set are kept.
 
-    :return: whether it is not too late
+    :return: False if torch is imported already, which is too late
     """
     if 'torch' in sys.modules:
         return False
     if not os.environ.keys() & {'OMP_WAIT_POLICY', 'GOMP_SPINCOUNT'}:
-        os.environ['GOMP_SPINCOUNT'] = str(_TURNS)
+        os.environ['GOMP_SPINCOUNT'] = str(_SPINS)
     return True

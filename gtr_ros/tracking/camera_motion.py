@@ -1,12 +1,12 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-How the background of an image moved since the image before: the camera turned, or drove.
+Camera motion, estimated from the motion of the background between two images.
 
-Both images are made small. Phase correlation finds where the whole image went, then where each of
-many overlapping patches went, to a part of a pixel. The motion that most patches agree on is that
-of the background: a similarity, which is a rotation, a zoom and a shift. Points of the small image
-are complex numbers x + iy here, so that a similarity is `turn * point + shift`.
+Both images are downscaled. Phase correlation finds the shift of the whole image, then the shift of
+each of many overlapping patches with subpixel precision. The motion that most patches agree on is
+that of the background: a similarity transform (rotation, zoom and shift). Points of the downscaled
+image are complex numbers x + iy here, so that a similarity is `turn * point + shift`.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from scipy.fft import irfft2
 from scipy.fft import rfft2
 from scipy.fft import rfftfreq
 
-_AREA = 160 * 120  # of the small image, pixels, about
-_PATCH, _SPACING = 24, 12  # side S of a patch, and from one to the next, its pixels
-_COVERED = 0.4  # part of a patch covered by objects, from which on it is not background
-_TEXTURED = 0.3  # part of a patch's spectrum above the noise, from which on it should be found
-_WHOLE_WIDTH, _PATCH_WIDTH = 0.25, 0.2  # of the filters that smooth correlations, cycles a pixel
-_FARTHEST = 0.42  # shift of the whole image, parts of its sides
-_PEAKS, _TRIES = 4, 2  # shifts that are compared, and those of them that patches are looked for at
-_PASSES, _NEAR = 3, 2  # patches are looked for so often, until they are so near, pixels
-_FEWEST, _SPREAD = 8, 0.2  # patches that have to agree; their deviation, in mean image sides
-_LARGEST_TURN = 0.25  # from 1: 14 degrees, or 25 % of zoom
-_GROWTH = 0.02  # of the tolerance, with the length of a move
+_AREA = 160 * 120  # of the downscaled image, pixels, approximately
+_PATCH, _SPACING = 24, 12  # side S of a patch, and distance between patches, pixels
+_COVERED = 0.4  # fraction of a patch covered by objects above which it is not background
+_TEXTURED = 0.3  # fraction of a patch's spectrum above the noise from which on it should match
+_WHOLE_WIDTH, _PATCH_WIDTH = 0.25, 0.2  # of the correlations' low-pass filters, cycles per pixel
+_FARTHEST = 0.42  # largest shift of the whole image, fractions of its sides
+_PEAKS, _TRIES = 4, 2  # shifts that are compared, and those that patches are matched for
+_PASSES, _NEAR = 3, 2  # iterations of patch matching, and tolerance to stop, pixels
+_FEWEST, _SPREAD = 8, 0.2  # patches that must agree; their spread, in mean image sides
+_LARGEST_TURN = 0.25  # |turn - 1|: 14 degrees, or 25 % zoom
+_GROWTH = 0.02  # of the tolerance, per pixel of displacement
 
 _Similarity = tuple[complex, complex]  # turn and shift
 
 
-class _Small(NamedTuple):
+class _Downscaled(NamedTuple):
     """
-    An image, made small, both of its sides even.
+    A downscaled image; both sides are even.
 
     :param size: (height, width) of the image as received, pixels
     :param grey: (h, w) float32, grey levels
     :param covered: (h, w) bool, where objects are
-    :param coarse: (h / 2, w / 2) float32, grey levels around 0; 0 where objects are
+    :param coarse: (h / 2, w / 2) float32, grey levels with zero mean; 0 where objects are
     :param corners: (P, 2) int64, x and y of the patches
     :param patches: (P, S, S / 2 + 1) complex64, their spectra
     """
@@ -57,16 +57,16 @@ class _Small(NamedTuple):
 
 class CameraMotion:
     """
-    Estimates how the background moved from one image to the next: one for each camera.
+    Estimates how the background moved from one image to the next, for one camera.
 
-    Between two images it may move by a third of the width, 5 degrees and 5 % of zoom. Objects
-    whose boxes are known do not disturb; others do if they have more texture than the background.
+    Between two images it may move by a third of the width, 5 degrees and 5 % zoom. Objects with
+    known boxes are masked; others disturb if they have more texture than the background.
 
-    :param still: a motion that is smaller everywhere in the image is noise, in image widths
-    :param agreement: in (0, 1], part of the patches with texture that has to move as one
-    :param tolerance: of a patch's place, pixels of a 160 x 120 image
-    :param clarity: in (0, 1), least peak of a patch's correlation for it to be found
-    :param grain: standard deviation of what is noise, not texture, grey levels
+    :param still: a motion smaller than this everywhere in the image is noise, image widths
+    :param agreement: in (0, 1], fraction of the textured patches that must agree
+    :param tolerance: of a patch's position, pixels of a 160 x 120 image
+    :param clarity: in (0, 1), minimum correlation peak for a patch to match
+    :param grain: standard deviation of the image noise, grey levels
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class CameraMotion:
         self._noise = np.float32(grain**2 * (self._window**2).sum())  # power at each frequency
         self._filter = _low_pass((_PATCH, _PATCH), _PATCH_WIDTH)
         self._least_peak = clarity * irfft2(self._filter)[0, 0]
-        self._previous: _Small | None = None
+        self._previous: _Downscaled | None = None
 
     def reset(self) -> None:
         """Forget the previous image."""
@@ -96,11 +96,11 @@ class CameraMotion:
         Estimate how the background moved from the previous image to this one.
 
         :param image: (H, W, 3) uint8, RGB, of any strides
-        :param boxes: (N, 4), xyxy, pixels of the image, of objects, which are not background
+        :param boxes: (N, 4), xyxy, pixels of the image: objects, which are not background
         :return: (2, 3) float64, maps (x, y, 1) in pixels of the previous image to pixels of this
-            one, exactly the identity if the camera stood still; None if that cannot be told: the
-            first image, another size, no texture, or too little of it that moves as one
-        :raises ValueError: if the image or the boxes have another shape or type
+            one, exactly the identity if the camera stood still; None if unknown: the first image,
+            a different image size, no texture, or too few patches that agree
+        :raises ValueError: if the shape or type of the image or the boxes is wrong
         """
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise ValueError(
@@ -120,14 +120,14 @@ class CameraMotion:
         turn, shift = next((motion for motion in motions if motion), (None, None))
         if turn is None:
             return None
-        middle = step / 2 * (1 + 1j)  # of the first small pixel, nearly, in the image
+        middle = step / 2 * (1 + 1j)  # approximate centre of the first downscaled pixel
         shift = step * shift + middle * (1 - turn)
         return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
 
-    def _shrink(self, image: np.ndarray, boxes: np.ndarray, step: int) -> _Small:
-        """Make every step pixels of an image one, either way."""
+    def _shrink(self, image: np.ndarray, boxes: np.ndarray, step: int) -> _Downscaled:
+        """Downscale an image by the factor `step`."""
         height, width = (side // step // 2 * 2 for side in image.shape[:2])
-        # Green is nearly grey, and four pixels of a square nearly its mean: few pixels are read.
+        # Green is close to grey, and four pixels of a square close to its mean: few are read.
         green = image[: height * step, : width * step, 1]
         low, high = step // 4, step * 3 // 4
         samples = [green[y::step, x::step] for y in (low, high) for x in (low, high)]
@@ -144,7 +144,7 @@ class CameraMotion:
         y, x = np.mgrid[0 : height - _PATCH + 1 : _SPACING, 0 : width - _PATCH + 1 : _SPACING]
         corners = np.stack([x, y], axis=-1).reshape(-1, 2)
         patches = self._spectra(grey, corners)
-        return _Small(image.shape[:2], grey, covered, coarse, corners, patches)
+        return _Downscaled(image.shape[:2], grey, covered, coarse, corners, patches)
 
     def _spectra(self, grey: np.ndarray, corners: np.ndarray) -> np.ndarray:
         """Return (P, S, S / 2 + 1) complex64, the spectra of the patches at (P, 2) corners."""
@@ -153,28 +153,30 @@ class CameraMotion:
         patches *= self._window
         return rfft2(patches)
 
-    def _motion(self, before: _Small, now: _Small, place: np.ndarray) -> _Similarity | None:
-        """Look for the patches at place, (2,) int64, x and y, off where they were; then nearer."""
+    def _motion(
+        self, before: _Downscaled, now: _Downscaled, place: np.ndarray
+    ) -> _Similarity | None:
+        """Match patches at their corners plus `place`, (2,) int64, x and y; then refine."""
         height, width = now.grey.shape
         points = (before.corners + _PATCH / 2 - 0.5) @ [1, 1j]
-        background = _covered_parts(before, before.corners) < _COVERED
+        background = _covered_fractions(before, before.corners) < _COVERED
         offsets = np.tile(place, (len(points), 1))
         for _ in range(_PASSES):
             places = before.corners + offsets
             inside = (places >= 0) & (places <= [width - _PATCH, height - _PATCH])
             rows = np.flatnonzero(background & inside.all(axis=1))
-            rows = rows[_covered_parts(now, places[rows]) < _COVERED]
-            moved = offsets.any()
-            spectra = self._spectra(now.grey, places[rows]) if moved else now.patches[rows]
+            rows = rows[_covered_fractions(now, places[rows]) < _COVERED]
+            shifted = offsets.any()
+            spectra = self._spectra(now.grey, places[rows]) if shifted else now.patches[rows]
             moves, found, textured = self._displacements(before.patches[rows], spectra)
             if found.sum() < _FEWEST:
                 return None
-            # Patches in which objects move a little would draw the fit away from standing still.
-            if not moved and 2 * (np.abs(moves[found]) < self.still * width).sum() > textured:
+            # Patches with slightly moving objects would bias the fit of a camera that is still.
+            if not shifted and 2 * (np.abs(moves[found]) < self.still * width).sum() > textured:
                 return 1, 0
             starts = points[rows[found]]
             ends = starts + offsets[rows[found]] @ [1, 1j] + moves[found]
-            turn, shift, agreed = _fit(starts, ends, self.tolerance)
+            turn, shift, agreed = _fit_similarity(starts, ends, self.tolerance)
             if agreed.sum() < _FEWEST:
                 return None
             wanted = turn * points + shift - points
@@ -182,7 +184,7 @@ class CameraMotion:
             if np.abs(wanted - offsets).max() <= _NEAR:
                 break
             offsets = wanted
-        # The patches of one object that moves agree, too, but they lie together.
+        # The patches of one moving object agree, too, but they are close together.
         together = starts[agreed].std() < _SPREAD * (height * width) ** 0.5
         if together or agreed.sum() < self.agreement * textured:
             return None
@@ -194,10 +196,10 @@ class CameraMotion:
         self, before: np.ndarray, now: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, int]:
         """
-        Correlate the phases of patches; frequencies that are mostly noise weigh little.
+        Correlate the phases of patches; frequencies with mostly noise have little weight.
 
-        From spectra (P, S, S / 2 + 1) complex64 return (P,) complex, how far each moved; (P,)
-        bool, whether it was found; and how many have so much texture that they should be.
+        From spectra (P, S, S / 2 + 1) complex64 return (P,) complex, displacements; (P,) bool,
+        whether each patch matched; and the number of patches that have enough texture to match.
         """
         cross = now * before.conj()
         power = np.abs(cross)
@@ -210,14 +212,14 @@ class CameraMotion:
         top = values[patch, best]
         left, right = (values[patch, y * _PATCH + (x + i) % _PATCH] for i in (-1, 1))
         above, below = (values[patch, (y + i) % _PATCH * _PATCH + x] for i in (-1, 1))
-        x = _signed(x, _PATCH) + _peak(left, top, right)
-        y = _signed(y, _PATCH) + _peak(above, top, below)
+        x = _signed_shift(x, _PATCH) + _subpixel_offset(left, top, right)
+        y = _signed_shift(y, _PATCH) + _subpixel_offset(above, top, below)
         found = top > self._least_peak
         return x + 1j * y, found, int((found | (texture > _TEXTURED)).sum())
 
 
-def _whole_shifts(before: _Small, now: _Small) -> list[np.ndarray]:
-    """Return the likeliest shifts, best first, each (2,) int64, x and y, small pixels."""
+def _whole_shifts(before: _Downscaled, now: _Downscaled) -> list[np.ndarray]:
+    """Return the most likely shifts, best first, (2,) int64 each, x and y, downscaled pixels."""
     height, width = now.coarse.shape
     cross = rfft2(now.coarse) * rfft2(before.coarse).conj()
     power = np.abs(cross)
@@ -228,29 +230,30 @@ def _whole_shifts(before: _Small, now: _Small) -> list[np.ndarray]:
         y, x = divmod(int(correlation.argmax()), width)
         around = np.ix_(np.arange(y - 1, y + 2) % height, np.arange(x - 1, x + 2) % width)
         correlation[around] = -np.inf
-        x, y = _signed(x, width), _signed(y, height)
+        x, y = _signed_shift(x, width), _signed_shift(y, height)
         if abs(x) < _FARTHEST * width and abs(y) < _FARTHEST * height:
             shifts.add((x, y))
 
     def overlap(image: np.ndarray, x: int, y: int) -> np.ndarray:
         return image[max(0, y) : height + min(0, y), max(0, x) : width + min(0, x)].ravel()
 
-    def likeness(shift: tuple[int, int]) -> float:
+    def normalised_correlation(shift: tuple[int, int]) -> float:
         x, y = shift
         one, two = overlap(before.coarse, -x, -y), overlap(now.coarse, x, y)
         return float(one @ two / np.sqrt((one @ one) * (two @ two) + 1e-6))
 
-    return [2 * np.array(s) for s in sorted(shifts, key=likeness, reverse=True)[:_TRIES]]
+    best = sorted(shifts, key=normalised_correlation, reverse=True)
+    return [2 * np.array(shift) for shift in best[:_TRIES]]
 
 
-def _fit(
+def _fit_similarity(
     starts: np.ndarray, ends: np.ndarray, tolerance: float
 ) -> tuple[complex, complex, np.ndarray]:
     """
-    Fit a similarity from (P,) complex starts to ends; return it and (P,) bool, who agrees.
+    Fit a similarity from (P,) complex starts to ends; return it and (P,) bool, the inliers.
 
-    Each pair of points with one half, or a third, of all points between them proposes one, as
-    each point proposes a shift. That with most votes is refined by reweighted least squares.
+    Pairs of points, one half or one third of all points apart, each propose a similarity, and each
+    point proposes a shift. The proposal with most votes is refined by reweighted least squares.
     """
     count = len(starts)
     tolerances = tolerance + _GROWTH * np.abs(ends - starts)
@@ -268,31 +271,31 @@ def _fit(
         weights = np.maximum(1 - (errors / (2 * tolerances)) ** 2, 0) ** 2
         weights /= weights.sum()
         start, end = weights @ starts, weights @ ends
-        # It is 0 if one point won alone: then so is the turn, with which no other agrees.
+        # It is 0 if only one point has weight; then the turn is 0, and no other point agrees.
         spread = max(weights @ np.abs(starts - start) ** 2, 1e-9)
         turn = (weights * (starts - start).conj()) @ (ends - end) / spread
         shift = end - turn * start
     return complex(turn), complex(shift), np.abs(turn * starts + shift - ends) < tolerances
 
 
-def _peak(left: np.ndarray, top: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Return (P,) in [-0.5, 0.5], how far right of top a Gaussian with these values peaks."""
+def _subpixel_offset(left: np.ndarray, top: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Return (P,) in [-0.5, 0.5], the offset of a Gaussian's peak through three values."""
     left, top, right = (np.log(np.maximum(values, 1e-6)) for values in (left, top, right))
     return np.clip((left - right) / (2 * np.minimum(left + right - 2 * top, -1e-6)), -0.5, 0.5)
 
 
-def _signed(index, size: int):
-    """Return the shift that an index of a correlation stands for."""
+def _signed_shift(index, size: int):
+    """Return the shift that belongs to an index of a circular correlation."""
     return (index + size // 2) % size - size // 2
 
 
 def _low_pass(shape: tuple[int, int], width: float) -> np.ndarray:
-    """Return float32, a Gaussian over the frequencies of rfft2."""
+    """Return float32, a Gaussian filter over the frequencies of rfft2."""
     squares = fftfreq(shape[0])[:, None] ** 2 + rfftfreq(shape[1])[None] ** 2
     return np.exp(-squares / (2 * width**2)).astype(np.float32)
 
 
-def _covered_parts(small: _Small, corners: np.ndarray) -> np.ndarray:
-    """Return (P,) in [0, 1], the part of each patch that objects cover."""
-    views = sliding_window_view(small.covered, (_PATCH, _PATCH))
+def _covered_fractions(image: _Downscaled, corners: np.ndarray) -> np.ndarray:
+    """Return (P,) in [0, 1], the fraction of each patch that objects cover."""
+    views = sliding_window_view(image.covered, (_PATCH, _PATCH))
     return views[corners[:, 1], corners[:, 0]].mean(axis=(1, 2))

@@ -1,75 +1,75 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The time of frames, made of stamps that may be missing, repeated, or a little wrong."""
+"""Frame times from stamps that may be missing, repeated, or slightly wrong."""
 
 from __future__ import annotations
 
 from gtr_ros.stamps import CLOCK_JUMP
 
-_FIRST_INTERVAL = 100_000_000  # between frames, until it is known, nanoseconds
-_STEP = 1_000_000  # by which time goes on at least, nanoseconds
+_INITIAL_INTERVAL = 100_000_000  # between frames, until it is known, nanoseconds
+_LEAST_INTERVAL = 1_000_000  # nanoseconds
 
 
 class FrameClock:
     """
-    Times that ascend, whatever the stamps do.
+    Strictly ascending frame times, whatever the stamps are.
 
     A stamp that is missing, repeats, or goes back by up to a second is not a new recording: the
-    frame is taken to come as long after the one before as frames came so far. Later good stamps
-    are believed again; if time has run ahead of them it goes on at half the pace until they have
-    caught up. A stamp of 0 after others is a missing one, as everywhere in ROS.
+    frame is assumed to follow at the usual frame interval. Later valid stamps are used again; if
+    the time is ahead of them, it advances at half the rate until they have caught up. A stamp of 0
+    after others counts as missing, as everywhere in ROS.
     """
 
     def __init__(self) -> None:
-        #: stamps that were there, and not after the one before
+        #: number of stamps that were present, but not after the previous one
         self.repaired = 0
-        self._interval = _FIRST_INTERVAL
+        self._interval = _INITIAL_INTERVAL
         self.reset()
 
     def reset(self) -> None:
-        """Begin again: any stamp may come next."""
-        #: nanoseconds from the frame before to the newest
+        """Accept any stamp next."""
+        #: nanoseconds between the previous frame and the newest
         self.elapsed = 0
-        self._time: int | None = None  # of the newest frame, as given out
-        self._good: int | None = None  # the latest stamp that there was
-        self._newest: int | None = None  # the newest one
-        self._since = 0  # frames since the latest one which had none, or the same
+        self._time: int | None = None  # of the newest frame, as returned
+        self._latest: int | None = None  # the latest stamp so far
+        self._newest: int | None = None  # the stamp of the newest frame
+        self._without = 0  # frames since the latest stamp that had none, or the same one
 
-    def began_again(self, stamp: int | None) -> bool:
-        """Say whether the next stamp, nanoseconds, is of a clock that began again."""
-        return bool(stamp) and self._good is not None and stamp < self._good - CLOCK_JUMP
+    def was_reset(self, stamp: int | None) -> bool:
+        """Return whether the next stamp, nanoseconds, shows that the camera's clock was reset."""
+        return bool(stamp) and self._latest is not None and stamp < self._latest - CLOCK_JUMP
 
     def time(self, stamp: int | None) -> int:
         """
-        Return the time of the next frame, after that of the frame before.
+        Return the time of the next frame, after that of the previous frame.
 
-        :param stamp: nanoseconds; None: it has none
+        :param stamp: nanoseconds; None if missing
         :return: nanoseconds
         """
-        before, good = self._time, self._good
-        if stamp == 0 and good is not None:
+        previous, latest = self._time, self._latest
+        if stamp == 0 and latest is not None:
             stamp = None
-        if stamp is not None and (good is None or stamp > good):
-            time = self._believe(stamp)
+        if stamp is not None and (latest is None or stamp > latest):
+            time = self._accept(stamp)
         else:
             self.repaired += stamp is not None
-            self._since += stamp is None or stamp == good
-            time = self._interval if before is None else before + self._interval
-        # What comes first with a stamp, after frames without, is no more than a frame later.
-        known = before is not None and (good is not None or self._good is None)
-        self.elapsed = 0 if before is None else time - before if known else self._interval
+            self._without += stamp is None or stamp == latest
+            time = self._interval if previous is None else previous + self._interval
+        # The first stamp after frames without is assumed to be one frame later.
+        known = previous is not None and (latest is not None or self._latest is None)
+        self.elapsed = 0 if previous is None else time - previous if known else self._interval
         self._time, self._newest = time, stamp
         return time
 
-    def _believe(self, stamp: int) -> int:
-        """Take a stamp that is after all before; return the time."""
-        before, good, newest = self._time, self._good, self._newest
-        self._good = stamp
-        if good is None or before is None:
-            self._since = 0
-            return stamp if before is None else max(stamp, before + _STEP)
-        interval = (stamp - good) // (self._since + 1)
-        self._interval = min(max(interval, _STEP), _FIRST_INTERVAL * 10)
-        self._since = 0
-        pace = stamp - (good if newest is None else newest)
-        return max(stamp, before + max(min(pace, self._interval) // 2, _STEP))
+    def _accept(self, stamp: int) -> int:
+        """Use a stamp that is after all previous ones; return the time."""
+        previous, latest, newest = self._time, self._latest, self._newest
+        self._latest = stamp
+        if latest is None or previous is None:
+            self._without = 0
+            return stamp if previous is None else max(stamp, previous + _LEAST_INTERVAL)
+        interval = (stamp - latest) // (self._without + 1)
+        self._interval = min(max(interval, _LEAST_INTERVAL), _INITIAL_INTERVAL * 10)
+        self._without = 0
+        advance = stamp - (latest if newest is None else newest)
+        return max(stamp, previous + max(min(advance, self._interval) // 2, _LEAST_INTERVAL))

@@ -1,53 +1,53 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The tracks of one camera, linked by evidence: a state of fixed size for each of them."""
+"""Links the detections of one camera by an `EvidenceRule`; a track's state has a fixed size."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 import torch
 
+from gtr_ros.boxes import box_centres
 from gtr_ros.model.calibration import Calibration
 from gtr_ros.structures import Detections
+from gtr_ros.tracking.appearance import AppearanceModel
+from gtr_ros.tracking.appearance import best_logits
 from gtr_ros.tracking.evidence import appearance_evidence
 from gtr_ros.tracking.evidence import class_evidence
 from gtr_ros.tracking.evidence import motion_evidence
 from gtr_ros.tracking.evidence import size_evidence
-from gtr_ros.tracking.likeness import best_logits
-from gtr_ros.tracking.likeness import Likeness
+from gtr_ros.tracking.evidence_rule import EvidenceRule
+from gtr_ros.tracking.gallery import Gallery
 from gtr_ros.tracking.motion import MotionFilters
-from gtr_ros.tracking.recognition import Recognition
-from gtr_ros.tracking.recognition import Return
+from gtr_ros.tracking.reidentification import Reidentification
+from gtr_ros.tracking.reidentification import Reidentifier
 from gtr_ros.tracking.window import WindowView
 
-if TYPE_CHECKING:
-    from gtr_ros.tracking.evidence_rule import EvidenceRule
+_LEAST_HEIGHT = 0.01  # of a box, pixels: its logarithm must be finite
 
 
 class EvidenceLinker:
     """
-    Links the detections of a frame to the tracks of one camera, as an `EvidenceRule` says.
+    Links the detections of a frame to the tracks of one camera.
 
-    The state of each of the K tracks is of one size, however long it lasts; all are updated
-    together.
+    The state of each of the K tracks has the same size, however long it lasts; all tracks are
+    updated together.
 
     :param rule: the constants
-    :param calibration: of the network that makes the features
+    :param calibration: of the network that computes the features
     """
 
     def __init__(self, rule: EvidenceRule, calibration: Calibration) -> None:
         self.rule = rule
         self.calibration = calibration
         self.cue = rule.cue(calibration)
-        self._last_id = 0
+        self.last_id = 0
         self.clear()
 
     @property
-    def asks(self) -> bool:
-        """Whether P_A is needed of every frame."""
+    def needs_likelihoods(self) -> bool:
+        """Whether P_A is needed for every frame."""
         return self.cue == 'transformer'
 
     @property
@@ -57,125 +57,152 @@ class EvidenceLinker:
 
     @property
     def pending(self) -> np.ndarray:
-        """(Q,) int64: tracks that may turn out to be somebody who was here before."""
-        pending = self._recognition.pending
+        """(Q,) int64: tracks that may still be re-identified as a lost one."""
+        pending = self._reidentifier.pending
         return self._ids[pending] if len(pending) else self._ids[:0]
 
-    def away(self, ids: np.ndarray) -> np.ndarray:
-        """Return for how many seconds tracks were away when they last came back; 0: never."""
+    @property
+    def gallery(self) -> Gallery:
+        """The lost tracks that can be re-identified."""
+        return self._reidentifier.gallery
+
+    @property
+    def log_heights(self) -> tuple[np.ndarray, np.ndarray]:
+        """(K,) and (K,) float64: mean and variance of the logarithm of each box height, pixels."""
+        return self._log_height, self._size_variance
+
+    def state_sizes(self) -> dict[str, int]:
+        """Return the number of tracks in each part of the state: K, or 0 for unused cues."""
+        parts = {
+            'ids': self._ids,
+            'motion': self.motion.position,
+            'log_height': self._log_height,
+            'size_variance': self._size_variance,
+            'gap': self._gap,
+            'votes': self._votes,
+            'away': self._away,
+            'appearance': self.appearance,
+            'reidentification': self._reidentifier,
+        }
+        return {name: len(part) for name, part in parts.items()}
+
+    def time_away(self, ids: np.ndarray) -> np.ndarray:
+        """Return the seconds for which tracks were lost before their last re-identification."""
         order = np.argsort(self._ids)
         return self._away[order[np.searchsorted(self._ids, ids, sorter=order)]]
 
-    def settle(self, ids: np.ndarray) -> None:
-        """Let these tracks keep their identities: they are published."""
-        if len(self._likeness):  # otherwise nobody is known again
-            self._recognition.settle(np.isin(self._ids, ids))
+    def fix_ids(self, ids: np.ndarray) -> None:
+        """Do not change these ids any more: the tracks are published."""
+        if len(self.appearance):  # without features nothing is re-identified
+            self._reidentifier.fix_ids(np.isin(self._ids, ids))
 
     def clear(self) -> None:
-        """Forget every track. Identities given so far are not given again."""
-        self._motion = MotionFilters(self.rule.motions, self.rule.motion_memory)
-        self._likeness = Likeness(self.calibration, self.rule.likeness_memory)
+        """End all tracks. Their ids are not reused."""
+        self.motion = MotionFilters(self.rule.motions, self.rule.motion_memory)
+        self.appearance = AppearanceModel(self.calibration, self.rule.appearance_memory)
         self._ids = np.zeros(0, np.int64)
         self._log_height = np.zeros(0)
         self._size_variance = np.zeros(0)
         self._gap = np.zeros(0)  # seconds since the last box
         self._votes = np.zeros((0, 1))  # boxes of each label
-        self._labels = np.ones(1)  # boxes of each label that this camera has seen
+        self._labels = np.ones(1)  # boxes of each label in this camera
         self._time = 0.0  # seconds
-        self._away = np.zeros(0)  # seconds for which a track was away when it last came back
-        self._width: int | None = None  # D, of features; None: there were none yet
-        self._recognition = Recognition(self.rule.gallery)
-        #: those who came back in the newest frame
-        self.returns: list[Return] = []
+        self._away = np.zeros(0)  # seconds lost before the last re-identification; 0: none
+        self._width: int | None = None  # D, of features; None: not known yet
+        self._reidentifier = Reidentifier(self.rule.gallery)
+        #: tracks that were re-identified in the newest frame
+        self.reidentified: list[Reidentification] = []
 
     def link(self, view: WindowView, seconds: float, may_begin: np.ndarray) -> np.ndarray:
         """
-        Say whose each detection of a frame is.
+        Assign a track id to each detection of a frame.
 
         :param view: of the frame
-        :param seconds: since the frame before
-        :param may_begin: (M,) bool: those that begin a track where they continue none
-        :return: (M,) int64; 0: of nobody, as boxes are that are not finite
-        :raises ValueError: if features are of another length than those before
+        :param seconds: since the previous frame
+        :param may_begin: (M,) bool: detections that begin a track if they continue none
+        :return: (M,) int64; 0: no track, also for boxes that are not finite
+        :raises ValueError: if the length of the features is not that of the previous ones
         """
         now = view.now
-        features = self._features(now)
+        features = self._unit_features(now)
         self._predict(seconds, now)
         boxes = now.boxes.astype(np.float64)
-        sound = np.isfinite(boxes).all(axis=1)
-        boxes, may_begin = np.where(sound[:, None], boxes, 0.0), may_begin & sound
-        centre, log_height = (boxes[:, :2] + boxes[:, 2:]) / 2, np.log(heights(boxes))
+        finite = np.isfinite(boxes).all(axis=1)
+        boxes, may_begin = np.where(finite[:, None], boxes, 0.0), may_begin & finite
+        centre = box_centres(boxes)
+        log_height = np.log(np.maximum(boxes[:, 3] - boxes[:, 1], _LEAST_HEIGHT))
         self._count_labels(now.labels)
         track = np.full(len(now), -1)
         if len(now) and len(self._ids):
             evidence = self._evidence(view, centre, log_height, features)
-            evidence[~sound] = -np.inf
+            evidence[~finite] = -np.inf
             threshold = np.where(may_begin, self.rule.threshold, self.rule.weak_threshold)
             gain = np.maximum(evidence - threshold[:, None], 0)
             rows, columns = linear_sum_assignment(gain, maximize=True)
             linked = gain[rows, columns] > 0
             track[rows[linked]] = columns[linked]
         known = len(self._ids)
-        found, new = np.flatnonzero(track >= 0), np.flatnonzero((track < 0) & may_begin)
-        self._continue(track[found], centre[found], log_height[found], now.labels[found])
+        linked, new = np.flatnonzero(track >= 0), np.flatnonzero((track < 0) & may_begin)
+        self._continue(track[linked], centre[linked], log_height[linked], now.labels[linked])
         self._begin(centre[new], log_height[new], now.labels[new])
         if features is not None:
-            self._likeness.update(track[found], found, features, seconds)
-            self._likeness.begin(features[torch.from_numpy(new)])
-            self._recognise(track[found], found, new, features.numpy())
+            self.appearance.update(track[linked], linked, features, seconds)
+            self.appearance.begin(features[torch.from_numpy(new)])
+            self._reidentify(track[linked], linked, new, features.numpy())
         track[new] = known + np.arange(len(new))
         ids = np.zeros(len(now), np.int64)
         ids[track >= 0] = self._ids[track[track >= 0]]
         return ids
 
-    def _features(self, now: Detections) -> torch.Tensor | None:
-        """Return a frame's features, of unit length, on the host; None: appearance is no cue."""
+    def _unit_features(self, now: Detections) -> torch.Tensor | None:
+        """Return a frame's features, unit length, on the host; None: appearance is not a cue."""
         if self.cue == 'none':
             return None
         if len(now):
             width = now.features.shape[1]
             if self._width not in (None, width):
                 raise ValueError(
-                    f'features are {width} numbers wide, those before {self._width}: features of '
-                    'one camera must be of one network; a reset lets those of another come'
+                    f'features have length {width}, the previous ones {self._width}; all features '
+                    'of one camera must come from one network, or the tracker must be reset'
                 )
             self._width = width
-        return self._likeness.unit(now.features) if self._width else None
+        return self.appearance.unit(now.features) if self._width else None
 
     def _predict(self, seconds: float, now: Detections) -> None:
-        """Move every track on to the time of a frame; those lost for too long go."""
+        """Predict every track to the time of a frame; remove those lost for too long."""
         self._time += seconds
-        self._motion.predict(seconds, now.camera)
+        self.motion.predict(seconds, now.camera)
         self._gap += seconds
         self._size_variance += self.rule.size_drift**2 * seconds
         alive = np.flatnonzero(self._gap <= self.rule.memory)
         if len(alive) < len(self._ids):
-            self._lose(np.flatnonzero(self._gap > self.rule.memory))
-            self._motion.keep(alive)
+            self._remove_lost(np.flatnonzero(self._gap > self.rule.memory))
+            self.motion.keep(alive)
             for name in ('_ids', '_log_height', '_size_variance', '_gap', '_votes', '_away'):
                 setattr(self, name, getattr(self, name)[alive])
 
-    def _lose(self, rows: np.ndarray) -> None:
-        """Remember what tracks looked like that are lost."""
-        if not len(self._likeness):
+    def _remove_lost(self, rows: np.ndarray) -> None:
+        """Move the appearance of lost tracks to the gallery."""
+        if not len(self.appearance):
             return
-        labels, seen = self._votes[rows].argmax(axis=1), self._time - self._gap[rows]
-        self._recognition.lose(rows, self._ids[rows], labels, seen)
+        labels, last_seen = self._votes[rows].argmax(axis=1), self._time - self._gap[rows]
+        self._reidentifier.add_lost(rows, self._ids[rows], labels, last_seen)
         alive = np.delete(np.arange(len(self._ids)), rows)
-        self._likeness.keep(alive)
-        self._recognition.keep(alive)
+        self.appearance.keep(alive)
+        self._reidentifier.keep(alive)
 
-    def _recognise(
-        self, rows: np.ndarray, found: np.ndarray, new: np.ndarray, features: np.ndarray
+    def _reidentify(
+        self, rows: np.ndarray, linked: np.ndarray, new: np.ndarray, features: np.ndarray
     ) -> None:
-        """Give tracks that began lately the identities of those who came back."""
-        self._recognition.update(rows, features[found])
-        self._recognition.begin(features[new], self._time)
+        """Give new tracks the ids of lost ones where they are re-identified."""
+        self._reidentifier.update(rows, features[linked])
+        self._reidentifier.begin(features[new], self._time)
         labels = self._votes.argmax(axis=1)
-        alike, error = self._likeness.in_z, self.rule.label_error
-        self.returns = self._recognition.recognise(self._time, self._ids, labels, alike, error)
-        for back in self.returns:
-            self._ids[back.row], self._away[back.row] = back.id, back.away
+        self.reidentified = self._reidentifier.reidentify(
+            self._time, self._ids, labels, self.appearance.statistics, self.rule.label_error
+        )
+        for track in self.reidentified:
+            self._ids[track.row], self._away[track.row] = track.id, track.away
 
     def _evidence(
         self,
@@ -184,35 +211,35 @@ class EvidenceLinker:
         log_height: np.ndarray,
         features: torch.Tensor | None,
     ) -> np.ndarray:
-        """Add up what speaks for each detection being each track, (M, K)."""
+        """Sum the evidence that each detection continues each track, (M, K)."""
         rule, now = self.rule, view.now
         evidence = size_evidence(
             log_height,
             self._log_height,
             self._size_variance + rule.size_noise**2,
-            rule.size_anything,
+            rule.size_spread,
             rule.outlier,
         )
         if rule.location:
             height, area = np.exp(self._log_height), float(np.prod(now.image_size))
-            density = self._motion.density(centre, height, rule.position_limit)
+            density = self.motion.density(centre, height, rule.position_limit)
             evidence += motion_evidence(density, area, rule.outlier)
         evidence += class_evidence(
             self._votes.T[now.labels],
             self._votes.sum(axis=1),
             (self._labels / self._labels.sum())[now.labels],
-            rule.label_doubt,
+            rule.label_prior,
             rule.label_error,
         )
         if features is not None:
-            likeness = self._likeness.compare(features)  # it learns of the cosines in any case
-            slope, level = self._likeness.slope, self._likeness.level
+            similarity = self.appearance.compare(features)  # always: the statistics need it
+            slope, level = self.appearance.slope, self.appearance.level
             if self.cue == 'transformer':
-                likeness = best_logits(view, self._ids)
+                similarity = best_logits(view, self._ids)
                 slope, level = self.calibration.logit_slope, self.calibration.logit_level
-            alike = appearance_evidence(likeness, slope, level, rule.appearance_limit)
-            seen = features.any(dim=1).numpy()[:, None]  # not a feature that was not finite
-            evidence += np.where(seen, alike, 0.0)
+            looks = appearance_evidence(similarity, slope, level, rule.appearance_limit)
+            valid = features.any(dim=1).numpy()[:, None]  # features that are not finite are 0
+            evidence += np.where(valid, looks, 0.0)
         return evidence - rule.fading * self._gap
 
     def _count_labels(self, labels: np.ndarray) -> None:
@@ -225,9 +252,9 @@ class EvidenceLinker:
     def _continue(
         self, rows: np.ndarray, centre: np.ndarray, log_height: np.ndarray, labels: np.ndarray
     ) -> None:
-        """Put a box to each of some tracks."""
+        """Update R tracks with one box each."""
         rule, height = self.rule, np.exp(self._log_height[rows])
-        self._motion.update(rows, centre, height, rule.position_limit)
+        self.motion.update(rows, centre, height, rule.position_limit)
         variance = self._size_variance[rows]
         gain = variance / (variance + rule.size_noise**2)
         self._log_height[rows] += gain * (log_height - self._log_height[rows])
@@ -236,19 +263,14 @@ class EvidenceLinker:
         self._votes[rows, labels] += 1
 
     def _begin(self, centre: np.ndarray, log_height: np.ndarray, labels: np.ndarray) -> None:
-        """Append a track for each of some boxes."""
+        """Append a track for each of N boxes."""
         count = len(centre)
-        self._motion.begin(centre)
-        self._ids = np.append(self._ids, self._last_id + 1 + np.arange(count))
-        self._last_id += count
+        self.motion.begin(centre)
+        self._ids = np.append(self._ids, self.last_id + 1 + np.arange(count))
+        self.last_id += count
         self._log_height = np.append(self._log_height, log_height)
         variance = np.full(count, self.rule.size_noise**2)
         self._size_variance = np.append(self._size_variance, variance)
         self._gap = np.append(self._gap, np.zeros(count))
         self._away = np.append(self._away, np.zeros(count))
         self._votes = np.concatenate([self._votes, np.eye(self._votes.shape[1])[labels]])
-
-
-def heights(boxes: np.ndarray) -> np.ndarray:
-    """Return the heights of xyxy boxes, at least a hundredth of a pixel, (N,)."""
-    return np.maximum(boxes[:, 3] - boxes[:, 1], 0.01)

@@ -10,20 +10,19 @@ from dataclasses import replace
 from gtr_ros.model.association import Association
 from gtr_ros.model.calibration import Calibration
 from gtr_ros.model.calibration import CUES
-from gtr_ros.tracking.evidence_linker import EvidenceLinker
 from gtr_ros.tracking.gallery import GalleryOptions
 from gtr_ros.tracking.motion import MotionModel
 
-#: what walks: it keeps its velocity
+#: walking at constant velocity
 CALM = MotionModel(acceleration=0.1, measurement=0.05, velocity=1.0, prior=0.35)
 
-#: what walks before a camera whose own motion is known
+#: walking, compensated for known camera motion
 CARRIED = replace(CALM, with_background=True)
 
-#: what runs, turns and stops, and whatever a shaking camera sees
+#: running, turning, stopping, and anything seen by a shaking camera
 ERRATIC = MotionModel(acceleration=3.0, measurement=0.15, velocity=1.0, prior=0.2)
 
-#: what gallops, reverses and jumps
+#: galloping, reversing, jumping
 WILD = MotionModel(
     acceleration=50.0, measurement=0.15, velocity=3.0, prior=0.1, with_background=True
 )
@@ -32,32 +31,33 @@ WILD = MotionModel(
 @dataclass(frozen=True)
 class EvidenceRule:
     """
-    Link a detection to a track where the evidence is enough; see `gtr_ros.tracking.evidence`.
+    Link a detection to a track if the evidence is high enough; see `gtr_ros.tracking.evidence`.
 
-    Each cue is a log-likelihood ratio of "the same object" to "a new object, anywhere", and they
-    add up. One assignment maximises the sum of what evidence is above the threshold. No constant
-    is of frames, so the rule is one at every frame rate and for gaps of any length.
+    Each cue is a log-likelihood ratio of "the same object" to "a new object, anywhere", and the
+    cues add up. One assignment maximises the sum of the evidence above the threshold. No constant
+    is in frames, so the rule is the same at every frame rate and for gaps of any length.
 
-    :param threshold: evidence from which on a detection continues a track
-    :param weak_threshold: likewise, for boxes that may not begin a track
+    :param threshold: minimum evidence for a detection to continue a track
+    :param weak_threshold: the same for boxes that may not begin a track
     :param memory: seconds for which a lost track can be continued
     :param fading: evidence that a track loses in each second without a box
-    :param outlier: e, the tail of motion and size: their evidence is never below log e
-    :param location: whether motion is a cue; False: an ablation
-    :param motions: hypotheses of how things move; each track has a probability for each of them
-    :param motion_memory: seconds in which those go 1 / e of the way back to their first values
-    :param position_limit: deviation of a track's place at most, box heights
+    :param outlier: e, tail probability of motion and size: their evidence is never below log e
+    :param location: whether motion is a cue; False for an ablation
+    :param motions: motion hypotheses; each track has a probability for each of them
+    :param motion_memory: time constant, seconds, with which these probabilities return to the
+        prior
+    :param position_limit: upper limit of a position's standard deviation, box heights
     :param size_noise: standard deviation of the logarithm of a detected box's height
-    :param size_drift: what the standard deviation of a track's log-height grows by in a second
-    :param size_anything: standard deviation of the log-ratio of two objects' heights
-    :param label_doubt: boxes that weigh as much as the doubt whether a track's label is true
-    :param label_error: probability that the detector gives an object another label, however often
-        it had one
-    :param appearance: what says whether two look alike: 'cosine' of their features, the
-        association 'transformer', or 'none'; 'auto': what the checkpoint says is better
-    :param appearance_limit: evidence of it at most, either way
-    :param gallery: who is remembered after `memory`, and what it takes to be known again
-    :param likeness_memory: seconds in which what a camera learnt of likeness goes 1 / e down
+    :param size_drift: standard deviation of the change of a track's log-height in one second
+    :param size_spread: standard deviation of the log-ratio of two objects' heights
+    :param label_prior: number of boxes that the prior doubt about a track's label weighs
+    :param label_error: probability that the detector gives an object another label than before
+    :param appearance: the appearance cue: 'cosine' of the features, the association
+        'transformer', or 'none'; 'auto': the one that the checkpoint recommends
+    :param appearance_limit: largest absolute evidence of appearance
+    :param appearance_memory: time constant, seconds, of the similarity statistics that are learnt
+        online
+    :param gallery: which tracks are kept after `memory`, and when they are re-identified
     """
 
     threshold: float = 2.5
@@ -71,30 +71,30 @@ class EvidenceRule:
     position_limit: float = 3.0
     size_noise: float = 0.1
     size_drift: float = 0.1
-    size_anything: float = 1.0
-    label_doubt: float = 1.0
+    size_spread: float = 1.0
+    label_prior: float = 1.0
     label_error: float = 0.1
     appearance: str = 'auto'
     appearance_limit: float = 6.0
-    likeness_memory: float = 30.0
+    appearance_memory: float = 30.0
     gallery: GalleryOptions = GalleryOptions()
 
     def describe(self, association: Association) -> str:
-        """Say in one line for people what links."""
-        looks = {
+        """Return one line for users: the cues that link detections."""
+        appearance = {
             'cosine': ', cosine of features',
             'transformer': f', {association.description}',
             'none': '',
         }[self.cue(association.calibration)]
-        return f'evidence of motion, size{looks} and class'
+        return f'evidence of motion, size{appearance} and class'
 
     def without_location(self) -> EvidenceRule:
-        """Return the same without what depends on where boxes are."""
+        """Return the same rule without cues that depend on box positions."""
         return replace(self, location=False)
 
     def cue(self, calibration: Calibration) -> str:
         """
-        Return what says whether two look alike: 'cosine', 'transformer' or 'none'.
+        Return the appearance cue: 'cosine', 'transformer' or 'none'.
 
         :raises ValueError: if it is the transformer, and its logit is not calibrated
         """
@@ -105,12 +105,7 @@ class EvidenceRule:
             )
         if cue == 'transformer' and not calibration.logit_slope:
             raise ValueError(
-                "appearance is 'transformer', but these weights say nothing of what its logit is "
-                "worth (they have no calibration, or no transformer); use 'cosine', or weights "
-                'that `gtr train` made'
+                "appearance is 'transformer', but the logit of these weights is not calibrated "
+                "(no calibration, or no transformer); use 'cosine', or weights from `gtr train`"
             )
         return cue
-
-    def linker(self, calibration: Calibration) -> EvidenceLinker:
-        """Make what links the detections of one camera."""
-        return EvidenceLinker(self, calibration)

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where tracks are going: Kalman filters in box heights and seconds, several for each track."""
+"""Motion of tracks: Kalman filters in box heights and seconds, several for each track."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_LEAST_DENSITY = 1e-8  # of a box, a square height, that a hypothesis explains
+_LEAST_DENSITY = 1e-8  # 1 / heights^2, below which no hypothesis explains a box
 
 
 @dataclass(frozen=True)
 class MotionModel:
     """
-    One hypothesis of how things move: at constant velocity, but for random accelerations.
+    One motion hypothesis: constant velocity with white-noise acceleration.
 
-    Lengths are in heights of the track's box, so that near and far things are alike, and time is
-    in seconds, so that no constant depends on the frame rate.
+    Lengths are in heights of the track's box, so that the constants hold for near and far objects,
+    and time is in seconds, so that they do not depend on the frame rate.
 
-    :param acceleration: q, spectral density of white acceleration, heights^2 / s^3
+    :param acceleration: q, spectral density of the acceleration, heights^2 / s^3
     :param measurement: r, standard deviation of a detected box's centre, heights
     :param velocity: standard deviation of the velocity of a track with one box, heights / s
     :param prior: probability of the hypothesis for a new track
-    :param with_background: whether the track is carried along where the camera's motion is known;
-        False: it moves in the image as it did before, as what a camera follows does
+    :param with_background: whether known camera motion is compensated; False: the track keeps its
+        velocity in the image, like an object that the camera follows
     """
 
     acceleration: float
@@ -38,12 +38,12 @@ class MotionFilters:
     """
     The positions and velocities of K tracks under each of J hypotheses.
 
-    Both axes have the same noise, so three numbers are the covariance of a filter: of the
-    position, of position and velocity, of the velocity.
+    Both axes have the same noise, so the covariance of a filter is three numbers: position
+    variance, covariance of position and velocity, velocity variance.
 
     :param models: the J hypotheses
-    :param memory: seconds in which the probabilities of a track's hypotheses go 1 / e of the way
-        back to what they were at first
+    :param memory: time constant, seconds, with which the probabilities of a track's hypotheses
+        return to the prior
     """
 
     def __init__(self, models: tuple[MotionModel, ...], memory: float) -> None:
@@ -51,10 +51,10 @@ class MotionFilters:
         self.memory = memory
         self._q = np.array([m.acceleration for m in models])
         self._noise = np.array([m.measurement for m in models]) ** 2
-        self._first_velocity = np.array([m.velocity for m in models]) ** 2
+        self._initial_velocity = np.array([m.velocity for m in models]) ** 2
         prior = np.array([m.prior for m in models])
         self._prior = prior / prior.sum()
-        self._carried = np.array([m.with_background for m in models])
+        self._with_background = np.array([m.with_background for m in models])
         count = len(models)
         self.position = np.zeros((0, count, 2))  # pixels
         self.velocity = np.zeros((0, count, 2))  # pixels / s
@@ -66,14 +66,14 @@ class MotionFilters:
 
     def begin(self, centre: np.ndarray) -> None:
         """
-        Append tracks that were seen once.
+        Append tracks with one box each.
 
         :param centre: (N, 2) float, pixels
         """
         count, models = len(centre), len(self.models)
         covariance = np.zeros((count, models, 3))
         covariance[..., 0] = self._noise
-        covariance[..., 2] = self._first_velocity
+        covariance[..., 2] = self._initial_velocity
         position = np.repeat(centre[:, None].astype(np.float64), models, axis=1)
         self.position = np.concatenate([self.position, position])
         self.velocity = np.concatenate([self.velocity, np.zeros_like(position)])
@@ -81,15 +81,15 @@ class MotionFilters:
         self.weight = np.concatenate([self.weight, np.tile(self._prior, (count, 1))])
 
     def keep(self, rows: np.ndarray) -> None:
-        """Keep the tracks of these indices, in their order."""
+        """Keep only the tracks with these indices, in this order."""
         self.position, self.velocity = self.position[rows], self.velocity[rows]
         self.covariance, self.weight = self.covariance[rows], self.weight[rows]
 
     def predict(self, seconds: float, camera: np.ndarray | None = None) -> None:
         """
-        Move all tracks on in time.
+        Predict all tracks.
 
-        :param seconds: since the last time
+        :param seconds: since the previous frame
         :param camera: (2, 3) float, maps the previous image's pixels to this one's; None: unknown
         """
         t = seconds
@@ -104,32 +104,32 @@ class MotionFilters:
         )
         self.position = self.position + t * self.velocity
         if camera is not None and np.isfinite(camera).all():
-            carried = self._carried
-            turn, shift = camera[:, :2], camera[:, 2]
-            self.position[:, carried] = self.position[:, carried] @ turn.T + shift
-            self.velocity[:, carried] = self.velocity[:, carried] @ turn.T
+            moved = self._with_background
+            linear, shift = camera[:, :2], camera[:, 2]
+            self.position[:, moved] = self.position[:, moved] @ linear.T + shift
+            self.velocity[:, moved] = self.velocity[:, moved] @ linear.T
         self.weight = self._prior + (self.weight - self._prior) * np.exp(-t / self.memory)
 
     def spread(self, limit: float) -> np.ndarray:
         """
-        Return the standard deviation of where each track's box will be seen, (K, J), heights.
+        Return the standard deviation of the position of each track's next box, (K, J), heights.
 
-        :param limit: of it, heights: what is lost for long is not anywhere
+        :param limit: its upper limit, heights: the position of a lost track is not arbitrary
         """
         return np.minimum(np.sqrt(self.covariance[..., 0] + self._noise), limit)
 
     def density(self, centre: np.ndarray, height: np.ndarray, limit: float) -> np.ndarray:
         """
-        Compute how likely each track's box is seen at each place, sum_j w_j N_j.
+        Compute the predicted density of each track's box at each position, sum_j w_j N_j.
 
         :param centre: (M, 2) float, pixels
         :param height: (K,) float, pixels, of the tracks' boxes
         :param limit: see `spread`
-        :return: (M, K) float64, a square pixel
+        :return: (M, K) float64, 1 / pixels^2
         """
         deviation = self.spread(limit) * height[:, None]
         total = np.zeros((len(centre), len(self)))
-        # By hypothesis and axis: numpy is slow at sums over the few numbers of a last axis.
+        # A loop over hypotheses and axes: numpy is slow at sums over a short last axis.
         for j in range(len(self.models)):
             x, y = self.position[:, j].T
             factor = -0.5 / deviation[:, j] ** 2
@@ -145,11 +145,11 @@ class MotionFilters:
         self, rows: np.ndarray, centre: np.ndarray, height: np.ndarray, limit: float
     ) -> None:
         """
-        Correct tracks by where they were seen.
+        Update R tracks with one box each.
 
-        :param rows: (R,) int, which
+        :param rows: (R,) int, indices of the tracks
         :param centre: (R, 2) float, pixels
-        :param height: (R,) float, pixels, of their boxes
+        :param height: (R,) float, pixels, of the boxes
         :param limit: see `spread`
         """
         deviation = self.spread(limit)[rows]  # heights, as are distances here
@@ -157,15 +157,15 @@ class MotionFilters:
         distance = (offset**2).sum(axis=-1) / height[:, None] ** 2
         likelihood = self.weight[rows] * np.exp(-distance / (2 * deviation**2))
         likelihood /= 2 * np.pi * deviation**2
-        # What no hypothesis explains says nothing about which of them is true.
+        # A box that no hypothesis explains does not change their probabilities.
         total = likelihood.sum(axis=1, keepdims=True)
         explained = total > _LEAST_DENSITY
         weight = np.where(explained, likelihood / np.maximum(total, 1e-300), self.weight[rows])
         self.weight[rows] = weight
         a, b, c = np.moveaxis(self.covariance[rows], -1, 0)
-        of_position, of_velocity = a / (a + self._noise), b / (a + self._noise)
-        self.position[rows] += of_position[..., None] * offset
-        self.velocity[rows] += of_velocity[..., None] * offset
+        gain, velocity_gain = a / (a + self._noise), b / (a + self._noise)
+        self.position[rows] += gain[..., None] * offset
+        self.velocity[rows] += velocity_gain[..., None] * offset
         self.covariance[rows] = np.stack(
-            [a * (1 - of_position), b * (1 - of_position), c - of_velocity * b], axis=-1
+            [a * (1 - gain), b * (1 - gain), c - velocity_gain * b], axis=-1
         )

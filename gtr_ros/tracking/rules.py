@@ -1,94 +1,118 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The rules that link detections to tracks, by the names that users give."""
+"""The linking rules by the names that users give, and the linkers that apply them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 
-from gtr_ros.model.association import Association
 from gtr_ros.model.calibration import Calibration
+from gtr_ros.model.registry import model_spec
+from gtr_ros.tracking.evidence_linker import EvidenceLinker
 from gtr_ros.tracking.evidence_rule import EvidenceRule
-from gtr_ros.tracking.linking import LinkingRule
-from gtr_ros.tracking.linking import PAPER
-from gtr_ros.tracking.linking import PUBLISHED_MOT
-from gtr_ros.tracking.linking import PUBLISHED_TAO
-from gtr_ros.tracking.recognition import Return
+from gtr_ros.tracking.likelihood_linker import LikelihoodLinker
+from gtr_ros.tracking.likelihood_rule import LikelihoodRule
+from gtr_ros.tracking.likelihood_rule import PAPER
+from gtr_ros.tracking.likelihood_rule import PUBLISHED_MOT
+from gtr_ros.tracking.likelihood_rule import PUBLISHED_TAO
+from gtr_ros.tracking.reidentification import Reidentification
 from gtr_ros.tracking.window import WindowView
+
+#: how a tracker links detections
+LinkingRule = EvidenceRule | LikelihoodRule
 
 
 class Linker(Protocol):
-    """What links the detections of one camera, frame by frame."""
+    """Applies a rule: links the detections of one camera, frame by frame."""
 
-    #: whether P_A is needed of every frame
-    asks: bool
+    #: whether P_A is needed for every frame
+    needs_likelihoods: bool
+    #: newest id; ids count up from 1
+    last_id: int
     #: (K,) int64, the tracks that can be continued
     ids: np.ndarray
-    #: (Q,) int64, those of them that may turn out to be somebody who was lost
+    #: (Q,) int64, those of them that may still be re-identified as a lost track
     pending: np.ndarray
-    #: those who came back in the newest frame
-    returns: Sequence[Return]
+    #: the tracks that were re-identified in the newest frame
+    reidentified: Sequence[Reidentification]
 
     def link(self, view: WindowView, seconds: float, may_begin: np.ndarray) -> np.ndarray:
-        """Say whose each detection of a frame is, (M,) int64; 0: of nobody."""
+        """Assign a track id to each detection of a frame, (M,) int64; 0: no track."""
 
-    def settle(self, ids: np.ndarray) -> None:
-        """Let these tracks keep their identities: they are published."""
+    def fix_ids(self, ids: np.ndarray) -> None:
+        """Do not change these ids any more: the tracks are published."""
 
-    def away(self, ids: np.ndarray) -> np.ndarray:
-        """Return for how many seconds tracks were away when they last came back; 0: never."""
+    def time_away(self, ids: np.ndarray) -> np.ndarray:
+        """Return the seconds for which tracks were lost before their last re-identification."""
 
     def clear(self) -> None:
-        """Forget every track. Identities given so far are not given again."""
+        """End all tracks. Their ids are not reused."""
 
 
-class Rule(Protocol):
-    """How a tracker links."""
+def make_linker(rule: LinkingRule, calibration: Calibration) -> Linker:
+    """
+    Return the linker of one camera.
 
-    #: seconds that a window covers; None: its frames, however long ago
-    memory: float | None
-
-    def describe(self, association: Association) -> str:
-        """Say in one line for people what links."""
-
-    def without_location(self) -> Rule:
-        """Return the same without what depends on where boxes are: an ablation."""
-
-    def linker(self, calibration: Calibration) -> Linker:
-        """Make what links the detections of one camera."""
+    :param calibration: of the network that computes the features
+    """
+    if isinstance(rule, EvidenceRule):
+        return EvidenceLinker(rule, calibration)
+    return LikelihoodLinker(rule)
 
 
-#: by name; 'gaussian' is the one that this package had before 'evidence'
-RULES: dict[str, Rule] = {
+#: by name; 'gaussian' was the default of this package before 'evidence'
+RULES: dict[str, LinkingRule] = {
     'evidence': EvidenceRule(),
     'mot': PUBLISHED_MOT,
     'tao': PUBLISHED_TAO,
     'paper': PAPER,
-    'gaussian': LinkingRule(),
+    'gaussian': LikelihoodRule(),
 }
 
-#: what users may write: 'mobile' was the name of the rule that `gtr_mobile` has
+#: accepted from users: 'mobile' is an old name of the default rule of `gtr_mobile`
 NAMES = (*RULES, 'mobile')
-
-#: the rule that each model has, where a user names none
-_OF_MODEL = {'mobile': 'evidence', 'mot': 'mot', 'tao': 'tao'}
 
 
 def rule_name(name: str | None, model: str, own_detector: bool = True) -> str:
     """
-    Return the rule that a user means.
+    Resolve a rule name from a user.
 
-    :param name: one of `NAMES`; '' or None: the model's own
-    :param own_detector: whether the model's own detector finds the boxes; those of another are
-        linked by evidence
+    :param name: one of `NAMES`; '' or None: the model's default
+    :param own_detector: whether the boxes come from the model's own detector; those of another
+        detector are linked by evidence by default
     :raises ValueError: if there is no such rule
     """
     if not name:
-        return _OF_MODEL[model] if own_detector else 'evidence'
-    name = _OF_MODEL['mobile'] if name == 'mobile' else name
+        return model_spec(model).rule if own_detector else 'evidence'
+    name = 'evidence' if name == 'mobile' else name
     if name not in RULES:
         raise ValueError(f'rule {name!r}; expected one of {", ".join(RULES)}')
     return name
+
+
+def find_rule(
+    name: str | None,
+    model: str,
+    own_detector: bool = True,
+    gallery_size: int | None = None,
+    gallery_seconds: float | None = None,
+) -> LinkingRule:
+    """
+    Return the rule that a user chose.
+
+    :param name: see `rule_name`
+    :param own_detector: see `rule_name`
+    :param gallery_size: tracks in the gallery of the rule evidence; None: its default
+    :param gallery_seconds: for which the gallery keeps a track; None: its default
+    :raises ValueError: if there is no such rule
+    """
+    rule = RULES[rule_name(name, model, own_detector)]
+    if not isinstance(rule, EvidenceRule):
+        return rule
+    changes = {'size': gallery_size, 'seconds': gallery_seconds}
+    changes = {key: value for key, value in changes.items() if value is not None}
+    return replace(rule, gallery=replace(rule.gallery, **changes))

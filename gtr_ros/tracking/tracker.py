@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The online tracker: one frame's detections in, their identities out."""
+"""The online tracker: takes the detections of one frame, returns their track ids."""
 
 from __future__ import annotations
 
@@ -13,54 +13,59 @@ from gtr_ros.structures import Tracks
 from gtr_ros.tracking.clock import FrameClock
 from gtr_ros.tracking.evidence_rule import EvidenceRule
 from gtr_ros.tracking.existence import Existence
-from gtr_ros.tracking.recognition import Return
-from gtr_ros.tracking.rules import Rule
+from gtr_ros.tracking.online import OnlineAssociation
+from gtr_ros.tracking.reidentification import Reidentification
+from gtr_ros.tracking.rules import Linker
+from gtr_ros.tracking.rules import LinkingRule
+from gtr_ros.tracking.rules import make_linker
 from gtr_ros.tracking.trajectories import Trajectories
 from gtr_ros.tracking.window import Window
 
 
 class Tracker:
     """
-    An online tracker, causal and bounded: one for each camera.
+    An online tracker for one camera; its memory is bounded.
 
     A rule scores every pair of a detection and a track; the assignment with the highest total
-    score wins (Hungarian algorithm); what is left begins tracks. With the published rules that is
-    the sliding-window tracker of the paper's section 4.3.
+    score is chosen (Hungarian algorithm); unassigned detections begin tracks. With the published
+    rules this is the sliding-window tracker of the paper's section 4.3.
 
-    An identity is unique for the tracker's life. It survives frames in which its object is not
-    found, for as long as the rule remembers: seconds, or the last T frames.
+    A track id is unique for the lifetime of the tracker. It survives frames in which the object is
+    not detected, for as long as the rule remembers it: seconds, or the last T frames.
 
-    :param association: likelihoods P_A of the pairs of a window's objects
-    :param rule: what makes scores, and of what
+    :param association: computes the likelihoods P_A of pairs of objects in a window
+    :param rule: how detections are linked
     :param window: T, frames of trajectories and of P_A, this one included; at least 2
-    :param min_hits: boxes from which on a track is confirmed; None: by the probability that it is
-        of an object, see `gtr_ros.tracking.existence`
-    :param begin_score: boxes that score less may continue a track and begin none
+    :param min_hits: number of boxes from which on a track is confirmed; None: by its existence
+        probability, see `gtr_ros.tracking.existence`
+    :param begin_score: minimum score of a box that begins a track; boxes below it may continue one
     :raises ValueError: if one of these is out of range
     """
 
     def __init__(
         self,
         association: Association,
-        rule: Rule = EvidenceRule(),
+        rule: LinkingRule = EvidenceRule(),
         window: int = 32,
         min_hits: int | None = None,
         begin_score: float = 0.0,
     ) -> None:
         self.rule = rule
         self.resets = 0
-        #: how many came back after they were lost, and the newest of them
+        #: number of re-identifications, and the newest of them
         self.returns = 0
-        self.last_return: Return | None = None
+        self.last_return: Reidentification | None = None
         self._existence = Existence(begin_score)
         self.min_hits = min_hits
-        self._linker = rule.linker(association.calibration)
-        self._window = Window(association, _past_frames(window), rule.memory, self._linker.asks)
+        self._linker = make_linker(rule, association.calibration)
+        self._window = Window(
+            association, _past_frames(window), rule.memory, self._linker.needs_likelihoods
+        )
         self._clock = FrameClock()
 
     @property
     def window(self) -> int:
-        """T, frames, that can be changed between two of them; the newest are kept."""
+        """T, frames; may be changed between two frames, the newest are kept."""
         return self._window.frames + 1
 
     @window.setter
@@ -69,7 +74,7 @@ class Tracker:
 
     @property
     def min_hits(self) -> int | None:
-        """Boxes from which on a track is confirmed; None: by the probability of its existence."""
+        """Boxes from which on a track is confirmed; None: by its existence probability."""
         return self._existence.min_hits
 
     @min_hits.setter
@@ -80,7 +85,7 @@ class Tracker:
 
     @property
     def begin_score(self) -> float:
-        """Score from which on a box may begin a track."""
+        """Minimum score of a box that begins a track."""
         return self._existence.threshold
 
     @begin_score.setter
@@ -89,11 +94,33 @@ class Tracker:
 
     @property
     def repaired_stamps(self) -> int:
-        """How many frames had a stamp that was not after the one before, and were tracked."""
+        """Number of frames whose stamp was not after the previous one; they were tracked."""
         return self._clock.repaired
 
+    # The state, for debugging and for tests; not to be changed.
+
+    @property
+    def linker(self) -> Linker:
+        """Links the detections: an `EvidenceLinker` or a `LikelihoodLinker`, with its tracks."""
+        return self._linker
+
+    @property
+    def existence(self) -> Existence:
+        """The existence probabilities of the tracks."""
+        return self._existence
+
+    @property
+    def past_frames(self) -> int:
+        """Number of frames in the window at present, at most T - 1."""
+        return len(self._window)
+
+    @property
+    def online_association(self) -> OnlineAssociation | None:
+        """Computes P_A incrementally; None while no one reads P_A."""
+        return self._window.online
+
     def reset(self) -> None:
-        """Forget every track. Identities given so far are not given again."""
+        """End all tracks. Their ids are not reused."""
         self._window.clear()
         self._linker.clear()
         self._existence.clear()
@@ -102,41 +129,41 @@ class Tracker:
 
     def update(self, detections: Detections) -> Tracks:
         """
-        Give identities to the detections of the next frame.
+        Assign a track id to each detection of the next frame.
 
-        A stamp that is more than a second before the latest resets the tracker first: the clock,
-        or the recording, began again. One that repeats, or is a little back, is taken for wrong;
-        see `gtr_ros.tracking.clock`.
+        A stamp that is more than a second before the latest one resets the tracker first: the
+        clock or the recording was restarted. A stamp that repeats, or is less than a second back,
+        is repaired; see `gtr_ros.tracking.clock`.
 
         :param detections: of one frame, in any order
-        :return: tracks, in the order of the detections; without boxes that may begin no track and
-            continue none
+        :return: tracks, in the order of the detections; without boxes that neither continue a
+            track nor may begin one
         """
-        if self._clock.began_again(detections.stamp):
+        if self._clock.was_reset(detections.stamp):
             self.reset()
         now = replace(detections, stamp=self._clock.time(detections.stamp))
-        self._window.forget(now.stamp)
+        self._window.drop_expired(now.stamp)
         view = self._window.view(now)
         elapsed = self._clock.elapsed / NANOSECONDS
         ids = self._linker.link(view, elapsed, now.scores >= self.begin_score)
-        for back in self._linker.returns:
-            self._window.rename(back.began, back.id)
-            view = view.rename(back.began, back.id)
-            self._existence.resume(back.began, back.id)
+        for track in self._linker.reidentified:
+            self._window.change_id(track.provisional_id, track.id)
+            view = view.change_id(track.provisional_id, track.id)
+            self._existence.reidentify(track.provisional_id, track.id)
             self.returns += 1
-            self.last_return = back
-        of_somebody = ids > 0
-        if self._linker.asks:
+            self.last_return = track
+        tracked = ids > 0
+        if self._linker.needs_likelihoods:
             self._window.add(now, ids)
-        view, ids = view.select(of_somebody), ids[of_somebody]
+        view, ids = view.select(tracked), ids[tracked]
         now = view.now
-        if not self._linker.asks:
+        if not self._linker.needs_likelihoods:
             self._window.add(now, ids)
         seconds, held = now.stamp / NANOSECONDS, self._linker.pending
         confirmed = self._existence.update(ids, now.scores, seconds, held)
         self._existence.keep(self._linker.ids)
-        self._linker.settle(ids[confirmed])
-        away = self._linker.away(ids)
+        self._linker.fix_ids(ids[confirmed])
+        away = self._linker.time_away(ids)
         return Tracks(
             ids=ids,
             boxes=now.boxes,
@@ -149,7 +176,7 @@ class Tracker:
 
 
 def _past_frames(window: int) -> int:
-    """Return how many of T frames are past."""
+    """Return T - 1, the number of past frames."""
     if window < 2:
         raise ValueError(f'window is {window} frames; expected at least 2, this one and one past')
     return window - 1

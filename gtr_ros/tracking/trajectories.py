@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The trajectories of a frame's objects, each put together when somebody looks at it."""
+"""The trajectories of a frame's objects, each computed when it is read."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from gtr_ros.tracking.window import WindowView
 
 class Trajectories(Sequence):
     """
-    One `Trajectory` for each object of a frame, this frame's box the last.
+    One `Trajectory` for each object of a frame; its last box is that of this frame.
 
-    :param ids: (M,) int64, identities of the frame's objects
+    :param ids: (M,) int64, track ids of the frame's objects
     :param confirmed: (M,) bool
-    :param away: (M,) float, seconds for which each was away when it last came back; 0: never
+    :param away: (M,) float, seconds lost before the last re-identification; 0: none
     :param view: the frame's M detections, and the window before it
     """
 
@@ -40,12 +40,12 @@ class Trajectories(Sequence):
         now = self._view.now
         identity, newest = self._ids[index], now.boxes[index][None]
         stamps, boxes, likelihoods = [now.stamp], newest, [1]
-        own = self._objects_of(identity)
-        if len(own):
+        rows = self._past_boxes(identity)
+        if len(rows):
             past = self._view.past
-            stamps = np.append(past.stamps[own], stamps)
-            boxes = np.concatenate((past.boxes[own], newest))
-            likelihoods = np.append(self._view.likelihoods[index, own], likelihoods)
+            stamps = np.append(past.stamps[rows], stamps)
+            boxes = np.concatenate((past.boxes[rows], newest))
+            likelihoods = np.append(self._view.likelihoods[index, rows], likelihoods)
         return Trajectory(
             id=int(identity),
             stamps=np.asarray(stamps, np.int64),
@@ -57,13 +57,13 @@ class Trajectories(Sequence):
 
     @cached_property
     def _by_track(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the window's objects track by track, oldest first; where each track begins."""
+        """Indices of the past boxes by track, oldest first; (K + 1,) where each track starts."""
         past = self._view.past
         order = np.argsort(past.track, kind='stable')
         return order, np.searchsorted(past.track[order], np.arange(len(past.ids) + 1))
 
-    def _objects_of(self, identity: int) -> np.ndarray:
-        """Return the indices of a track's objects in the window."""
+    def _past_boxes(self, identity: int) -> np.ndarray:
+        """Return the indices of a track's boxes in the window."""
         if not len(self._view):
             return np.zeros(0, np.int64)
         ids = self._view.past.ids

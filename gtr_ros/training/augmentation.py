@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a robot's camera does to a clip, and what happens before it."""
+"""Augmentation of clips: occlusion, deformation, light, blur, noise and lost frames."""
 
 from __future__ import annotations
 
@@ -12,29 +12,30 @@ import math
 import numpy as np
 from PIL import Image
 
+from gtr_ros.boxes import clip_boxes
 from gtr_ros.training.clip import Clip
-from gtr_ros.training.pasting import Gait
+from gtr_ros.training.pasting import Deformation
+from gtr_ros.training.pasting import draw_path
 from gtr_ros.training.pasting import paste
+from gtr_ros.training.pasting import PastedObject
 from gtr_ros.training.pasting import recolour
 from gtr_ros.training.pasting import soft_mask
-from gtr_ros.training.pasting import walk
-from gtr_ros.training.pasting import Walker
 
 
 @dataclass(frozen=True)
 class Augmentation:
     """
-    Changes of a clip, each with its strength; 0: not done. The defaults do nothing.
+    Augmentations of a clip, each with its strength; 0, the default: not applied.
 
-    :param dropped: probability that a frame is lost; at least 2 are left
-    :param bend: how far objects change their shape from frame to frame, in their widths
-    :param mirror: probability that an object turns round in the clip
-    :param look_alikes: mean number of objects pasted beside ones that they resemble
-    :param occluders: mean number of things that pass in front of objects
+    :param dropped: probability that a frame is lost; at least 2 are kept
+    :param bend: strength of the objects' deformation from frame to frame, in their widths
+    :param mirror: probability that an object is mirrored from some frame of the clip on
+    :param look_alikes: mean number of recoloured copies of objects that move next to them
+    :param occluders: mean number of unlabelled patches that pass in front of objects
     :param light: standard deviation of log brightness, drifting over the clip
-    :param colour: likewise of each colour
-    :param blur: probability that a frame is blurred by motion, up to 9 pixels
-    :param noise: standard deviation of the pixels' noise at most, in 0 to 255
+    :param colour: standard deviation of the log gain of each colour channel, likewise
+    :param blur: probability that a frame has motion blur, of up to 9 pixels
+    :param noise: maximum standard deviation of the pixel noise, of values in 0 to 255
     """
 
     dropped: float = 0.0
@@ -48,7 +49,7 @@ class Augmentation:
     noise: float = 0.0
 
     def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
-        """Return a changed clip; the same stream makes the same changes."""
+        """Return an augmented clip, determined by the clip and the random stream."""
         if self.dropped and len(clip) > 2:
             clip = drop_frames(clip, self.dropped, rng)
         if (self.bend or self.mirror) and len(clip) > 1:
@@ -58,29 +59,31 @@ class Augmentation:
         if self.occluders:
             clip = add_occluders(clip, int(rng.poisson(self.occluders)), rng)
         if self.light or self.colour or self.blur or self.noise:
-            clip = replace(clip, images=tuple(self._film(clip.images, rng)))
+            clip = replace(clip, images=tuple(self._expose(clip.images, rng)))
         return clip
 
-    def _film(self, images: tuple[np.ndarray, ...], rng: np.random.Generator) -> list[np.ndarray]:
-        """Return the images as a camera in motion and changing light takes them."""
+    def _expose(
+        self, images: tuple[np.ndarray, ...], rng: np.random.Generator
+    ) -> list[np.ndarray]:
+        """Return the images with drifting light and colour, motion blur and noise."""
         frames = len(images)
         drift = rng.normal(0, 1, (2, 4))
-        part = np.linspace(0, 1, max(frames, 2))[:frames, None]
+        progress = np.linspace(0, 1, max(frames, 2))[:frames, None]
         deviation = np.array([self.light, self.colour, self.colour, self.colour])
-        logs = (drift[0] * (1 - part) + drift[1] * part) * deviation
+        logs = (drift[0] * (1 - progress) + drift[1] * progress) * deviation
         logs += rng.normal(0, 0.25, (frames, 4)) * deviation
         gains = np.exp(logs[:, :1] + logs[:, 1:])
         noise = rng.uniform(0, self.noise)
-        taken = []
+        exposed = []
         for image, gain in zip(images, gains):
             if rng.random() < self.blur:
                 image = blur_motion(image, rng.uniform(2, 9), rng.uniform(0, math.pi))
             pixels = image * gain.astype(np.float32)
             if noise:
-                # One noise picture, shifted, looks as random as new ones and costs a tenth.
+                # One noise image, shifted, looks as random as new ones at a tenth of the cost.
                 pixels += np.roll(_noise(image.shape), int(rng.integers(1 << 20))) * noise
-            taken.append(pixels.clip(0, 255).astype(np.uint8))
-        return taken
+            exposed.append(pixels.clip(0, 255).astype(np.uint8))
+        return exposed
 
 
 @lru_cache(maxsize=8)
@@ -89,7 +92,7 @@ def _noise(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def drop_frames(clip: Clip, probability: float, rng: np.random.Generator) -> Clip:
-    """Lose each frame with a probability, but keep at least two."""
+    """Drop each frame with a probability, but keep at least two."""
     keep = np.flatnonzero(rng.random(len(clip)) >= probability)
     if len(keep) < 2:
         keep = np.sort(rng.choice(len(clip), 2, replace=False))
@@ -101,31 +104,32 @@ def drop_frames(clip: Clip, probability: float, rng: np.random.Generator) -> Cli
 
 
 def bend_objects(clip: Clip, strength: float, mirror: float, rng: np.random.Generator) -> Clip:
-    """Change the shape of objects in their boxes from frame to frame, and turn some round."""
-    gaits = {}
+    """Deform objects within their boxes from frame to frame, and mirror some of them."""
+    deformations = {}
     for identity in sorted({i for ids in clip.ids for i in ids.tolist() if i > 0}):
-        turn = int(rng.integers(1, len(clip))) if rng.random() < mirror else None
-        gaits[identity] = Gait.draw(rng, strength * rng.random(), turn)
+        mirrored_from = int(rng.integers(1, len(clip))) if rng.random() < mirror else None
+        deformations[identity] = Deformation.draw(rng, strength * rng.random(), mirrored_from)
     images = []
     for t, image in enumerate(clip.images):
         frame = Image.fromarray(image)
         for box, identity in zip(clip.boxes[t], clip.ids[t].tolist()):
-            x1, y1, x2, y2 = _whole(box, image.shape)
-            if identity in gaits and x2 - x1 >= 8 and y2 - y1 >= 8:
+            x1, y1, x2, y2 = _pixel_box(box, image.shape)
+            if identity in deformations and x2 - x1 >= 8 and y2 - y1 >= 8:
                 picture = frame.crop((x1, y1, x2, y2))
-                frame.paste(gaits[identity].bend(picture, t), (x1, y1), soft_mask(picture.size))
+                deformed = deformations[identity].apply(picture, t)
+                frame.paste(deformed, (x1, y1), soft_mask(picture.size))
         images.append(np.array(frame))
     return replace(clip, images=tuple(images))
 
 
 def add_look_alikes(clip: Clip, count: int, rng: np.random.Generator) -> Clip:
-    """Paste copies of objects, a little recoloured, that go beside them as others."""
-    walkers = []
+    """Paste slightly recoloured copies of objects that move next to them, with new ids."""
+    pasted = []
     for _ in range(count):
-        model = _pick(clip, rng)
-        if model is None:
+        original = _pick_object(clip, rng)
+        if original is None:
             break
-        identity, label, picture = model
+        identity, label, picture = original
         boxes = _boxes_of(clip, identity)
         width = boxes[:, 2] - boxes[:, 0]
         side = rng.choice([-1, 1]) * rng.uniform(0.7, 2.0)
@@ -133,29 +137,29 @@ def add_look_alikes(clip: Clip, count: int, rng: np.random.Generator) -> Clip:
         picture = recolour(picture, rng, 0.15)
         if rng.random() < 0.5:
             picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        walkers.append(Walker(picture, label, boxes, Gait.draw(rng, 0.08)))
-    return paste(clip, walkers)
+        pasted.append(PastedObject(picture, label, boxes, Deformation.draw(rng, 0.08)))
+    return paste(clip, pasted)
 
 
 def add_occluders(clip: Clip, count: int, rng: np.random.Generator) -> Clip:
-    """Let plain or patterned things pass in front of objects; they are no objects themselves."""
-    walkers = []
+    """Move patches of one colour or of scenery in front of objects; they get no boxes."""
+    pasted = []
     for _ in range(count):
         height, width = clip.images[0].shape[:2]
-        boxes = walk(len(clip), (height, width), rng.uniform(0.2, 1.2), rng, (40, height))
-        walkers.append(Walker(_patch(clip, rng), -1, boxes, Gait.draw(rng, 0.0)))
-    pasted = paste(clip, walkers)
-    kept = [labels >= 0 for labels in pasted.labels]
+        boxes = draw_path(len(clip), (height, width), rng.uniform(0.2, 1.2), rng, (40, height))
+        pasted.append(PastedObject(_patch(clip, rng), -1, boxes, Deformation.draw(rng, 0.0)))
+    occluded = paste(clip, pasted)
+    kept = [labels >= 0 for labels in occluded.labels]
     return replace(
-        pasted,
-        boxes=tuple(b[k] for b, k in zip(pasted.boxes, kept)),
-        labels=tuple(v[k] for v, k in zip(pasted.labels, kept)),
-        ids=tuple(i[k] for i, k in zip(pasted.ids, kept)),
+        occluded,
+        boxes=tuple(b[k] for b, k in zip(occluded.boxes, kept)),
+        labels=tuple(v[k] for v, k in zip(occluded.labels, kept)),
+        ids=tuple(i[k] for i, k in zip(occluded.ids, kept)),
     )
 
 
 def _patch(clip: Clip, rng: np.random.Generator) -> Image.Image:
-    """Return what an occluder looks like: a piece of the clip's own scenery, or one colour."""
+    """Return the picture of an occluder: one colour, or a recoloured part of a frame."""
     image = clip.images[int(rng.integers(len(clip)))]
     height, width = image.shape[:2]
     if rng.random() < 0.5:
@@ -166,12 +170,12 @@ def _patch(clip: Clip, rng: np.random.Generator) -> Image.Image:
     return recolour(Image.fromarray(image[y : y + h, x : x + w]), rng, 0.3)
 
 
-def _pick(clip: Clip, rng: np.random.Generator) -> tuple[int, int, Image.Image] | None:
-    """Pick an object: its id, its class and its picture; None if there is none to be seen."""
+def _pick_object(clip: Clip, rng: np.random.Generator) -> tuple[int, int, Image.Image] | None:
+    """Pick an object; return its id, label and picture, None if no object is large enough."""
     for t in rng.permutation(len(clip)).tolist():
         image = clip.images[t]
         for i in rng.permutation(len(clip.ids[t])).tolist():
-            x1, y1, x2, y2 = _whole(clip.boxes[t][i], image.shape)
+            x1, y1, x2, y2 = _pixel_box(clip.boxes[t][i], image.shape)
             if clip.ids[t][i] > 0 and x2 - x1 >= 12 and y2 - y1 >= 12:
                 picture = Image.fromarray(image[y1:y2, x1:x2])
                 return int(clip.ids[t][i]), int(clip.labels[t][i]), picture
@@ -179,25 +183,25 @@ def _pick(clip: Clip, rng: np.random.Generator) -> tuple[int, int, Image.Image] 
 
 
 def _boxes_of(clip: Clip, identity: int) -> np.ndarray:
-    """Return an object's box in every frame, (T, 4) float64, between its own ones interpolated."""
-    own = [
+    """Return an object's boxes, (T, 4) float64, interpolated in frames where it has none."""
+    found = [
         (t, clip.boxes[t][clip.ids[t] == identity][0])
         for t in range(len(clip))
         if (clip.ids[t] == identity).any()
     ]
-    times, boxes = zip(*own)
+    times, boxes = zip(*found)
     return np.stack([np.interp(range(len(clip)), times, side) for side in np.array(boxes).T], 1)
 
 
-def _whole(box: np.ndarray, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """Return a box in whole pixels inside an image."""
-    height, width = shape[:2]
-    x1, y1, x2, y2 = box.clip(0, [width, height, width, height]).round().astype(int).tolist()
+def _pixel_box(box: np.ndarray, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """Clip a box to an image and round it to whole pixels."""
+    (clipped,) = clip_boxes(box[None], shape[:2])
+    x1, y1, x2, y2 = clipped.round().astype(int).tolist()
     return x1, y1, x2, y2
 
 
 def blur_motion(image: np.ndarray, length: float, angle: float) -> np.ndarray:
-    """Blur an image along a line: length in pixels, angle in radians from the x axis."""
+    """Blur an image along a line; length in pixels, angle in radians from the x axis."""
     steps = max(2, round(length))
     offsets = np.linspace(-length / 2, length / 2, steps)
     total = np.zeros(image.shape, np.uint16)

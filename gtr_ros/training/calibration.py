@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the numbers of a trained network are worth, measured where it is known who is who."""
+"""Calibration of a trained model's appearance cues on clips with known identities."""
 
 from __future__ import annotations
 
@@ -17,32 +17,33 @@ from gtr_ros.model.association import AssociationTransformer
 from gtr_ros.model.calibration import Calibration
 from gtr_ros.model.gtr import GTR
 from gtr_ros.structures import Detections
-from gtr_ros.tracking.likeness import best_logits
-from gtr_ros.tracking.likeness import Likeness
+from gtr_ros.tracking.appearance import AppearanceModel
+from gtr_ros.tracking.appearance import best_logits
 from gtr_ros.tracking.window import Window
 from gtr_ros.training.clip import Clip
 from gtr_ros.training.clip import ClipSource
 
-#: clips that a training measures at its end, and frames of each at most: a minute's work
+#: number of clips to calibrate on, and maximum number of frames of each; takes about a minute
 CLIPS, FRAMES = 40, 8
 
-_LEAST_DEVIATION = 0.15  # of cosines: clips are of fewer places than a camera will see
+_MIN_DEVIATION = 0.15  # of cosines; clips show fewer places than a camera in use
 
-_LEAST_BACK = 20  # objects that come back: the mean of fewer is less true than that of all
+_MIN_RETURNS = 20  # with fewer objects that return, all pairs of the same object are used
 
-_RIDGE = 1e-3  # of the slope, where logits have the deviation 1: without it some have no limit
+_RIDGE = 1e-3  # regularises the slope at unit deviation; unbounded for separable logits without it
 
-_STREAM = 0xCA11B  # tells the random streams from those of the clips that were trained on
+_STREAM = 0xCA11B  # distinguishes the random streams from those of the training clips
 
 
 def draw_clips(
     source: ClipSource, seed: int, count: int = CLIPS, frames: int = FRAMES
 ) -> Iterator[Clip]:
     """
-    Draw clips that were not trained on, one at a time: large ones would fill the memory.
+    Draw clips that were not trained on, one at a time to save memory.
 
     :param seed: of the training
-    :param frames: of a clip at most; the first ones of a longer clip
+    :param count: of clips
+    :param frames: maximum per clip; of a longer clip the first ones
     """
     for number in range(count):
         clip = source(np.random.default_rng([seed, number, _STREAM]))
@@ -57,98 +58,99 @@ def draw_clips(
 
 def calibrate(model: GTR, clips: Iterable[Clip], cue: str = 'cosine') -> Calibration:
     """
-    Measure how alike the same and different objects look to a model.
+    Measure the similarity that a model gives to boxes of the same and of different objects.
 
-    Objects of the clips are followed by their true boxes and ids, as a tracker without errors
-    would. The same object counts where it comes back from out of sight, as it is easy to know in
-    the frame after; where in all clips that hardly happens, it always counts.
+    Objects are tracked by their true boxes and ids, as by a tracker without errors. Pairs of the
+    same object count where it returns after it was out of sight, because from one frame to the
+    next it is easy to recognise; if too few objects return, all pairs count.
 
     :param model: is put into evaluation mode
-    :param clips: those with fewer than two identities, or of one frame, say nothing
-    :param cue: what the model's tracker goes by, one of `gtr_ros.model.calibration.CUES`
-    :return: the defaults if no clip says anything
+    :param clips: those of one frame or with fewer than two identities are ignored
+    :param cue: appearance cue of the model's tracker, one of `gtr_ros.model.calibration.CUES`
+    :return: the defaults if no clip can be used
     """
     model.eval()
-    parts = [_compare(model, clip) for clip in clips if _tells(clip)]
+    parts = [_collect_pairs(model, clip) for clip in clips if _is_usable(clip)]
     if not parts:
         return Calibration(cue=cue)
-    values, own, gap = (
+    values, is_same, gap = (
         np.concatenate([getattr(part, name) for part in parts])
-        for name in ('values', 'own', 'gap')
+        for name in ('values', 'is_same', 'gap')
     )
-    back, easy, different = values[own & (gap > 1)], values[own & (gap == 1)], values[~own]
-    same = back if len(back) >= _LEAST_BACK else values[own]
+    returned, successive = values[is_same & (gap > 1)], values[is_same & (gap == 1)]
+    same = returned if len(returned) >= _MIN_RETURNS else values[is_same]
+    different = values[~is_same]
     if not len(same) or not len(different):
         return Calibration(cue=cue)
-    mean, other = float(same[:, 0].mean()), float(different[:, 0].mean())
+    mean_same, mean_different = float(same[:, 0].mean()), float(different[:, 0].mean())
     deviation = float(np.sqrt((same[:, 0].var() + different[:, 0].var()) / 2))
-    drop = float(easy[:, 0].mean()) - mean if len(easy) else 0.0
+    drop = float(successive[:, 0].mean()) - mean_same if len(successive) else 0.0
     slope, level = fit_log_ratio(same[:, 1], different[:, 1])
-    # More digits are the arithmetic's of one machine, not the network's.
+    # Further digits would depend on the machine.
     return Calibration(
         cue=cue,
-        same=round(mean, 4),
-        different=round(other, 4),
-        deviation=round(max(deviation, _LEAST_DEVIATION), 4),
+        same=round(mean_same, 4),
+        different=round(mean_different, 4),
+        deviation=round(max(deviation, _MIN_DEVIATION), 4),
         drop=round(max(drop, 0.0), 4),
         logit_slope=round(slope, 4),
         logit_level=round(level, 4),
     )
 
 
-def _tells(clip: Clip) -> bool:
-    """Say whether there is anybody to be taken for somebody else later."""
+def _is_usable(clip: Clip) -> bool:
+    """Return whether a clip has several frames and several identities."""
     return len(clip) > 1 and len(np.unique([i for ids in clip.ids for i in ids if i > 0])) > 1
 
 
 @dataclass(frozen=True)
 class _Pairs:
     """
-    The objects of a clip, each with the identities of its frame that were seen before.
+    Pairs of a box and an earlier seen identity that is also in the frame of the box.
 
-    :param values: (P, 2) float64: cosine of the object's feature and the identity's mean one; the
-        transformer's logit G of the object and the identity's best box, 0 without a transformer
-    :param own: (P,) bool, whether the identity is the object's own
-    :param gap: (P,) int64, frames since the identity was seen; 1: in the frame before
+    :param values: (P, 2) float64: cosine of the box's feature and the identity's mean feature; the
+        transformer's logit G of the box and the identity's best box, 0 without a transformer
+    :param is_same: (P,) bool, whether the box has this identity
+    :param gap: (P,) int64, frames since the identity was last seen; 1: in the previous frame
     """
 
     values: np.ndarray
-    own: np.ndarray
+    is_same: np.ndarray
     gap: np.ndarray
 
 
-def _compare(model: GTR, clip: Clip) -> _Pairs:
-    """Go through a clip as a tracker does that makes no errors."""
+def _collect_pairs(model: GTR, clip: Clip) -> _Pairs:
+    """Track the true boxes of a clip by their ids, and compare each with the identities before."""
     transformer = isinstance(model.association, AssociationTransformer)
     window = Window(model.association, len(clip), None) if transformer else None
-    likeness = Likeness(Calibration(), memory=1.0)
+    appearance = AppearanceModel(Calibration(), memory=1.0)
     known, last = np.zeros(0, np.int64), np.zeros(0, np.int64)
-    values, owns, gaps = [], [], []
+    values, sames, gaps = [], [], []
     for t, ids in enumerate(clip.ids):
         now = _describe(model, clip, t)
-        features = likeness.unit(now.features)
-        own = (ids[:, None] == known) & (ids > 0)[:, None]  # MxK
-        cosine = likeness.compare(features) if len(known) else np.zeros(own.shape)
-        logit = np.zeros(own.shape)
+        features = appearance.unit(now.features)
+        same = (ids[:, None] == known) & (ids > 0)[:, None]  # MxK
+        cosine = appearance.compare(features) if len(known) else np.zeros(same.shape)
+        logit = np.zeros(same.shape)
         if window is not None:
             logit = best_logits(window.view(now), known)
             window.add(now, ids)
-        # Of two that are in one frame it is certain that they are not the same.
-        taken = (ids > 0)[:, None] & own.any(axis=0)
-        values.append(np.stack([cosine[taken], logit[taken]], axis=1))
-        owns.append(own[taken])
-        gaps.append(np.broadcast_to(t - last, own.shape)[taken])
-        found, rows = np.nonzero(own)
-        new = np.flatnonzero((ids > 0) & ~own.any(axis=1))
-        likeness.update(rows, found, features, seconds=0.0)
-        likeness.begin(features[torch.from_numpy(new)])
+        # Only identities of the same frame are certain to be different objects.
+        paired = (ids > 0)[:, None] & same.any(axis=0)
+        values.append(np.stack([cosine[paired], logit[paired]], axis=1))
+        sames.append(same[paired])
+        gaps.append(np.broadcast_to(t - last, same.shape)[paired])
+        found, rows = np.nonzero(same)
+        new = np.flatnonzero((ids > 0) & ~same.any(axis=1))
+        appearance.update(rows, found, features, seconds=0.0)
+        appearance.begin(features[torch.from_numpy(new)])
         last[rows] = t
         known, last = np.append(known, ids[new]), np.append(last, np.full(len(new), t))
-    return _Pairs(np.concatenate(values), np.concatenate(owns), np.concatenate(gaps))
+    return _Pairs(np.concatenate(values), np.concatenate(sames), np.concatenate(gaps))
 
 
 def _describe(model: GTR, clip: Clip, t: int) -> Detections:
-    """Return the true objects of a clip's frame with the features that the model gives them."""
+    """Return the true boxes of a frame as detections with the model's features."""
     image, count = clip.images[t], len(clip.boxes[t])
     truth = Detections(
         boxes=clip.boxes[t],
@@ -164,9 +166,11 @@ def fit_log_ratio(same: np.ndarray, different: np.ndarray) -> tuple[float, float
     """
     Fit the log-ratio of same to different, slope * (logit - level), by logistic regression.
 
-    :param same: (S,) logits, S at least 1; as many in all, however many they are, as
-    :param different: (D,) logits, D at least 1
-    :return: slope and level; 0, 0 where a larger logit does not speak for the same
+    Both classes have the same total weight.
+
+    :param same: (S,) logits of pairs of the same object, S at least 1
+    :param different: (D,) logits of pairs of different objects, D at least 1
+    :return: slope and level; 0, 0 if a larger logit is not evidence for the same object
     """
     logits = np.concatenate([same, different])
     centre, spread = float(logits.mean()), float(logits.std())
@@ -179,11 +183,11 @@ def fit_log_ratio(same: np.ndarray, different: np.ndarray) -> tuple[float, float
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         slope, offset = parameters
         margin = sign * (slope * x + offset)
-        pull = -weight * sign / (1 + np.exp(np.minimum(margin, 500)))
+        gradient = -weight * sign / (1 + np.exp(np.minimum(margin, 500)))
         value = weight @ np.logaddexp(0, -margin) + _RIDGE / 2 * slope**2
-        return value, np.array([pull @ x + _RIDGE * slope, pull.sum()])
+        return value, np.array([gradient @ x + _RIDGE * slope, gradient.sum()])
 
     slope, offset = minimize(loss, np.zeros(2), jac=True, method='BFGS').x.tolist()
-    if slope < 1e-3:  # and the level is nowhere
+    if slope < 1e-3:  # the level is then undefined
         return 0.0, 0.0
     return slope / spread, centre - spread * offset / slope

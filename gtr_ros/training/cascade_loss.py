@@ -1,10 +1,10 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The loss of a stage of the cascade: a federated loss of the classes and one of the boxes.
+The loss of a stage of the cascade: a federated classification loss and a box regression loss.
 
-A data set of very many classes annotates each image for a few of them only. The loss then looks
-at those that occur in the batch and at a few more, drawn by chance, and says nothing of the rest.
+A data set of very many classes annotates each image for only a few of them. The federated loss
+therefore covers the classes that occur in the batch and a few random ones, and ignores the rest.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 class StageLosses(NamedTuple):
     """
-    The two terms of a stage; their sum over the stages is the loss.
+    The two losses of a stage; the sum over all stages is minimised.
 
     :param classes: () float32, of `federated_loss`
     :param boxes: () float32, of `box_loss`
@@ -37,16 +37,17 @@ def sample_classes(
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """
-    Choose the classes that a batch is judged by.
+    Choose the classes that the loss of a batch covers.
 
-    All labels that occur, background among them, are topped up to `count` by others, drawn
-    without replacement with a probability proportional to sqrt(image_count).
+    These are all labels of the batch, including the background, and then classes drawn without
+    replacement with a probability proportional to sqrt(image_count).
 
     :param labels: (B,) int64, of the proposals, 0 to C - 1; C is the background
-    :param image_counts: (C,), training images in which each class is annotated
-    :param count: how many; more if more labels occur, fewer if no more classes have images
-    :param generator: of the draw, on the labels' device; None: torch's own
-    :return: (at least `count`,) int64, no class twice, those that occur first
+    :param image_counts: (C,), number of training images in which each class is annotated
+    :param count: of classes; more are returned if more labels occur, fewer if no more classes
+        have images
+    :param generator: for the draw, on the labels' device; None: torch's default
+    :return: (S,) int64, unique classes, those of the batch first
     """
     classes = len(image_counts)
     present = labels.unique()
@@ -65,39 +66,40 @@ def sample_classes(
 
 def federated_loss(logits: Tensor, labels: Tensor, subset: Tensor) -> Tensor:
     """
-    Judge the classes of a subset, each for itself.
+    Compute the binary cross-entropy of each class of a subset.
 
     sum_b sum_{c in subset, c < C} BCE(sigmoid(logits[b, c]), [labels[b] = c]) / B: the background
-    has no column of its own, its target is 0 everywhere.
+    has no target column, its proposals have the target 0 for every class.
 
-    :param logits: (B, C + 1) float; the last column is not read
+    :param logits: (B, C + 1) float; the last column is not used
     :param labels: (B,) int64, 0 to C - 1; C is the background
-    :param subset: (S,) int64, classes, none twice; the background among them is ignored
-    :return: () float32; 0 if B is
+    :param subset: (S,) int64, unique classes; the background is ignored
+    :return: () float32; 0 if B is 0
     """
-    judged = subset[subset < logits.shape[1] - 1]
-    truth = (labels[:, None] == judged).float()  # BxS
-    loss = F.binary_cross_entropy_with_logits(logits[:, judged].float(), truth, reduction='sum')
+    classes = subset[subset < logits.shape[1] - 1]
+    truth = (labels[:, None] == classes).float()  # BxS
+    loss = F.binary_cross_entropy_with_logits(logits[:, classes].float(), truth, reduction='sum')
     return loss / max(len(labels), 1)
 
 
 def encode_deltas(boxes: Tensor, targets: Tensor, weights: Sequence[float]) -> Tensor:
     """
-    Say what `decode_deltas` needs to turn boxes into others.
+    Return the deltas from which `decode_deltas` computes the targets.
 
-    With centres c and sides s, w_xy (c' - c) / s and w_wh log(s' / s).
+    With centres c and sides s, these are w_xy (c' - c) / s and w_wh log(s' / s).
 
-    :param boxes: (N, 4) float, xyxy; their sides are positive
-    :param targets: (N, 4) float, xyxy; their sides are positive
+    :param boxes: (N, 4) float, xyxy, of positive size
+    :param targets: (N, 4) float, xyxy, of positive size
     :param weights: of x, y, width and height
     :return: (N, 4) float
+    :raises ValueError: if a box or a target is empty
     """
     for name, side in (('boxes', _size(boxes)), ('targets', _size(targets))):
         if not (side > 0).all():
             row = int((side <= 0).any(dim=1).nonzero()[0])
             raise ValueError(
-                f'{name}[{row}] has the sides {side[row].tolist()}; a box to be encoded needs'
-                ' positive ones: drop empty boxes before'
+                f'{name}[{row}] has the sides {side[row].tolist()}; expected positive ones:'
+                ' remove empty boxes first'
             )
     size, target_size = _size(boxes), _size(targets)
     shift = (targets[:, :2] + target_size / 2 - boxes[:, :2] - size / 2) / size
@@ -118,18 +120,18 @@ def box_loss(
     beta: float = 0.0,
 ) -> Tensor:
     """
-    Compare a stage's deltas with those that lead to the true boxes.
+    Compute the regression loss of a stage's deltas.
 
-    sum over the foreground of smooth L1(deltas - encode_deltas(boxes, targets)) / B, with
-    B all proposals, so that each proposal weighs as much as in the loss of the classes.
+    sum over the foreground of smooth L1(deltas - encode_deltas(boxes, targets)) / B, with B the
+    number of all proposals, so that a proposal has the same weight as in the classification loss.
 
     :param deltas: (B, 4) float, of the stage
-    :param boxes: (B, 4) float32, xyxy, pixels, that the stage looked at
-    :param targets: (B, 4) float32, xyxy, pixels; only those of the foreground are read
-    :param foreground: (B,) bool, whether a proposal shows an object
-    :param weights: the stage's, of `DELTA_WEIGHTS`
-    :param beta: below this difference the loss is quadratic; 0, as published, is L1
-    :return: () float32; 0 if nothing is foreground
+    :param boxes: (B, 4) float32, xyxy, pixels, the input of the stage
+    :param targets: (B, 4) float32, xyxy, pixels; only those of the foreground are used
+    :param foreground: (B,) bool, whether a proposal has an object
+    :param weights: of the stage, from `DELTA_WEIGHTS`
+    :param beta: below this difference the loss is quadratic; 0, as published: L1
+    :return: () float32; 0 without foreground
     """
     expected = encode_deltas(boxes[foreground], targets[foreground], weights)
     loss = F.smooth_l1_loss(deltas[foreground].float(), expected, reduction='sum', beta=beta)
@@ -148,19 +150,19 @@ def stage_losses(
     count: Callable[[int], float] = float,
 ) -> StageLosses:
     """
-    Judge one stage of the cascade by the proposals of a batch.
+    Compute both losses of a stage of the cascade on the proposals of a batch.
 
     :param logits: (B, C + 1) float
     :param deltas: (B, 4) float
-    :param boxes: (B, 4) float32, xyxy, pixels, that the stage looked at
-    :param targets: (B, 4) float32, xyxy, pixels, the matched objects; any where there is none
-    :param labels: (B,) int64, 0 to C - 1, of the matched objects; C is the background
+    :param boxes: (B, 4) float32, xyxy, pixels, the input of the stage
+    :param targets: (B, 4) float32, xyxy, pixels, of the assigned objects; arbitrary for background
+    :param labels: (B,) int64, 0 to C - 1, of the assigned objects; C is the background
     :param subset: (S,) int64, of `sample_classes`
-    :param weights: the stage's, of `DELTA_WEIGHTS`
+    :param weights: of the stage, from `DELTA_WEIGHTS`
     :param beta: of `box_loss`
-    :param count: makes of B what the sums are divided by: its mean over processes, where several
-        train together
-    :return: both terms
+    :param count: returns the divisor of the sums for B proposals: the mean of B over processes if
+        several train together
+    :return: both losses
     """
     foreground = labels < logits.shape[1] - 1
     scale = max(len(labels), 1) / max(count(len(labels)), 1)

@@ -1,10 +1,10 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The loss of CenterNet: what its maps should show of the true objects, and how far they do not.
+The loss of CenterNet: targets of its heat maps and box sides, and the losses against them.
 
-Cells of all levels and images are counted in one order, level by level, in a level image by
-image, in an image row by row: K cells in all, the order of `flatten_levels`.
+The K cells of all levels and images are numbered in the order of `flatten_levels`: level by
+level, within a level image by image, within an image row by row.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from torch import Tensor
 
 from gtr_ros.model.centernet import LEVEL_STRIDES
 
-#: half the diagonals of the boxes that a level learns, P3 to P7, pixels, both ends included; an
-#: object in an overlap is learnt on two levels
+#: range of half the diagonal of the boxes assigned to each level, P3 to P7, pixels, both ends
+#: included; an object in two ranges is assigned to both levels
 LEVEL_SIZES = ((0.0, 80.0), (64.0, 160.0), (128.0, 320.0), (256.0, 640.0), (512.0, 1e7))
 
-#: the radius of an object's peak: it moves a box of a side a by delta * a, (1 - 0.8) / (1 + 0.8)
+#: radius of an object's peak per side of its box: (1 - IoU) / (1 + IoU) for an IoU of 0.8
 _DELTA = 0.2 / 1.8
-#: the least radius of a peak, pixels
-_LEAST_RADIUS = 4.0
-#: what the target of the heat map is below this is nothing
-_LEAST_HEAT = 1e-4
+#: minimum radius of a peak, pixels
+_MIN_RADIUS = 4.0
+#: smaller values of the heat map's target are set to 0
+_MIN_HEAT = 1e-4
 
 
 class CenterNetTargets(NamedTuple):
     """
-    What the head should say for a batch.
+    Targets of the head for a batch.
 
-    :param positives: (P,) int64, of the K cells those that an object's centre lies in, one for
-        each object and level it is learnt on, in this order; objects may share a cell
+    :param positives: (P,) int64, indices of the cells with the centre of an object: one for each
+        object and level it is assigned to, in this order; objects may share a cell
     :param heatmap: (K,) float32 in [0, 1]
-    :param regressed: (R,) int64, of the K cells those that learn a box, ascending
-    :param sides: (R, 4) float32, from these cells' points to the left, top, right and bottom of
-        their box, in units of the level's stride
+    :param regressed: (R,) int64, indices of the cells that learn a box, ascending
+    :param sides: (R, 4) float32, distances from the points of these cells to the left, top, right
+        and bottom of their box, in units of the level's stride
     """
 
     positives: Tensor
@@ -52,11 +52,11 @@ class CenterNetTargets(NamedTuple):
 
 class CenterNetLosses(NamedTuple):
     """
-    The three terms; their sum is the loss.
+    The three losses, whose sum is minimised.
 
     :param boxes: () float32, mean GIoU loss of the cells that learn a box
     :param positive: () float32, focal loss of the cells with an object
-    :param negative: () float32, focal loss of all cells, the less the nearer to an object
+    :param negative: () float32, focal loss of all cells, reduced near objects
     """
 
     boxes: Tensor
@@ -67,16 +67,16 @@ class CenterNetLosses(NamedTuple):
 @dataclass(frozen=True)
 class FocalLossOptions:
     """
-    The weights of the focal loss.
+    Options of the focal loss.
 
-    :param alpha: of a positive; a negative weighs 1 - alpha
-    :param gamma: exponent of the error: how little an easy cell counts
-    :param beta: exponent of 1 - target: how little a negative near an object counts
-    :param clamp: probabilities are kept this far from 0 and 1
-    :param positive_weight: of the positives' term
-    :param negative_weight: of the negatives' term
-    :param ignore_high_fp: negatives at least this probable do not count, as they may be objects
-        that nobody annotated: 0.85 in `gtr_tao`; None: all count
+    :param alpha: weight of a positive; that of a negative is 1 - alpha
+    :param gamma: exponent of the error, which reduces the loss of easy cells
+    :param beta: exponent of 1 - target, which reduces the loss of negatives near an object
+    :param clamp: minimum distance of probabilities from 0 and 1
+    :param positive_weight: of the positives' loss
+    :param negative_weight: of the negatives' loss
+    :param ignore_high_fp: negatives of at least this probability are ignored, as they may be
+        objects without annotation: 0.85 in `gtr_tao`; None: none is ignored
     """
 
     alpha: float = 0.25
@@ -90,7 +90,7 @@ class FocalLossOptions:
 
 def flatten_levels(maps: Sequence[Tensor]) -> Tensor:
     """
-    Put the cells of all levels in one order.
+    Concatenate the cells of all levels.
 
     :param maps: (B, C, H_l, W_l) for each level l
     :return: (K, C), K the sum of B * H_l * W_l
@@ -100,7 +100,7 @@ def flatten_levels(maps: Sequence[Tensor]) -> Tensor:
 
 def assign_levels(boxes: Tensor, ranges: Sequence[tuple[float, float]] = LEVEL_SIZES) -> Tensor:
     """
-    Tell which levels learn which objects: low <= sqrt(w^2 + h^2) / 2 <= high.
+    Assign objects to levels: low <= sqrt(w^2 + h^2) / 2 <= high.
 
     :param boxes: (N, 4) float, xyxy, pixels of the network's input
     :param ranges: (low, high) of each of the L levels, pixels
@@ -119,24 +119,24 @@ def centernet_targets(
     ranges: Sequence[tuple[float, float]] = LEVEL_SIZES,
 ) -> CenterNetTargets:
     r"""
-    Draw what the head should say.
+    Compute the targets of the head.
 
-    Cell (j, i) of stride s stands for the point p = (j s + floor(s / 2), i s + floor(s / 2)). With
+    Cell (j, i) of stride s has the point p = (j s + floor(s / 2), i s + floor(s / 2)). With
     c an object's centre and r^2 = max(2 delta^2 w h, 4^2), delta = (1 - 0.8) / (1 + 0.8), its
-    distance is d^2 = \|p - c\|^2 / r^2, but 0 in the cell that holds c.
+    distance is d^2 = \|p - c\|^2 / r^2, but 0 in the cell that contains c.
 
     - Heat map: exp(-min d^2) over all objects, on all levels; 0 if less than 1e-4.
-    - Positive: on each level of the object, the cell that holds c after c was moved into the
+    - Positive: on each level of the object, the cell that contains c after c was clamped to the
       image, [0, w - 1] x [0, h - 1].
-    - Regressed: on each level of the object, of the 3 x 3 cells about c those whose point is
-      inside the box; one that is so for many objects learns the one of the least d^2.
+    - Regressed: on each level of the object, those of the 3 x 3 cells around c whose point is
+      inside the box; a cell that qualifies for several objects learns the one of minimum d^2.
 
     :param boxes: the objects of each of the B images, (N_b, 4) float32, xyxy, pixels of the
         network's input; may reach beyond the image
-    :param sizes: (height, width) of each image in the network's input, without its padding
+    :param sizes: (height, width) of each image in the network's input, without padding
     :param shapes: (H_l, W_l) of each level's maps
-    :param strides: input pixels for one cell of each level
-    :param ranges: `assign_levels`
+    :param strides: input pixels per cell of each level
+    :param ranges: of `assign_levels`
     :return: the targets, on the boxes' device
     """
     device = boxes[0].device
@@ -164,22 +164,22 @@ def centernet_targets(
 
 
 def _cells(shape: tuple[int, int], device: torch.device) -> Tensor:
-    """Return column and row of each cell of a map, (H * W, 2) int64, row by row."""
+    """Return the column and row of each cell of a map, (H * W, 2) int64, row by row."""
     rows, columns = (torch.arange(n, device=device) for n in shape)
     return torch.cartesian_prod(rows, columns).reshape(-1, 2).flip(1)
 
 
 def _draw_image(
-    boxes: Tensor, cells: Tensor, stride: Tensor, learns: Tensor
+    boxes: Tensor, cells: Tensor, stride: Tensor, assigned: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """
-    Draw the targets of one image's M cells.
+    Compute the targets of the M cells of an image.
 
     :param boxes: (N, 4)
     :param cells: (M, 2), column and row
     :param stride: (M,), of each cell's level
-    :param learns: (N, M), whether the cell's level learns the object
-    :return: heat map, (M,); whether a cell learns a box, (M,) bool; its sides, (M, 4)
+    :param assigned: (N, M), whether the object is assigned to the cell's level
+    :return: heat map, (M,); whether a cell learns a box, (M,) bool; sides of that box, (M, 4)
     """
     if len(boxes) == 0:
         blank = boxes.new_zeros(len(cells))
@@ -188,13 +188,14 @@ def _draw_image(
     points = (cells * stride + stride // 2).to(boxes.dtype)  # Mx2
     low, high = boxes[:, :2], boxes[:, 2:]
     centre = (low + high) / 2
-    away = (cells[:, None] - (centre / stride[:, None]).trunc()).abs().amax(dim=-1)  # MxN, cells
-    radius2 = (2 * _DELTA**2 * (high - low).prod(dim=1)).clamp(min=_LEAST_RADIUS**2)
-    distance = (points[:, None] - centre).square().sum(dim=-1).masked_fill(away == 0, 0) / radius2
+    offset = (cells[:, None] - (centre / stride[:, None]).trunc()).abs().amax(dim=-1)  # MxN, cells
+    radius2 = (2 * _DELTA**2 * (high - low).prod(dim=1)).clamp(min=_MIN_RADIUS**2)
+    distance = (points[:, None] - centre).square().sum(dim=-1)
+    distance = distance.masked_fill(offset == 0, 0) / radius2
     heat = (-distance.amin(dim=1)).exp()
-    heat = heat.masked_fill(heat < _LEAST_HEAT, 0)
+    heat = heat.masked_fill(heat < _MIN_HEAT, 0)
     inside = ((points[:, None] > low) & (points[:, None] < high)).all(dim=-1)
-    candidates = (away <= 1) & inside & learns.T
+    candidates = (offset <= 1) & inside & assigned.T
     nearest, which = distance.masked_fill(~candidates, math.inf).min(dim=1)
     sides = torch.cat((points - low[which], high[which] - points), dim=1) / stride
     return heat, nearest.isfinite(), sides
@@ -209,7 +210,7 @@ def _positives(
     strides: Tensor,
     ranges: Sequence[tuple[float, float]],
 ) -> Tensor:
-    """Return the K cells' indices of the centres of one image's objects, object by object."""
+    """Return the indices of the cells with the centres of an image's objects, object by object."""
     height, width = size
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     x, y = centre[:, 0].clamp(0, width - 1), centre[:, 1].clamp(0, height - 1)
@@ -222,44 +223,45 @@ def _positives(
 
 
 def focal_losses(
-    logits: Tensor, positives: Tensor, heatmap: Tensor, rule: FocalLossOptions
+    logits: Tensor, positives: Tensor, heatmap: Tensor, options: FocalLossOptions
 ) -> tuple[Tensor, Tensor]:
     """
-    Compare the heat map with its target t.
+    Compute the focal losses of the heat map with target t.
 
     With p the probability, clamped, and P the number of positives or 1,
     positive = -w_p alpha sum_positives (1 - p)^gamma log(p) / P and
     negative = -w_n (1 - alpha) sum_all p^gamma (1 - t)^beta log(1 - p) / P.
 
     :param logits: (K,) float
-    :param positives: (P,) int64; a cell that is in twice counts twice
-    :param heatmap: (K,) float32
-    :return: both terms, () float32
+    :param positives: (P,) int64; a repeated cell counts repeatedly
+    :param heatmap: (K,) float32, t
+    :param options: of the loss
+    :return: the losses of positives and of negatives, () float32 each
     """
-    p = logits.float().sigmoid().clamp(rule.clamp, 1 - rule.clamp)
+    p = logits.float().sigmoid().clamp(options.clamp, 1 - options.clamp)
     count = max(len(positives), 1)
     hit = p[positives]
-    positive = -(hit.log() * (1 - hit) ** rule.gamma).sum()
-    false_alarm = (1 - p).log() * p**rule.gamma * (1 - heatmap) ** rule.beta
-    if rule.ignore_high_fp is not None:
-        false_alarm = false_alarm * (p < rule.ignore_high_fp)
+    positive = -(hit.log() * (1 - hit) ** options.gamma).sum()
+    false_alarm = (1 - p).log() * p**options.gamma * (1 - heatmap) ** options.beta
+    if options.ignore_high_fp is not None:
+        false_alarm = false_alarm * (p < options.ignore_high_fp)
     negative = -false_alarm.sum()
     return (
-        rule.positive_weight * rule.alpha * positive / count,
-        rule.negative_weight * (1 - rule.alpha) * negative / count,
+        options.positive_weight * options.alpha * positive / count,
+        options.negative_weight * (1 - options.alpha) * negative / count,
     )
 
 
 def giou_losses(sides: Tensor, targets: Tensor) -> Tensor:
     """
-    Compare boxes about the same points.
+    Compute the GIoU losses of boxes given by the distances of their sides from the same points.
 
-    With I and U the areas of intersection and union and C that of the smallest box about both,
-    1 - ((I + 1) / (U + 1) - (C - U) / C): the 1 is a cell's area and softens the loss of boxes
-    that are small in their level.
+    With I and U the areas of intersection and union and C that of the smallest enclosing box,
+    1 - ((I + 1) / (U + 1) - (C - U) / C): the 1 is the area of a cell and reduces the loss of
+    boxes that are small for their level.
 
     :param sides: (R, 4) float, left, top, right and bottom, not negative, units of the stride
-    :param targets: (R, 4) float32, likewise, positive
+    :param targets: (R, 4) float32, likewise, but positive
     :return: (R,) float32
     """
     sides = sides.float()
@@ -278,28 +280,29 @@ def centernet_losses(
     logits: Sequence[Tensor],
     sides: Sequence[Tensor],
     targets: CenterNetTargets,
-    rule: FocalLossOptions = FocalLossOptions(),
+    options: FocalLossOptions = FocalLossOptions(),
     count: Callable[[int], float] = float,
 ) -> CenterNetLosses:
     """
-    Compare the head's maps with their targets.
+    Compute the losses of the head.
 
     :param logits: of the heat map, (B, 1, H_l, W_l) for each level l
     :param sides: (B, 4, H_l, W_l) for each level l, not negative, units of the level's stride
     :param targets: of the same images and shapes
-    :param count: makes of the number of cells that learn here what a sum over them is divided by:
-        their mean over processes, where several train together
-    :return: the terms; those without a cell are 0 and can be differentiated
+    :param options: of the focal loss
+    :param count: returns the divisor of a sum over a number of cells: the mean of that number over
+        processes if several train together
+    :return: the losses; without cells they are 0, with a gradient of zeros
     """
     flat = flatten_levels(logits).squeeze(1)
     if len(flat) != len(targets.heatmap):
         raise ValueError(
-            f'the maps have {len(flat)} cells, the targets {len(targets.heatmap)}; draw the'
-            ' targets with the number of images and the shapes of these maps'
+            f'the maps have {len(flat)} cells, the targets {len(targets.heatmap)}; compute the'
+            ' targets for the same number of images and the same shapes'
         )
-    positive, negative = focal_losses(flat, targets.positives, targets.heatmap, rule)
-    own, shared = len(targets.positives), count(len(targets.positives))
-    scale = max(own, 1) / max(shared, 1)
+    positive, negative = focal_losses(flat, targets.positives, targets.heatmap, options)
+    local = len(targets.positives)
+    scale = max(local, 1) / max(count(local), 1)
     boxes = giou_losses(flatten_levels(sides)[targets.regressed], targets.sides)
     regressed = boxes.sum() / max(count(len(boxes)), 1)
     return CenterNetLosses(regressed, positive * scale, negative * scale)

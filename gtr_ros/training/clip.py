@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What everything is trained on: a few frames of one camera, with what is in them."""
+"""Clips, the training samples: a few frames of one camera with their ground truth."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class Clip:
 
     :param images: of each frame (H, W, 3) uint8 RGB; sizes may differ
     :param boxes: of each frame (N_t, 4) float32, xyxy, pixels of that image; x1 < x2, y1 < y2;
-        may reach beyond the image where the labels do (amodal boxes)
+        may reach beyond the image if the labels do (amodal boxes)
     :param labels: of each frame (N_t,) int64, index into the model's class names
-    :param ids: of each frame (N_t,) int64, from 1 and unique in a frame; the same object has the
-        same id in all frames; 0: not known who it is, learnt by the detector alone
-    :param crowds: of each frame (R_t, 4) float32, xyxy: regions with objects that have no box
-        each, where the detector is neither praised nor blamed; none, where it is left out
+    :param ids: of each frame (N_t,) int64, from 1 and unique in a frame; an object has the same
+        id in all frames; 0: unknown identity, for the detector only
+    :param crowds: of each frame (R_t, 4) float32, xyxy: regions with objects that are not
+        labelled individually, where the detector's loss is ignored; default: no regions
     :param complete: whether every object of the model's classes has a box or is in a crowd;
-        otherwise the detector does not learn of the clip
-    :param source: where it is from, for messages: a file's name, a sequence and its frames
+        otherwise the detector does not learn from the clip
+    :param source: origin of the clip, for messages: a file name, or a sequence and its frames
     """
 
     images: tuple[np.ndarray, ...]
@@ -46,5 +46,5 @@ class Clip:
         return len(self.images)
 
 
-#: makes a clip with the given random stream; whatever is random in it comes from there
+#: makes a clip with the given random generator, the only source of randomness
 ClipSource = Callable[[np.random.Generator], Clip]

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a training is: a YAML file, read strictly."""
+"""The configuration of a training: a YAML file, validated strictly."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from typing import Annotated
 from typing import Any
 from typing import Literal
 
+from pydantic import AliasChoices
 from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Discriminator
 from pydantic import Field
+from pydantic import field_validator
 from pydantic import Tag
 from pydantic import ValidationError
 import yaml
 
+from gtr_ros.model.registry import model_spec
 from gtr_ros.training.augmentation import Augmentation
-from gtr_ros.training.loop import Schedule
+from gtr_ros.training.optimisation import Schedule
 
 _strict = ConfigDict(extra='forbid', frozen=True, protected_namespaces=())
 
@@ -27,13 +30,18 @@ class _Part(BaseModel):
     model_config = _strict
 
 
-class Window(_Part):
+def _renamed(old: str, new: str) -> AliasChoices:
+    """Return a validation alias that accepts the former name of a key, too."""
+    return AliasChoices(new, old)
+
+
+class CropOptions(_Part):
     """
-    The part of an image that is trained on.
+    The square crop of an image that a clip shows.
 
     :param size: side of the square, pixels of the network's input
-    :param scale: least and most that an image is scaled by, beyond fitting it into the square
-    :param flip: probability of a mirrored clip
+    :param scale: range of the factor by which an image is larger than the square
+    :param flip: probability that a clip is mirrored
     """
 
     size: int = Field(512, ge=64, multiple_of=32)
@@ -43,18 +51,20 @@ class Window(_Part):
 
 class Stills(_Part):
     """
-    Clips of single images.
+    Clips of stills.
 
-    :param stills: what the annotations are: COCO's JSON, CrowdHuman's odgt, LVIS' JSON
+    :param stills: format of the annotations: COCO's JSON, CrowdHuman's odgt, LVIS' JSON
     :param annotations: file
-    :param images: folder; COCO's without one: that of the file's name
-    :param coco: of LVIS: COCO's boxes of the same images, which are added
-    :param weight: how often, beside the other clips
+    :param images: folder; None, for COCO: the folder with the name of the annotations' file
+    :param coco: for LVIS: COCO's annotations of the same images, whose boxes are added
+    :param weight: how often clips are drawn from here, relative to the other entries
     :param frames: T; 1 for a detector
-    :param amodal: whether boxes go on beyond the image
-    :param drawn_from_start: the public code's way to draw the last frame, see `draw_views`
-    :param walkers: mean number of objects of other images that walk through a clip
-    :param walker_classes: names of their classes; None: any
+    :param crop: the crop that moves over the image
+    :param amodal: whether boxes may reach beyond the image
+    :param drawn_from_start: draw the last crop as the public code does, see `draw_crops`
+    :param pasted_objects: mean number of objects cut out of other images that move through a clip
+    :param pasted_classes: names of their classes; None: any
+    :param augmentation: of the clips
     """
 
     stills: Literal['coco', 'crowdhuman', 'lvis']
@@ -63,11 +73,15 @@ class Stills(_Part):
     coco: Path | None = None
     weight: float = Field(1.0, gt=0)
     frames: int = Field(8, ge=1, le=64)
-    window: Window = Window()
+    crop: CropOptions = Field(CropOptions(), validation_alias=_renamed('window', 'crop'))
     amodal: bool = False
     drawn_from_start: bool = False
-    walkers: float = Field(0.0, ge=0)
-    walker_classes: list[str] | None = None
+    pasted_objects: float = Field(
+        0.0, ge=0, validation_alias=_renamed('walkers', 'pasted_objects')
+    )
+    pasted_classes: list[str] | None = Field(
+        None, validation_alias=_renamed('walker_classes', 'pasted_classes')
+    )
     augmentation: Augmentation = Augmentation()
 
 
@@ -75,15 +89,17 @@ class Videos(_Part):
     """
     Clips of labelled videos.
 
-    :param videos: as `gtr evaluate` opens them, scenes that are drawn here too
-    :param half: of MOTChallenge sequences
-    :param images: folder of a JSON's images
-    :param weight: how often, beside the other clips
-    :param frames: T of clips of full size
-    :param most_frames: T at most, of clips of small images
-    :param strides: frames from one of a clip to the next are about this many, drawn for each clip
-    :param amodal: whether boxes go on beyond the image
-    :param detector: whether the detector learns of them
+    :param videos: sequences in any format of `gtr evaluate`, or synthetic scenes
+    :param half: of MOTChallenge sequences: 'train' or 'val'; None: all
+    :param images: folder of the images, for annotations in JSON
+    :param weight: how often clips are drawn from here, relative to the other entries
+    :param frames: T where frames fill the crop
+    :param most_frames: maximum of T, for small frames
+    :param strides: one is drawn for each clip, which then has every stride-th frame
+    :param crop: the crop of all frames of a clip
+    :param amodal: whether boxes may reach beyond the image
+    :param detector: whether the detector learns from these clips
+    :param augmentation: of the clips
     """
 
     videos: list[str] = Field(min_length=1)
@@ -93,7 +109,10 @@ class Videos(_Part):
     frames: int = Field(8, ge=2, le=64)
     most_frames: int = Field(16, ge=2, le=64)
     strides: list[int] = [1]
-    window: Window = Window(size=1280, scale=(0.1, 2.0), flip=0.5)
+    crop: CropOptions = Field(
+        CropOptions(size=1280, scale=(0.1, 2.0), flip=0.5),
+        validation_alias=_renamed('window', 'crop'),
+    )
     amodal: bool = True
     detector: bool = True
     augmentation: Augmentation = Augmentation()
@@ -101,27 +120,29 @@ class Videos(_Part):
 
 class Losses(_Part):
     """
-    What is learnt.
+    The losses of a training.
 
-    :param association: weight of the association's loss; 0: the detector is trained alone
-    :param detector: weight of the detector's losses, of `mobile`; 0: they are not computed
-    :param rule: the association's loss as in the published code of the model, or as in the paper
+    :param association: weight of the association loss; 0: only the detector is trained
+    :param detector: weight of the detector's losses, for `mobile`; 0: they are not computed
+    :param association_variant: the association loss of the model's published code, or of the paper
     """
 
     association: float = Field(1.0, ge=0)
     detector: float = Field(1.0, ge=0)
-    rule: Literal['published', 'paper'] = 'published'
+    association_variant: Literal['published', 'paper'] = Field(
+        'published', validation_alias=_renamed('rule', 'association_variant')
+    )
 
 
 class Validation(_Part):
     """
-    What is measured on the way, of the weights to be used.
+    Validation during a training, of the weights that are saved.
 
-    :param every: iterations from one validation to the next
-    :param detection: COCO JSON; its images lie in the folder of its name
-    :param sequences: as `gtr evaluate` opens them
-    :param half: of MOTChallenge sequences
-    :param window: T of the tracker
+    :param every: iterations between two validations
+    :param detection: COCO JSON, for the detector; its images lie in the folder of the same name
+    :param sequences: sequences in any format of `gtr evaluate`, for the tracker
+    :param half: of MOTChallenge sequences: 'train' or 'val'; None: all
+    :param window: T of the tracker, frames
     """
 
     every: int = Field(1000, ge=1)
@@ -138,25 +159,25 @@ def _kind(value: Any) -> str:
 
 class Config(_Part):
     """
-    A training. Paths are relative to the folder that the command is given as `--data`.
+    A training. Paths are relative to the folder given as `--data`.
 
-    :param model: which one
-    :param start: weights to begin with: a file, '' for what `gtr weights` put into the user's
-        cache, 'default' for those that come along, 'random'
-    :param backbone: weights of the backbone alone, of ImageNet: safetensors
-    :param classes: names; 'data': the categories of the first clips; None: the model's own
-    :param transformer: what the model's `AssociationTransformer` is made with instead, of an
-        ablation; None: as it is
-    :param clips: what it is trained on
-    :param losses: what is learnt
-    :param schedule: how the weights are changed
-    :param validation: what is measured on the way
-    :param save_every: iterations from one checkpoint to the next
-    :param seed: of everything random
-    :param workers: processes that make clips, for each that trains
+    :param model: name of the model
+    :param start: initial weights: a file, '' for those that `gtr weights` wrote to the user's
+        cache, 'default' for those included in the package, 'random'
+    :param backbone: initial weights of the backbone only, trained on ImageNet: safetensors
+    :param classes: names; 'data': the categories of the first entry of `clips`; None: the model's
+    :param transformer: arguments of the model's `AssociationTransformer` that differ, for an
+        ablation; None: none
+    :param clips: sources of clips
+    :param losses: weights and variant of the losses
+    :param schedule: of the optimisation
+    :param validation: during the training
+    :param save_every: iterations between two checkpoints
+    :param seed: of all random numbers
+    :param workers: processes that make clips, for each training process
     """
 
-    model: Literal['mobile', 'mot', 'tao']
+    model: str
     start: str = ''
     backbone: Path | None = None
     classes: list[str] | Literal['data'] | None = None
@@ -174,42 +195,53 @@ class Config(_Part):
     seed: int = Field(0, ge=0)
     workers: int = Field(2, ge=0)
 
+    @field_validator('model')
+    @classmethod
+    def _is_registered(cls, name: str) -> str:
+        """Raise ValueError unless the registry has such a model."""
+        model_spec(name)
+        return name
+
 
 class ConfigError(ValueError):
-    """A training's file that cannot be followed; the message names file, key and rule."""
+    """An invalid configuration; the message names the file, the key and what was expected."""
 
 
 def read_config(path: Path, changes: tuple[str, ...] = ()) -> Config:
     """
-    Read a training's YAML.
+    Read a configuration.
 
-    :param changes: `key=value`, as `schedule.iterations=100` or `clips.0.weight=2`, value in YAML
-    :raises ConfigError: if it cannot be read, or something in it is not as it must be
+    :param path: YAML
+    :param changes: `key=value`, such as `schedule.iterations=100` or `clips.0.weight=2`; values
+        are YAML
+    :raises ConfigError: if it cannot be read or is invalid
     """
     try:
         content = yaml.safe_load(path.read_text())
     except OSError as error:
         raise ConfigError(f'{path} cannot be read: {error.strerror}') from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f'{path} is no YAML: {error}') from error
+        raise ConfigError(f'{path} is not YAML: {error}') from error
     if not isinstance(content, dict):
-        raise ConfigError(f'{path} holds no keys; expected model, clips, schedule and others')
+        raise ConfigError(f'{path} has no keys; expected model, clips, schedule and others')
     for change in changes:
         _change(content, change, path)
     try:
         return Config.model_validate(content)
     except ValidationError as error:
-        said = '; '.join(map(_complaint, error.errors()))
-        raise ConfigError(f'{path}: {said}') from error
+        problems = '; '.join(map(_describe_error, error.errors()))
+        raise ConfigError(f'{path}: {problems}') from error
 
 
-def _complaint(error: Any) -> str:
-    """Say which key has which value, and what was expected."""
-    places = [str(place) for place in error['loc']]
-    if len(places) > 2 and places[0] == 'clips':
-        del places[2]  # which kind of clips it was taken for
+def _describe_error(error: Any) -> str:
+    """Return the key, what was expected, and the value found."""
+    keys = [str(key) for key in error['loc']]
+    if len(keys) > 2 and keys[0] == 'clips':
+        del keys[2]  # the tag of the entry's type, which is not in the file
+    if error['type'] == 'value_error':  # raised here, with the value in its message
+        return f'{".".join(keys)}: {error["ctx"]["error"]}'
     value = '' if error['type'] == 'missing' else f', not {error["input"]!r}'
-    return f'{".".join(places)}: {error["msg"]}{value}'
+    return f'{".".join(keys)}: {error["msg"]}{value}'
 
 
 def _change(content: dict, change: str, path: Path) -> None:
@@ -217,10 +249,10 @@ def _change(content: dict, change: str, path: Path) -> None:
     if not equals:
         raise ConfigError(f'--set {change!r}: expected KEY=VALUE')
     *parents, last = key.split('.')
-    place: Any = content
+    node: Any = content
     try:
         for name in parents:
-            place = place[int(name)] if isinstance(place, list) else place.setdefault(name, {})
-        place[int(last) if isinstance(place, list) else last] = yaml.safe_load(value)
+            node = node[int(name)] if isinstance(node, list) else node.setdefault(name, {})
+        node[int(last) if isinstance(node, list) else last] = yaml.safe_load(value)
     except (IndexError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
-        raise ConfigError(f'--set {change!r} does not fit what is in {path}') from error
+        raise ConfigError(f'--set {change!r} does not fit the content of {path}') from error

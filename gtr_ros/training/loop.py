@@ -1,10 +1,10 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The loop of training: clips in, steps of the optimiser, checkpoints out.
+The training loop: loads clips, steps the optimiser, saves and loads checkpoints.
 
-What an iteration does follows from the seed and its number alone, so a run that was stopped goes
-on as if it had not been, and any number of processes see the same clips.
+An iteration is determined by the seed and its number. A resumed training is therefore the same as
+an uninterrupted one, and the clips do not depend on the number of processes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
-from dataclasses import field
 import math
 from pathlib import Path
 
@@ -21,131 +20,44 @@ import numpy as np
 import torch
 from torch import distributed
 from torch import nn
-from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset
 
+from gtr_ros.files import atomic_write
 from gtr_ros.model.gtr import GTR
 from gtr_ros.training.clip import Clip
 from gtr_ros.training.clip import ClipSource
 from gtr_ros.training.objective import Objective
-
-#: training in lower precision, by the names that users give
-PRECISIONS = {'float32': None, 'bfloat16': torch.bfloat16, 'float16': torch.float16}
-
-
-class TrainingError(ValueError):
-    """Training cannot go on; the message says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """
-    How the weights are changed.
-
-    :param iterations: steps of the optimiser
-    :param batch: clips of a step, all processes together
-    :param optimiser: 'adamw', or 'sgd' with a momentum of 0.9
-    :param learning_rate: at its highest
-    :param rates: factor of the learning rate for parameters by the beginning of their name, the
-        longest that fits; 0: they are not trained
-    :param weight_decay: of everything but norms
-    :param norm_weight_decay: of norms and biases
-    :param gradient_norm: the gradient of all parameters is scaled down to this length; None: not
-    :param gradient_value: each element of the gradient is cut to this; None: not
-    :param warmup: iterations in which the rate rises to its highest, linearly
-    :param warmup_start: what it begins with, as a part of the highest
-    :param ema: decay of the moving average of the weights, which is what is saved; 0: none
-    :param precision: one of `PRECISIONS`
-    """
-
-    iterations: int
-    batch: int = 4
-    optimiser: str = 'adamw'
-    learning_rate: float = 5e-5
-    rates: Mapping[str, float] = field(default_factory=dict)
-    weight_decay: float = 1e-4
-    norm_weight_decay: float = 1e-4
-    gradient_norm: float | None = 0.1
-    gradient_value: float | None = None
-    warmup: int = 1000
-    warmup_start: float = 1e-3
-    ema: float = 0.0
-    precision: str = 'float32'
-
-    def rate_at(self, iteration: int) -> float:
-        """Return the learning rate of an iteration, from 0, as a part of the highest."""
-        cosine = (1 + math.cos(math.pi * min(iteration / self.iterations, 1))) / 2
-        if iteration >= self.warmup:
-            return cosine
-        part = iteration / self.warmup
-        return cosine * (self.warmup_start * (1 - part) + part)
-
-
-def parameter_groups(model: nn.Module, schedule: Schedule) -> list[dict]:
-    """
-    Sort parameters by learning rate and weight decay; what has the rate 0 is frozen.
-
-    :raises TrainingError: if the schedule gives a rate to parameters that do not exist
-    """
-    names = [name for name, _ in model.named_parameters()]
-    for prefix in schedule.rates:
-        if not any(name.startswith(prefix) for name in names):
-            raise TrainingError(f'rates names {prefix!r}, and no parameter begins so')
-    norms = {
-        f'{name}.{key}'
-        for name, module in model.named_modules()
-        for key, _ in module.named_parameters(recurse=False)
-        if 'Norm' in type(module).__name__ or key == 'bias'
-    }
-    groups: dict[tuple[float, float], list[Tensor]] = {}
-    for name, parameter in model.named_parameters():
-        fitting = [p for p in schedule.rates if name.startswith(p)]
-        rate = schedule.rates[max(fitting, key=len)] if fitting else 1.0
-        parameter.requires_grad_(rate > 0)
-        if rate > 0:
-            decay = schedule.norm_weight_decay if name in norms else schedule.weight_decay
-            groups.setdefault((rate, decay), []).append(parameter)
-    if not groups:
-        raise TrainingError('rates freezes every parameter: there is nothing to train')
-    return [
-        {'params': parameters, 'lr': schedule.learning_rate * rate, 'weight_decay': decay}
-        for (rate, decay), parameters in groups.items()
-    ]
-
-
-def make_optimiser(model: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
-    """Make the optimiser of a schedule."""
-    groups = parameter_groups(model, schedule)
-    if schedule.optimiser == 'adamw':
-        return torch.optim.AdamW(groups)
-    return torch.optim.SGD(groups, momentum=0.9)
+from gtr_ros.training.optimisation import make_optimiser
+from gtr_ros.training.optimisation import PRECISIONS
+from gtr_ros.training.optimisation import Schedule
+from gtr_ros.training.optimisation import TrainingError
 
 
 class NumberedClips(Dataset):
-    """Clip number n of a training: made by a random stream of its own, whoever asks for it."""
+    """The clips of a training by number, each made with its own random stream."""
 
     def __init__(self, source: ClipSource, seed: int) -> None:
         self.source = source
         self.seed = seed
 
     def __getitem__(self, number: int) -> Clip:
-        """Make the clip."""
+        """Make a clip."""
         return self.source(np.random.default_rng([self.seed, number]))
 
 
 @dataclass(frozen=True)
 class Step:
     """
-    What an iteration was like.
+    The result of one iteration.
 
-    :param iteration: from 1
+    :param iteration: counted from 1
     :param losses: by name
-    :param rate: the learning rate, as a part of the highest
-    :param gradient: length of the gradient before it was scaled
+    :param rate: the learning rate, as a part of the maximum
+    :param gradient: norm of the gradient before it was limited
     """
 
     iteration: int
@@ -156,14 +68,14 @@ class Step:
 
 class Trainer:
     """
-    Trains a model in this process, and in others beside it where torchrun started them.
+    Trains a model, together with the other processes if torchrun started this one.
 
-    :param objective: its model is on the device where it is to be trained
+    :param objective: losses of the model, which is on the device of the training
     :param source: of clips
-    :param schedule: how the weights are changed
-    :param seed: of everything random
-    :param workers: processes that make clips; 0: this one
-    :raises TrainingError: if the batch cannot be shared by the processes
+    :param schedule: of the optimisation
+    :param seed: of all random numbers
+    :param workers: processes that make clips; 0: clips are made in this process
+    :raises TrainingError: if the batch cannot be divided by the number of processes
     """
 
     def __init__(
@@ -180,13 +92,13 @@ class Trainer:
         self.workers = workers
         self.iteration = 0
         self._clips = NumberedClips(source, seed)
-        together = distributed.is_available() and distributed.is_initialized()
-        self.rank = distributed.get_rank() if together else 0
-        self.processes = distributed.get_world_size() if together else 1
+        in_parallel = distributed.is_available() and distributed.is_initialized()
+        self.rank = distributed.get_rank() if in_parallel else 0
+        self.processes = distributed.get_world_size() if in_parallel else 1
         if schedule.batch % self.processes:
             raise TrainingError(
-                f'a batch of {schedule.batch} clips cannot be shared evenly by {self.processes} '
-                'processes'
+                f'a batch of {schedule.batch} clips cannot be divided evenly among '
+                f'{self.processes} processes'
             )
         self._optimiser = make_optimiser(self.model, schedule)
         self._base_rates = [group['lr'] for group in self._optimiser.param_groups]
@@ -199,28 +111,28 @@ class Trainer:
             update = get_ema_multi_avg_fn(schedule.ema)
             self._average = AveragedModel(self.model, multi_avg_fn=update, use_buffers=True)
         self._parallel: nn.Module = objective
-        if together:
+        if in_parallel:
             ids = [device.index] if device.type == 'cuda' else None
-            # Not every clip has what every parameter learns from.
+            # Some clips give some parameters no gradient.
             self._parallel = DistributedDataParallel(
                 objective, device_ids=ids, find_unused_parameters=True
             )
 
     @property
     def model(self) -> GTR:
-        """The model, as it is trained."""
+        """The model that is trained."""
         return self.objective.model
 
     @property
     def averaged(self) -> GTR:
-        """The model to be used: the moving average where there is one."""
+        """The model to save and validate: the moving average if there is one."""
         return self.model if self._average is None else self._average.module
 
     def steps(self) -> Iterator[Step]:
         """
-        Train to the end of the schedule; after each step the caller may validate, save, or stop.
+        Train to the end of the schedule; the caller may validate, save or stop after each step.
 
-        :raises TrainingError: if a loss is no longer a number; the weights are those before
+        :raises TrainingError: if a loss is not finite; the weights are those before the step
         """
         batches = self._batches(self.iteration, self.schedule.iterations)
         loader = DataLoader(
@@ -254,11 +166,11 @@ class Trainer:
             total = sum(losses.values())
         values = {name: loss.item() for name, loss in losses.items()}
         if not math.isfinite(sum(values.values())):
-            said = ', '.join(f'{name} {value:.4g}' for name, value in values.items())
+            values_text = ', '.join(f'{name} {value:.4g}' for name, value in values.items())
             raise TrainingError(
-                f'iteration {self.iteration + 1}: the loss is not a number ({said}), with the '
-                f'clips {"; ".join(c.source for c in clips)}. Lower learning_rate, or look at '
-                'these data; go on from the last checkpoint with --resume'
+                f'iteration {self.iteration + 1}: the loss is not finite ({values_text}) for the '
+                f'clips {"; ".join(c.source for c in clips)}. Lower learning_rate, or check '
+                'these data; continue from the last checkpoint with --resume'
             )
         self._optimiser.zero_grad(set_to_none=True)
         self._scaler.scale(total).backward()
@@ -271,20 +183,20 @@ class Trainer:
         return Step(self.iteration, values, rate, gradient)
 
     def _limit_gradient(self) -> float:
-        """Scale and cut the gradient; return its length before."""
+        """Limit the gradient as the schedule says; return its norm before."""
         self._scaler.unscale_(self._optimiser)
         parameters = [p for group in self._optimiser.param_groups for p in group['params']]
         limit = self.schedule.gradient_norm or math.inf
-        length = nn.utils.clip_grad_norm_(parameters, limit).item()
+        norm = nn.utils.clip_grad_norm_(parameters, limit).item()
         if self.schedule.gradient_value:
             nn.utils.clip_grad_value_(parameters, self.schedule.gradient_value)
-        return length
+        return norm
 
     def save(self, path: Path) -> None:
         """
-        Write what `load` needs to go on, whole or not at all.
+        Write the state of the training, completely or not at all.
 
-        :raises TrainingError: if it cannot be written; what was there before is as it was
+        :raises TrainingError: if it cannot be written; an existing file is unchanged
         """
         state = {
             'iteration': self.iteration,
@@ -294,28 +206,25 @@ class Trainer:
             'optimiser': self._optimiser.state_dict(),
             'scaler': self._scaler.state_dict(),
         }
-        part = path.with_name(f'{path.name}.part')
         try:
-            torch.save(state, part)
-            part.replace(path)
+            with atomic_write(path) as part:
+                torch.save(state, part)
         except (OSError, RuntimeError) as error:
             raise TrainingError(
-                f'cannot write {path}: {error}. The checkpoint before it is untouched; make '
-                'room and go on with --resume'
+                f'cannot write {path}: {error}. The previous checkpoint is unchanged; free disk '
+                'space and continue with --resume'
             ) from error
-        finally:
-            part.unlink(missing_ok=True)
 
     def load(self, path: Path) -> None:
         """
-        Go on where `save` was called.
+        Restore the state that `save` wrote.
 
-        :raises TrainingError: if it cannot be read, or is of another training
+        :raises TrainingError: if it cannot be read, or belongs to another training
         """
         try:
             state = torch.load(path, map_location=self.model.device, weights_only=True)
             if state['seed'] != self.seed:
-                raise TrainingError(f'{path} is of seed {state["seed"]}, not {self.seed}')
+                raise TrainingError(f'{path} has seed {state["seed"]}, not {self.seed}')
             self.model.load_state_dict(state['model'])
             if self._average is not None:
                 self._average.load_state_dict(state['average'])
@@ -326,5 +235,5 @@ class Trainer:
             raise
         except Exception as error:  # a damaged or foreign file may raise anything
             raise TrainingError(
-                f'{path} cannot be resumed from ({error}); it is damaged, or of another model'
+                f'cannot resume from {path} ({error}); it is damaged, or of another model'
             ) from error

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What `gtr_mobile` is trained for."""
+"""The objective of `gtr_mobile`."""
 
 from __future__ import annotations
 
@@ -26,24 +26,26 @@ class MobileObjective(Objective):
     """
     The losses of `gtr_mobile`: heat maps and boxes of its detector, and the association.
 
-    The association learns of what the detector finds and, where it finds nothing, of the labelled
-    boxes, moved at random as a detector would.
+    The proposals of the association are the detector's boxes and, for objects that it misses, the
+    labelled boxes with random noise that imitates a detector's.
 
-    :param model: `gtr_mobile`, with a transformer if the association has a weight
-    :param association_weight: of the association loss; 0: the detector is trained alone
+    :param model: `gtr_mobile`, with a transformer unless the association weight is 0
+    :param association_weight: of the association loss; 0: only the detector is trained
     :param detector_weight: of the detector's losses; 0: they are not computed
-    :param rule: of the association loss
-    :param score_threshold: of the detector's boxes that take part
-    :param jitter: standard deviation of a moved box's sides, in its widths and heights
-    :param missed: in [0, 1], probability that a labelled box that was not found stays so
+    :param association_options: of the association loss
+    :param score_threshold: minimum score of the detector's boxes that become proposals
+    :param jitter: standard deviation of the noise of a labelled box, in its widths and heights
+    :param missed: in [0, 1], probability that an object the detector misses gets no proposal
     """
+
+    has_detector_weight = True
 
     def __init__(
         self,
         model: GTR,
         association_weight: float = 1.0,
         detector_weight: float = 1.0,
-        rule: AssociationLossOptions = AssociationLossOptions(min_overlap=0.5),
+        association_options: AssociationLossOptions = AssociationLossOptions(min_iou=0.5),
         score_threshold: float = 0.3,
         jitter: float = 0.04,
         missed: float = 0.1,
@@ -51,13 +53,13 @@ class MobileObjective(Objective):
         super().__init__(model)
         self.association_weight = association_weight
         self.detector_weight = detector_weight
-        self.rule = rule
+        self.association_options = association_options
         self.score_threshold = score_threshold
         self.jitter = jitter
         self.missed = missed
 
     def forward(self, clips: Sequence[Clip]) -> dict[str, Tensor]:
-        """Return `heat`, `boxes` and `association`, but for those of weight 0."""
+        """Return `heat`, `boxes` and `association`, without those of weight 0."""
         device = self.model.device
         images = [image for clip in clips for image in clip.images]
         pixels = [torch.from_numpy(i).to(device).permute(2, 0, 1)[None].float() for i in images]
@@ -72,14 +74,14 @@ class MobileObjective(Objective):
                 frames = slice(start, start + len(clip))
                 proposals += self._proposals(clip, logits[frames], sides[frames])
                 start += len(clip)
-            loss = self.associate(clips, features.appearance, proposals, self.rule)
+            loss = self.associate(clips, features.appearance, proposals, self.association_options)
             losses['association'] = self.association_weight * loss
         return losses
 
     def _detector_losses(
         self, clips: Sequence[Clip], logits: Tensor, sides: Tensor
     ) -> dict[str, Tensor]:
-        """Return the losses of the clips whose objects all have a box."""
+        """Return the detector's losses on the clips that are labelled completely."""
         frames, boxes, labels, crowds, start = [], [], [], [], 0
         for clip in clips:
             if clip.complete:
@@ -89,9 +91,9 @@ class MobileObjective(Objective):
                 crowds += map(self.to_boxes, clip.crowds)
             start += len(clip)
         if not frames:
-            mean_over_processes(0)  # the others wait for every process's count
-            none = (logits.sum() + sides.sum()) * 0
-            return {'heat': none, 'boxes': none}
+            mean_over_processes(0)  # the other processes wait for this one's count
+            zero = (logits.sum() + sides.sum()) * 0
+            return {'heat': zero, 'boxes': zero}
         targets = heatmap_targets(boxes, labels, crowds, tuple(logits.shape[1:]), STRIDE)
         sums = heatmap_losses(logits[frames], sides[frames], targets, STRIDE)
         count = max(mean_over_processes(sums.count), 1)
@@ -100,7 +102,7 @@ class MobileObjective(Objective):
 
     @torch.no_grad()
     def _proposals(self, clip: Clip, logits: Tensor, sides: Tensor) -> list[Tensor]:
-        """Return the boxes of each frame, (N_t, 4), that the association learns of."""
+        """Return the proposals of each frame for the association, (N_t, 4)."""
         found = self.model.detector.peaks(logits.float(), sides.float())
         proposals = []
         for boxes, scores, labels, truth, image in zip(*found, clip.boxes, clip.images):
@@ -109,14 +111,15 @@ class MobileObjective(Objective):
             keep = batched_nms(boxes, scores, labels, self.model.detector.nms_threshold)
             boxes, truth = boxes[keep], self.to_boxes(truth)
             if len(truth):
-                unseen = torch.ones(len(truth), dtype=torch.bool, device=truth.device)
+                missed = torch.ones(len(truth), dtype=torch.bool, device=truth.device)
                 if len(boxes):
-                    unseen = box_iou(truth, boxes).amax(dim=1) <= self.rule.min_overlap
-                unseen &= torch.rand(len(truth), device=truth.device) >= self.missed
-                moved = truth[unseen]
-                size = (moved[:, 2:] - moved[:, :2]).repeat(1, 2)
-                moved = moved + self.jitter * size * torch.randn_like(moved)
-                boxes = torch.cat((boxes, moved[(moved[:, 2:] > moved[:, :2] + 1).all(dim=1)]))
+                    iou = box_iou(truth, boxes).amax(dim=1)
+                    missed = iou <= self.association_options.min_iou
+                missed &= torch.rand(len(truth), device=truth.device) >= self.missed
+                noisy = truth[missed]
+                size = (noisy[:, 2:] - noisy[:, :2]).repeat(1, 2)
+                noisy = noisy + self.jitter * size * torch.randn_like(noisy)
+                boxes = torch.cat((boxes, noisy[(noisy[:, 2:] > noisy[:, :2] + 1).all(dim=1)]))
             height, width = image.shape[:2]
             limits = boxes.new_tensor([width, height, width, height])
             boxes = torch.minimum(boxes.clamp(min=0), limits)

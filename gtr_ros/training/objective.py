@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What training minimises: a model's losses on clips."""
+"""The objective of a training: the losses of a model on clips."""
 
 from __future__ import annotations
 
@@ -22,12 +22,15 @@ from gtr_ros.training.clip import Clip
 
 class Objective(nn.Module):
     """
-    The losses of one model; each model has its own kind.
+    The losses of a model; each model has its own subclass.
 
-    Its gradient, averaged over processes, is that of one process with all their clips.
+    The gradient averaged over processes is that of one process with the clips of all.
 
-    :param model: what is trained
+    :param model: to be trained
     """
+
+    #: whether the detector's losses have a weight of their own, `detector_weight`
+    has_detector_weight = False
 
     def __init__(self, model: GTR) -> None:
         super().__init__()
@@ -35,10 +38,10 @@ class Objective(nn.Module):
 
     def forward(self, clips: Sequence[Clip]) -> dict[str, Tensor]:
         """
-        Compute the losses of a batch; their sum is minimised.
+        Compute the losses of a batch, whose sum is minimised.
 
-        :param clips: the process's share of the batch, at least one
-        :return: () float32 by name; always the same names
+        :param clips: this process's part of the batch, at least one
+        :return: () float32 by name; the names do not depend on the clips
         """
         raise NotImplementedError
 
@@ -47,15 +50,15 @@ class Objective(nn.Module):
         clips: Sequence[Clip],
         maps: Sequence[Tensor],
         proposals: Sequence[Tensor],
-        rule: AssociationLossOptions,
+        options: AssociationLossOptions,
     ) -> Tensor:
         """
-        Compute the association loss, Eq. 5, of each clip, every proposal of which is a query.
+        Compute the association loss, Eq. 5; every proposal of a clip is a query.
 
-        :param maps: of all B frames of all clips, (B, C_l, H_l, W_l) for each level l
+        :param maps: features of all B frames of all clips, (B, C_l, H_l, W_l) for each level l
         :param proposals: of each of the B frames (N_b, 4) float32, xyxy, pixels of the frame
-        :param rule: of the loss
-        :return: () float32, the mean over the clips
+        :param options: of the loss
+        :return: () float32, mean over the clips
         """
         model, terms, start = self.model, [], 0
         for clip in clips:
@@ -64,22 +67,22 @@ class Objective(nn.Module):
             boxes = proposals[frames]
             truth = [self.to_boxes(b) for b in clip.boxes]
             ids = [torch.from_numpy(i).to(model.device) for i in clip.ids]
-            assignment = assign(boxes, truth, ids, rule.min_overlap)
-            own = [m[frames].float() for m in maps]
-            pooled = pool_boxes(own, model.detector.strides, boxes, model.pool_size)
+            assignment = assign(boxes, truth, ids, options.min_iou)
+            clip_maps = [m[frames].float() for m in maps]
+            pooled = pool_boxes(clip_maps, model.detector.strides, boxes, model.pool_size)
             features = model.head(pooled).float()
             sides = [b.new_tensor(i.shape[1::-1]).repeat(2) for b, i in zip(boxes, clip.images)]
             relative = torch.cat([b / side for b, side in zip(boxes, sides)])
             counts = [len(b) for b in boxes]
-            # Dot products of features that no norm bounds: too large for lower precision.
+            # Features are not normalised: their dot products can overflow a lower precision.
             with torch.autocast(features.device.type, enabled=False):
                 terms.append(
-                    clip_loss(model.association, features, counts, assignment, rule, relative)
+                    clip_loss(model.association, features, counts, assignment, options, relative)
                 )
         return sum(terms) / len(terms)
 
     def to_boxes(self, boxes: np.ndarray) -> Tensor:
-        """(N, 4) boxes of a clip -> float32, on the model's device."""
+        """Return (N, 4) boxes of a clip as float32, on the model's device."""
         return torch.as_tensor(boxes, dtype=torch.float32, device=self.model.device)
 
 
@@ -87,7 +90,7 @@ def mean_over_processes(count: Tensor | float) -> float:
     """
     Average a count, by which a sum is divided, over all processes of a training.
 
-    Then the processes' gradients, averaged, are those of one process with all their clips.
+    With it, the gradient averaged over processes is that of one process with the clips of all.
     """
     if not distributed.is_available() or not distributed.is_initialized():
         return float(count)

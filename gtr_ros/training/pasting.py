@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Objects cut out of images, that move, bend and pass in front of others in a clip."""
+"""Copy-paste augmentation: objects cut out of images move and deform in front of a clip."""
 
 from __future__ import annotations
 
@@ -18,45 +18,52 @@ from gtr_ros.boxes import clip_boxes
 from gtr_ros.data.synthetic.world import visibility
 from gtr_ros.training.clip import Clip
 
-#: of an object's box this part must be seen for it to be a box of the frame
-LEAST_VISIBLE = 0.35
+#: part of an object's box that must be visible; below, the frame has no box of the object
+MIN_VISIBLE = 0.35
 
-_LEVELS = 4  # heights at which a bending object is shifted and widened
+_LEVELS = 4  # heights at which an object is shifted and widened
 
 
 @dataclass(frozen=True)
-class Gait:
+class Deformation:
     """
-    How an object's shape swings: a shift and a widening at each of some heights, over time.
+    Periodic deformation of an object: a shift and a widening at each of four heights.
 
-    :param amplitude: (2, levels), in widths of the object: shifts, widenings
-    :param phase: (2, levels), radians
-    :param pace: radians from one frame to the next
-    :param mirrored: frame from which on it is seen the other way round; None: never
+    :param amplitude: (2, 4), in widths of the object: shifts, widenings
+    :param phase: (2, 4), radians
+    :param frequency: radians per frame
+    :param mirrored_from: frame from which the object is mirrored; None: never
     """
 
     amplitude: np.ndarray
     phase: np.ndarray
-    pace: float
-    mirrored: int | None
+    frequency: float
+    mirrored_from: int | None
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, strength: float, mirrored: int | None = None) -> Gait:
-        """Draw one; strength: standard deviation of the shifts, in widths of the object."""
+    def draw(
+        cls, rng: np.random.Generator, strength: float, mirrored_from: int | None = None
+    ) -> Deformation:
+        """
+        Draw a deformation.
+
+        :param strength: standard deviation of shifts and widenings, in widths of the object
+        """
         amplitude = rng.normal(0, strength, (2, _LEVELS))
         phase = rng.uniform(0, 2 * math.pi, (2, _LEVELS))
-        return cls(amplitude, phase, rng.uniform(0.3, 1.5), mirrored)
+        return cls(amplitude, phase, rng.uniform(0.3, 1.5), mirrored_from)
 
-    def bend(self, picture: Image.Image, t: int) -> Image.Image:
-        """Return a picture of the object as its shape is in frame t."""
-        if self.mirrored is not None and t >= self.mirrored:
+    def apply(self, picture: Image.Image, t: int) -> Image.Image:
+        """Return the picture of an object as it is deformed in frame t."""
+        if self.mirrored_from is not None and t >= self.mirrored_from:
             picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         width, height = picture.size
         if not self.amplitude.any() or width < 8 or height < 8:
             return picture
-        shift, wider = (self.amplitude * np.sin(self.phase + self.pace * t)).clip(-0.25, 0.25)
-        left = width * (shift - wider / 2)
-        right = width * (1 + shift + wider / 2)
+        swing = self.amplitude * np.sin(self.phase + self.frequency * t)
+        shift, widening = swing.clip(-0.25, 0.25)
+        left = width * (shift - widening / 2)
+        right = width * (1 + shift + widening / 2)
         levels = np.linspace(0, height, _LEVELS).round().astype(int)
         mesh = [
             (
@@ -71,9 +78,9 @@ class Gait:
             )
             for i in range(_LEVELS - 1)
         ]
-        # Beyond the picture its own edge goes on, not blackness.
-        edge = np.pad(np.asarray(picture), ((0, 0), (width, width), (0, 0)), mode='edge')
-        padded = Image.fromarray(edge)
+        # Pad with the picture's own border pixels instead of black.
+        pixels = np.pad(np.asarray(picture), ((0, 0), (width, width), (0, 0)), mode='edge')
+        padded = Image.fromarray(pixels)
         mesh = [(box, tuple(v + width * (k % 2 == 0) for k, v in enumerate(q))) for box, q in mesh]
         return padded.transform(
             (width, height), Image.Transform.MESH, mesh, Image.Resampling.BILINEAR
@@ -81,52 +88,54 @@ class Gait:
 
 
 @dataclass(frozen=True)
-class Walker:
+class PastedObject:
     """
-    An object to be pasted.
+    An object to be pasted into a clip.
 
     :param picture: RGB, of the object's box
-    :param label: its class
+    :param label: index into the model's class names
     :param boxes: (T, 4) float, xyxy, pixels of each frame
-    :param gait: how its shape changes
+    :param deformation: of the picture over the frames
     """
 
     picture: Image.Image
     label: int
     boxes: np.ndarray
-    gait: Gait
+    deformation: Deformation
 
 
-def paste(clip: Clip, walkers: Sequence[Walker]) -> Clip:
+def paste(clip: Clip, objects: Sequence[PastedObject]) -> Clip:
     """
-    Let walkers pass in front of a clip's objects, those with their feet lower in front.
+    Paste objects in front of those of a clip, ordered by depth: a lower bottom edge is nearer.
 
-    Objects that can hardly be seen any more have no box in that frame. Not every object of the
-    result is labelled truly, so it is no clip for a detector.
+    An object of which less than `MIN_VISIBLE` is left has no box in that frame. As it is then
+    visible without a label, the result is not for detectors.
     """
-    if not walkers:
+    if not objects:
         return clip
     first = 1 + max((int(ids.max()) for ids in clip.ids if len(ids)), default=0)
     images, boxes, labels, ids = [], [], [], []
     for t, image in enumerate(clip.images):
         height, width = image.shape[:2]
         frame = Image.fromarray(image)
-        for k in np.argsort([walker.boxes[t, 3] for walker in walkers], kind='stable').tolist():
-            _draw(frame, walkers[k], t)
-        own = np.array([walker.boxes[t] for walker in walkers])
-        everybody = np.concatenate([clip.boxes[t], own])
-        # Whatever is pasted is in front of everything that was there.
-        nearness = np.concatenate([np.full(len(clip.boxes[t]), -np.inf), own[:, 3]])
-        clipped = clip_boxes(everybody, (height, width))
-        seen = visibility(everybody, nearness)
-        # How much of the others must be inside was decided when the clip was made.
-        seen[len(clip.boxes[t]) :] *= box_areas(clipped[len(clip.boxes[t]) :]) / box_areas(own)
-        keep = (seen >= LEAST_VISIBLE) & (clipped[:, 2:] - clipped[:, :2] >= 4).all(axis=1)
+        for k in np.argsort([pasted.boxes[t, 3] for pasted in objects], kind='stable').tolist():
+            _draw(frame, objects[k], t)
+        before = len(clip.boxes[t])
+        pasted_boxes = np.array([pasted.boxes[t] for pasted in objects])
+        every_box = np.concatenate([clip.boxes[t], pasted_boxes])
+        # Pasted objects are in front of all objects of the clip.
+        nearness = np.concatenate([np.full(before, -np.inf), pasted_boxes[:, 3]])
+        clipped = clip_boxes(every_box, (height, width))
+        visible = visibility(every_box, nearness)
+        # Objects of the clip were already selected by how much of them is in the frame.
+        visible[before:] *= box_areas(clipped[before:]) / box_areas(pasted_boxes)
+        keep = (visible >= MIN_VISIBLE) & (clipped[:, 2:] - clipped[:, :2] >= 4).all(axis=1)
         images.append(np.array(frame))
         boxes.append(clipped[keep].astype(np.float32))
-        labels.append(np.append(clip.labels[t], [w.label for w in walkers])[keep].astype(np.int64))
-        names = np.append(clip.ids[t], first + np.arange(len(walkers)))
-        ids.append(names[keep].astype(np.int64))
+        every_label = np.append(clip.labels[t], [pasted.label for pasted in objects])
+        every_id = np.append(clip.ids[t], first + np.arange(len(objects)))
+        labels.append(every_label[keep].astype(np.int64))
+        ids.append(every_id[keep].astype(np.int64))
     return replace(
         clip,
         images=tuple(images),
@@ -137,16 +146,16 @@ def paste(clip: Clip, walkers: Sequence[Walker]) -> Clip:
     )
 
 
-def _draw(frame: Image.Image, walker: Walker, t: int) -> None:
-    x1, y1, x2, y2 = walker.boxes[t].round().astype(int).tolist()
+def _draw(frame: Image.Image, pasted: PastedObject, t: int) -> None:
+    x1, y1, x2, y2 = pasted.boxes[t].round().astype(int).tolist()
     if x2 <= 0 or y2 <= 0 or x1 >= frame.width or y1 >= frame.height or x2 - x1 < 2 or y2 - y1 < 2:
         return
-    picture = walker.picture.resize((x2 - x1, y2 - y1), Image.Resampling.BILINEAR)
-    frame.paste(walker.gait.bend(picture, t), (x1, y1), soft_mask(picture.size))
+    picture = pasted.picture.resize((x2 - x1, y2 - y1), Image.Resampling.BILINEAR)
+    frame.paste(pasted.deformation.apply(picture, t), (x1, y1), soft_mask(picture.size))
 
 
 def soft_mask(size: tuple[int, int]) -> Image.Image:
-    """Return the opacity of an object in its box, (width, height): corners are background."""
+    """Return an opacity mask of a box of (width, height): transparent in the corners."""
     width, height = size
     x = np.abs((np.arange(width) + 0.5) / width * 2 - 1)[None]
     y = np.abs((np.arange(height) + 0.5) / height * 2 - 1)[:, None]
@@ -155,14 +164,14 @@ def soft_mask(size: tuple[int, int]) -> Image.Image:
 
 
 def recolour(picture: Image.Image, rng: np.random.Generator, strength: float) -> Image.Image:
-    """Change a picture's brightness, contrast and saturation, and its hues a little."""
+    """Change a picture's brightness, contrast and saturation, and slightly its colour balance."""
     for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
         picture = enhance(picture).enhance(float(np.exp(rng.normal(0, strength))))
     gains = np.exp(rng.normal(0, strength / 2, 3))
     return Image.fromarray((np.asarray(picture) * gains).clip(0, 255).astype(np.uint8))
 
 
-def walk(
+def draw_path(
     frames: int,
     size: tuple[int, int],
     aspect: float,
@@ -170,22 +179,24 @@ def walk(
     heights: tuple[float, float] = (48, 220),
 ) -> np.ndarray:
     """
-    Draw a way through a clip: nearly straight, the size changing slowly, past the borders too.
+    Draw an object's path through a clip: nearly straight, its size changing slowly.
+
+    The path may leave the frame.
 
     :param size: (height, width) of the frames, pixels
-    :param aspect: of the object, width in heights
-    :param heights: of the object, least and most, pixels
+    :param aspect: width / height of the object
+    :param heights: range of the object's height, pixels
     :return: (frames, 4) float64, xyxy, pixels
     """
-    # Wide objects are low: it is the area that is drawn.
-    tall = math.exp(rng.uniform(*np.log(heights))) * min(1.0, (0.5 / aspect) ** 0.5)
+    # Wide objects are lower, so that areas are comparable.
+    drawn_height = math.exp(rng.uniform(*np.log(heights))) * min(1.0, (0.5 / aspect) ** 0.5)
     growth = rng.normal(0, 0.03)
     time = np.arange(frames) - rng.uniform(0, frames)
-    # Robots see from ten to less than one frame a second.
-    step = tall * rng.normal(0, 1, 2) * [0.25, 0.06] * rng.choice([0.3, 1, 2])
-    wobble = rng.normal(0, 0.03 * tall, (frames, 2)).cumsum(axis=0)
+    # Robots process from ten frames a second to less than one.
+    velocity = drawn_height * rng.normal(0, 1, 2) * [0.25, 0.06] * rng.choice([0.3, 1, 2])
+    wobble = rng.normal(0, 0.03 * drawn_height, (frames, 2)).cumsum(axis=0)
     centre = [rng.uniform(0.05, 0.95) * size[1], rng.uniform(0.2, 0.95) * size[0]]
-    x, y = (np.array(centre) + time[:, None] * step + wobble).T
-    height = tall * np.exp(growth * time.clip(-20, 20))
+    x, y = (np.array(centre) + time[:, None] * velocity + wobble).T
+    height = drawn_height * np.exp(growth * time.clip(-20, 20))
     half = height * aspect / 2
     return np.stack([x - half, y - height / 2, x + half, y + height / 2], axis=1)

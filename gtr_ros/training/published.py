@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What `gtr_mot` and `gtr_tao` are trained for, as the public code of the paper does."""
+"""The objectives of `gtr_mot` and `gtr_tao`, as in the public code of the paper."""
 
 from __future__ import annotations
 
@@ -32,49 +32,55 @@ from gtr_ros.training.clip import Clip
 from gtr_ros.training.objective import mean_over_processes
 from gtr_ros.training.objective import Objective
 
-#: IoU from which on a proposal shows an object, for each stage of the cascade
-STAGE_OVERLAPS = (0.6, 0.7, 0.8)
+#: minimum IoU of a proposal with its object, for each stage of the cascade
+STAGE_IOU = (0.6, 0.7, 0.8)
 
-_PRE_NMS = 4000  # cells of a level that are looked at for proposals, in training
-_POST_NMS = 2000  # proposals of an image, in training
+_PRE_NMS = 4000  # cells of a level that become proposals before suppression, in training
+_POST_NMS = 2000  # proposals of an image after suppression, in training
 
 
-class Matched(NamedTuple):
+class AssignedObjects(NamedTuple):
     """
-    Boxes of one image, and what they show.
+    The objects assigned to the boxes of an image.
 
-    :param objects: (N,) int64, index of the object that overlaps each most; 0 if there is none
-    :param foreground: (N,) bool, whether it overlaps enough
+    :param objects: (N,) int64, index of the object of highest IoU; 0 if the image has no objects
+    :param foreground: (N,) bool, whether the IoU is high enough
     """
 
     objects: Tensor
     foreground: Tensor
 
 
-def match_objects(boxes: Tensor, truth: Tensor, overlap: float) -> Matched:
-    """Tell which object each of (N, 4) boxes shows; truth: (G, 4); both xyxy."""
+def assign_objects(boxes: Tensor, truth: Tensor, min_iou: float) -> AssignedObjects:
+    """
+    Assign to each box the object of highest IoU.
+
+    :param boxes: (N, 4), xyxy
+    :param truth: (G, 4), xyxy, the image's objects
+    :param min_iou: of foreground
+    """
     if not len(truth):
-        none = torch.zeros(len(boxes), dtype=torch.long, device=boxes.device)
-        return Matched(none, none.bool())
-    best, objects = box_iou(boxes, truth).max(dim=1)
-    return Matched(objects, best >= overlap)
+        zeros = torch.zeros(len(boxes), dtype=torch.long, device=boxes.device)
+        return AssignedObjects(zeros, zeros.bool())
+    iou, objects = box_iou(boxes, truth).max(dim=1)
+    return AssignedObjects(objects, iou >= min_iou)
 
 
 def sample_proposals(
     proposals: Proposals, truth: Tensor, count: int = 512, foreground: float = 0.25
 ) -> Proposals:
     """
-    Draw proposals at random, at most a part of them of objects.
+    Draw a random sample of an image's proposals with a limited part of foreground.
 
     :param truth: (G, 4), the image's objects
-    :param count: at most
-    :param foreground: part of the count that may overlap an object by 0.6
+    :param count: maximum number of proposals
+    :param foreground: maximum part of `count` that has an IoU of at least 0.6 with an object
     """
-    shows = match_objects(proposals.boxes, truth, STAGE_OVERLAPS[0]).foreground
-    order = torch.randperm(len(shows), device=shows.device)
-    objects = order[shows[order]][: int(count * foreground)]
-    rest = order[~shows[order]][: count - len(objects)]
-    chosen = torch.cat((objects, rest))
+    is_object = assign_objects(proposals.boxes, truth, STAGE_IOU[0]).foreground
+    order = torch.randperm(len(is_object), device=is_object.device)
+    objects = order[is_object[order]][: int(count * foreground)]
+    background = order[~is_object[order]][: count - len(objects)]
+    chosen = torch.cat((objects, background))
     return Proposals(proposals.boxes[chosen], proposals.scores[chosen])
 
 
@@ -82,13 +88,13 @@ class MOTObjective(Objective):
     """
     The losses of `gtr_mot`: CenterNet's and the association's.
 
-    DLA's batch norms follow the batch, as in the public code; their momentum is torch's. Crowds
-    are background, as there.
+    As in the public code, DLA's batch norms use the statistics of the batch, with torch's default
+    momentum, and crowds are background.
 
     :param model: `gtr_mot`
-    :param association_weight: of the association loss; 0: the detector is trained alone
-    :param association_rule: of that loss
-    :param score_threshold: a proposal must score more to take part in the association
+    :param association_weight: of the association loss; 0: only the detector is trained
+    :param association_options: of the association loss
+    :param score_threshold: proposals of the association have higher scores than this
     """
 
     multiple = 128
@@ -99,12 +105,12 @@ class MOTObjective(Objective):
         self,
         model: GTR,
         association_weight: float = 1.0,
-        association_rule: AssociationLossOptions = AssociationLossOptions(),
+        association_options: AssociationLossOptions = AssociationLossOptions(),
         score_threshold: float = 0.3,
     ) -> None:
         super().__init__(model)
         self.association_weight = association_weight
-        self.association_rule = association_rule
+        self.association_options = association_options
         self.score_threshold = score_threshold
 
     def forward(self, clips: Sequence[Clip]) -> dict[str, Tensor]:
@@ -113,12 +119,12 @@ class MOTObjective(Objective):
         images = [image for clip in clips for image in clip.images]
         truth = [self.to_boxes(boxes) for clip in clips for boxes in clip.boxes]
         labels = [torch.from_numpy(x).to(device) for clip in clips for x in clip.labels]
-        views = [torch.from_numpy(np.ascontiguousarray(image)).to(device) for image in images]
-        pixels = normalise([view.permute(2, 0, 1) for view in views], self.multiple)
+        tensors = [torch.from_numpy(np.ascontiguousarray(image)).to(device) for image in images]
+        pixels = normalise([tensor.permute(2, 0, 1) for tensor in tensors], self.multiple)
         sizes = [image.shape[:2] for image in images]
         levels, logits, sides = self.model.detector(pixels)
-        whole = [clip.complete for clip in clips for _ in clip.images]
-        losses = self._detector_losses(logits, sides, truth, sizes, whole)
+        complete = [clip.complete for clip in clips for _ in clip.images]
+        losses = self._detector_losses(logits, sides, truth, sizes, complete)
         if not self.needs_proposals:
             return losses
         with torch.no_grad():
@@ -132,14 +138,14 @@ class MOTObjective(Objective):
             )
             proposals = [sample_proposals(p, t) for p, t in zip(proposals, truth, strict=True)]
         maps = [levels[0].float()]
-        learnt = [
-            p if complete else Proposals(p.boxes[:0], p.scores[:0])
-            for p, complete in zip(proposals, whole, strict=True)
+        kept = [
+            p if is_complete else Proposals(p.boxes[:0], p.scores[:0])
+            for p, is_complete in zip(proposals, complete, strict=True)
         ]
-        losses |= self.more_losses(maps, learnt, truth, labels, sizes)
+        losses |= self.second_stage_losses(maps, kept, truth, labels, sizes)
         if self.association_weight:
-            likely = [p.boxes[p.scores > self.score_threshold] for p in proposals]
-            loss = self.associate(clips, maps, likely, self.association_rule)
+            boxes = [p.boxes[p.scores > self.score_threshold] for p in proposals]
+            loss = self.associate(clips, maps, boxes, self.association_options)
             losses['association'] = self.association_weight * loss
         return losses
 
@@ -149,15 +155,15 @@ class MOTObjective(Objective):
         sides: Sequence[Tensor],
         truth: Sequence[Tensor],
         sizes: Sequence[tuple[int, int]],
-        whole: Sequence[bool],
+        complete: Sequence[bool],
     ) -> dict[str, Tensor]:
-        """Return CenterNet's losses of the frames that are wholly labelled."""
-        frames = [i for i, complete in enumerate(whole) if complete]
+        """Return CenterNet's losses on the frames that are labelled completely."""
+        frames = [i for i, is_complete in enumerate(complete) if is_complete]
         if not frames:
-            for _ in range(2):  # the other processes wait for every process's counts
+            for _ in range(2):  # the other processes wait for this one's counts
                 mean_over_processes(0)
-            none = sum(level.float().sum() for level in (*logits, *sides)) * 0
-            return {'boxes': none, 'positive': none, 'negative': none}
+            zero = sum(level.float().sum() for level in (*logits, *sides)) * 0
+            return {'boxes': zero, 'positive': zero, 'negative': zero}
         shapes = [tuple(level.shape[2:]) for level in logits]
         targets = centernet_targets([truth[i] for i in frames], [sizes[i] for i in frames], shapes)
         return centernet_losses(
@@ -170,10 +176,10 @@ class MOTObjective(Objective):
 
     @property
     def needs_proposals(self) -> bool:
-        """Whether anything is learnt of the detector's boxes."""
+        """Whether any loss uses the detector's proposals."""
         return self.association_weight > 0
 
-    def more_losses(
+    def second_stage_losses(
         self,
         maps: Sequence[Tensor],
         proposals: Sequence[Proposals],
@@ -182,13 +188,13 @@ class MOTObjective(Objective):
         sizes: Sequence[tuple[int, int]],
     ) -> dict[str, Tensor]:
         """
-        Return the losses of what is behind the proposals; here nothing is.
+        Return the losses of the detector's second stage, which `gtr_mot` does not have.
 
-        :param maps: (B, C_l, H_l, W_l) float32 for each level l that is pooled from
-        :param proposals: of each of the B frames; none of those that are not wholly labelled
+        :param maps: (B, C_l, H_l, W_l) float32 for each level l that features are pooled from
+        :param proposals: of each of the B frames; none for frames not labelled completely
         :param truth: the objects of each frame, (G_b, 4) float32, xyxy, pixels
         :param labels: of each frame (G_b,) int64
-        :param sizes: (height, width) of each frame, without its padding
+        :param sizes: (height, width) of each frame, without padding
         :return: () float32 by name
         """
         return {}
@@ -196,15 +202,15 @@ class MOTObjective(Objective):
 
 class TAOObjective(MOTObjective):
     """
-    The losses of `gtr_tao`: those of `gtr_mot`, and each stage's of the cascade.
+    The losses of `gtr_tao`: those of `gtr_mot`, and those of each stage of the cascade.
 
-    The classes that a stage is judged by are drawn for each stage, in each process for itself, so
-    that those of the objects its boxes show are among them. The model's norms are frozen ones.
+    The classes of the federated loss are drawn for each stage and process separately, so that they
+    include those of the objects assigned to the stage's boxes. The model's norms are frozen.
 
     :param model: `gtr_tao`
-    :param association_weight: of the association loss; 0: the detector is trained alone
-    :param association_rule: of that loss
-    :param score_threshold: a proposal must score more to take part in the association
+    :param association_weight: of the association loss; 0: only the detector is trained
+    :param association_options: of the association loss
+    :param score_threshold: proposals of the association have higher scores than this
     """
 
     multiple = 32
@@ -215,18 +221,18 @@ class TAOObjective(MOTObjective):
         self,
         model: GTR,
         association_weight: float = 1.0,
-        association_rule: AssociationLossOptions = PUBLISHED_TAO,
+        association_options: AssociationLossOptions = PUBLISHED_TAO,
         score_threshold: float = 0.1,
     ) -> None:
-        super().__init__(model, association_weight, association_rule, score_threshold)
+        super().__init__(model, association_weight, association_options, score_threshold)
         self.register_buffer('image_counts', torch.tensor(image_counts()), persistent=False)
 
     @property
     def needs_proposals(self) -> bool:
-        """Whether anything is learnt of the detector's boxes: the cascade always is."""
+        """Whether any loss uses the detector's proposals: those of the cascade always do."""
         return True
 
-    def more_losses(
+    def second_stage_losses(
         self,
         maps: Sequence[Tensor],
         proposals: Sequence[Proposals],
@@ -234,52 +240,52 @@ class TAOObjective(MOTObjective):
         labels: Sequence[Tensor],
         sizes: Sequence[tuple[int, int]],
     ) -> dict[str, Tensor]:
-        """Return `classes_1`, `sides_1` and so on, of the cascade's stages."""
+        """Return `classes_1`, `sides_1` and so on, the losses of the cascade's stages."""
         cascade = self.model.detector.cascade
         background = len(self.model.class_names)
-        # The three stages pull at the maps together as one would.
+        # Together the stages have the gradient of one with respect to the maps.
         maps = [_scale_gradient(m, 1 / len(cascade.stages)) for m in maps]
         boxes = [p.boxes for p in proposals]
         losses = {}
-        for number, (stage, overlap) in enumerate(zip(cascade.stages, STAGE_OVERLAPS), 1):
+        for number, (stage, min_iou) in enumerate(zip(cascade.stages, STAGE_IOU), 1):
             if number > 1:
-                boxes = [_with_area(clip_boxes_to_image(b, s)) for b, s in zip(boxes, sizes)]
-            matched = [match_objects(b, t, overlap) for b, t in zip(boxes, truth)]
-            shown = torch.cat(
+                boxes = [_drop_empty(clip_boxes_to_image(b, s)) for b, s in zip(boxes, sizes)]
+            assigned = [assign_objects(b, t, min_iou) for b, t in zip(boxes, truth)]
+            box_labels = torch.cat(
                 [
-                    torch.where(m.foreground, own[m.objects], background)
-                    if len(own)
-                    else torch.full_like(m.objects, background)
-                    for m, own in zip(matched, labels)
+                    torch.where(a.foreground, frame_labels[a.objects], background)
+                    if len(frame_labels)
+                    else torch.full_like(a.objects, background)
+                    for a, frame_labels in zip(assigned, labels)
                 ]
             )
-            towards = torch.cat(
-                [t[m.objects] if len(t) else b for m, t, b in zip(matched, truth, boxes)]
+            targets = torch.cat(
+                [t[a.objects] if len(t) else b for a, t, b in zip(assigned, truth, boxes)]
             )
-            subset = sample_classes(shown, self.image_counts)
+            subset = sample_classes(box_labels, self.image_counts)
             logits, deltas = stage(pool_boxes(maps, cascade.strides, boxes))
             flat = torch.cat(boxes)
-            terms = stage_losses(
+            both = stage_losses(
                 logits,
                 deltas,
                 flat,
-                towards,
-                shown,
+                targets,
+                box_labels,
                 subset,
                 stage.weights,
                 count=mean_over_processes,
             )
-            losses |= {f'classes_{number}': terms.classes, f'sides_{number}': terms.boxes}
+            losses |= {f'classes_{number}': both.classes, f'sides_{number}': both.boxes}
             refined = decode_deltas(deltas.detach().float(), flat, stage.weights)
             boxes = list(refined.split([len(b) for b in boxes]))
         return losses
 
 
-def _with_area(boxes: Tensor) -> Tensor:
-    """Drop boxes of which clipping left nothing."""
+def _drop_empty(boxes: Tensor) -> Tensor:
+    """Return the boxes that are not empty."""
     return boxes[(boxes[:, 2:] > boxes[:, :2]).all(dim=1)]
 
 
 def _scale_gradient(values: Tensor, scale: float) -> Tensor:
-    """Return the values; their gradient is scaled."""
+    """Return the values unchanged, with their gradient scaled."""
     return values * scale + (values * (1 - scale)).detach()

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A training from its configuration to its weights, in a folder of its own."""
+"""Runs a training from its configuration to its weights, in a folder."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from torch import distributed
 import torchvision
 
 from gtr_ros import __version__
-from gtr_ros.evaluation.validation import validate
 from gtr_ros.model.calibration import Calibration
 from gtr_ros.model.checkpoint import save_checkpoint
-from gtr_ros.tracking.rules import rule_name
+from gtr_ros.model.gtr import GTR
+from gtr_ros.model.registry import model_spec
 from gtr_ros.training.assembly import make_model
 from gtr_ros.training.assembly import make_objective
 from gtr_ros.training.assembly import make_source
@@ -36,9 +36,9 @@ from gtr_ros.training.calibration import draw_clips
 from gtr_ros.training.config import Config
 from gtr_ros.training.loop import Step
 from gtr_ros.training.loop import Trainer
-from gtr_ros.training.loop import TrainingError
+from gtr_ros.training.optimisation import TrainingError
 
-#: what a run's folder holds: what to go on from, the weights to be used, and how it came about
+#: files of a run's folder: state to resume from, resulting weights, and their provenance
 STATE, WEIGHTS, CONFIG, ENVIRONMENT, VALIDATION = (
     'last.pt',
     'model.safetensors',
@@ -47,23 +47,23 @@ STATE, WEIGHTS, CONFIG, ENVIRONMENT, VALIDATION = (
     'validation.jsonl',
 )
 
-#: keys of a configuration that may change when a run goes on
+#: keys of a configuration that may change when a run is resumed
 _MAY_CHANGE = ('validation', 'save_every', 'workers')
 
 
 @dataclass
-class Listener:
+class Callbacks:
     """
-    What is told of a training; each does nothing by default.
+    Callbacks of a training; by default they do nothing.
 
-    :param started: the iteration that it begins after, and how many there are
-    :param stepped: each step
-    :param validated: the iteration, and what was measured
+    :param on_start: called with the number of iterations done before, and in total
+    :param on_step: called after each step
+    :param on_validation: called with the iteration and the metrics by name
     """
 
-    started: Callable[[int, int], None] = lambda done, iterations: None
-    stepped: Callable[[Step], None] = lambda step: None
-    validated: Callable[[int, dict[str, float]], None] = lambda iteration, numbers: None
+    on_start: Callable[[int, int], None] = lambda done, iterations: None
+    on_step: Callable[[Step], None] = lambda step: None
+    on_validation: Callable[[int, dict[str, float]], None] = lambda iteration, metrics: None
 
 
 def train(
@@ -72,30 +72,34 @@ def train(
     data: Path,
     device: torch.device,
     resume: bool = False,
-    listener: Listener = Listener(),
+    callbacks: Callbacks = Callbacks(),
+    validate: Callable[[GTR], dict[str, float]] | None = None,
 ) -> Path:
     """
-    Train, and leave the weights in the run's folder; alone or as one of torchrun's processes.
+    Train a model, in this process alone or as one of torchrun's processes.
 
-    :param folder: is made; one that holds a run only if it is to go on
+    :param folder: of the run; created if necessary; may contain a run only with `resume`
     :param data: folder that the configuration's paths are relative to
-    :param device: where this process trains
-    :param resume: go on with the run in the folder
+    :param device: of this process
+    :param resume: continue the run in the folder
+    :param callbacks: called in the course of the training
+    :param validate: measures the weights that are saved, and returns metrics by name; None: no
+        validation
     :return: the file of the weights
-    :raises TrainingError: if it cannot begin or go on
-    :raises KeyboardInterrupt: after Ctrl-C, when what to go on from is written
+    :raises TrainingError: if the training cannot start or continue
+    :raises KeyboardInterrupt: after Ctrl-C, once the state to resume from is written
     """
     state = folder / STATE
     if state.is_file() and not resume:
         raise TrainingError(
-            f'{folder} holds a training already; go on with it by --resume, or give another --out'
+            f'{folder} already contains a run; continue it with --resume, or give another --out'
         )
     if resume and not state.is_file():
-        raise TrainingError(f'there is nothing to resume in {folder}: it has no {STATE}')
-    with _processes(device) as first:
-        torch.manual_seed(config.seed)  # what has no weights yet gets random ones
+        raise TrainingError(f'nothing to resume in {folder}: it has no {STATE}')
+    with _process_group(device) as first:
+        torch.manual_seed(config.seed)  # for the initialisation of weights
         model = make_model(config, data).to(device)
-        # Training changes what it was; it is measured at the end.
+        # The calibration of the initial weights does not apply; it is measured at the end.
         model.association.calibration = Calibration()
         source = make_source(config, model, data)
         trainer = Trainer(
@@ -105,16 +109,19 @@ def train(
             _check_same(config, folder)
             trainer.load(state)
         if first:
-            _begin(config, folder)
-        with _interrupts() as asked, _log(folder if first else None, trainer.iteration) as log:
-            listener.started(trainer.iteration, config.schedule.iterations)
+            _write_description(config, folder)
+        with (
+            _interrupts() as interrupted,
+            _tensorboard(folder if first else None, trainer.iteration) as log,
+        ):
+            callbacks.on_start(trainer.iteration, config.schedule.iterations)
             for step in trainer.steps():
                 log(step.iteration, {**step.losses, 'rate': step.rate, 'gradient': step.gradient})
-                listener.stepped(step)
-                stop = asked()
+                callbacks.on_step(step)
+                stop = interrupted()
                 last = step.iteration == config.schedule.iterations
                 if first and last and config.losses.association:
-                    # First of all: a run that is killed in here goes on, and measures again.
+                    # Before saving: a run killed during calibration resumes and repeats it.
                     trainer.averaged.association.calibration = calibrate(
                         trainer.averaged, draw_clips(source, config.seed)
                     )
@@ -122,17 +129,18 @@ def train(
                     trainer.save(state)
                     _save_weights(trainer, config, folder)
                 if first and (last or step.iteration % config.validation.every == 0):
-                    numbers = _validate(trainer, config, folder, data)
-                    log(step.iteration, numbers)
-                    listener.validated(step.iteration, numbers)
+                    metrics = validate(trainer.averaged) if validate else {}
+                    _append_metrics(folder, step.iteration, metrics)
+                    log(step.iteration, metrics)
+                    callbacks.on_validation(step.iteration, metrics)
                 if stop and not last:
                     raise KeyboardInterrupt
     return folder / WEIGHTS
 
 
 @contextmanager
-def _processes(device: torch.device) -> Iterator[bool]:
-    """Join torchrun's processes, if it started this one; give whether this is the first."""
+def _process_group(device: torch.device) -> Iterator[bool]:
+    """Join torchrun's process group, if there is one; yield whether this is its first process."""
     if 'WORLD_SIZE' not in os.environ:
         yield True
         return
@@ -147,45 +155,45 @@ def _processes(device: torch.device) -> Iterator[bool]:
 
 @contextmanager
 def _interrupts() -> Iterator[Callable[[], bool]]:
-    """Give what tells whether Ctrl-C was pressed; pressed twice, it ends the process at once."""
-    asked = False
-    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # in a shell's background job
+    """Yield a function that returns whether Ctrl-C was pressed; a second Ctrl-C raises at once."""
+    interrupted = False
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # in a background job of a shell
     if ignored or threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
 
     def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
+        nonlocal interrupted
+        if interrupted:
             raise KeyboardInterrupt
-        asked = True
+        interrupted = True
 
     before = signal.signal(signal.SIGINT, handle)
     try:
-        yield lambda: asked
+        yield lambda: interrupted
     finally:
         signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
-def _log(folder: Path | None, iteration: int) -> Iterator[Callable[[int, dict], None]]:
-    """Give what writes numbers for TensorBoard; without a folder it does nothing."""
+def _tensorboard(folder: Path | None, iteration: int) -> Iterator[Callable[[int, dict], None]]:
+    """Yield a function that logs values to TensorBoard; without a folder it does nothing."""
     if folder is None:
-        yield lambda iteration, numbers: None
+        yield lambda iteration, values: None
         return
-    from torch.utils.tensorboard import SummaryWriter  # which takes seconds to import
+    from torch.utils.tensorboard import SummaryWriter  # takes seconds to import
 
     with SummaryWriter(str(folder), purge_step=iteration + 1) as writer:
 
-        def write(iteration: int, numbers: dict[str, float]) -> None:
-            for name, number in numbers.items():
-                writer.add_scalar(name.replace(' ', '_'), number, iteration)
+        def write(iteration: int, values: dict[str, float]) -> None:
+            for name, value in values.items():
+                writer.add_scalar(name.replace(' ', '_'), value, iteration)
 
         yield write
 
 
-def _begin(config: Config, folder: Path) -> None:
-    """Write what the run is."""
+def _write_description(config: Config, folder: Path) -> None:
+    """Write the configuration and the environment of the run."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / CONFIG).write_text(config.model_dump_json(indent=2) + '\n')
@@ -195,19 +203,25 @@ def _begin(config: Config, folder: Path) -> None:
 
 
 def _check_same(config: Config, folder: Path) -> None:
-    """Raise TrainingError if the folder's run is not of this configuration."""
-    held = json.loads((folder / CONFIG).read_text())
-    asked = json.loads(config.model_dump_json())
-    other = sorted(k for k in asked if k not in _MAY_CHANGE and held.get(k) != asked[k])
-    if other:
+    """Raise TrainingError if the run in the folder has another configuration."""
+    file = folder / CONFIG
+    try:
+        before = Config.model_validate_json(file.read_text())
+    except ValueError as error:
         raise TrainingError(
-            f'{folder} holds a run of another configuration: {", ".join(other)} differ. Go on '
-            f'with that of {folder / CONFIG}, or begin anew with another --out'
+            f'{file} is not a configuration of this version of gtr_ros; give another --out'
+        ) from error
+    names = sorted(set(Config.model_fields) - set(_MAY_CHANGE))
+    changed = [name for name in names if getattr(before, name) != getattr(config, name)]
+    if changed:
+        raise TrainingError(
+            f'{folder} contains a run of another configuration: {", ".join(changed)} differ. '
+            f'Resume with the configuration in {file}, or give another --out'
         )
 
 
 def _environment() -> str:
-    """Return what the run was made with."""
+    """Return command, versions, commit and machine of the run, one per line."""
     commit = subprocess.run(
         ['git', 'describe', '--always', '--dirty', '--abbrev=40'],
         cwd=Path(__file__).parent,
@@ -232,13 +246,13 @@ def _environment() -> str:
 
 
 def _save_weights(trainer: Trainer, config: Config, folder: Path) -> None:
-    """Write the weights to be used, with what they are."""
+    """Write the resulting weights with their metadata."""
     model = trainer.averaged
     metadata = {
         'model': f'gtr_{config.model}',
         'source': f'gtr train, {trainer.iteration} iterations, gtr_ros {__version__}',
     }
-    if config.model == 'mobile':
+    if model_spec(config.model).custom_classes:
         metadata |= {
             'association': 'transformer',
             'encoder': 'causal' if model.association.causal else 'full',
@@ -249,10 +263,7 @@ def _save_weights(trainer: Trainer, config: Config, folder: Path) -> None:
     save_checkpoint(folder / WEIGHTS, model.state_dict(), metadata)
 
 
-def _validate(trainer: Trainer, config: Config, folder: Path, data: Path) -> dict[str, float]:
-    """Measure the weights to be used, and keep what came of it."""
-    numbers = validate(trainer.averaged, rule_name(None, config.model), config.validation, data)
-    line = json.dumps({'iteration': trainer.iteration, **numbers})
+def _append_metrics(folder: Path, iteration: int, metrics: dict[str, float]) -> None:
+    """Append the metrics of a validation to the file of the run."""
     with (folder / VALIDATION).open('a') as file:
-        file.write(line + '\n')
-    return numbers
+        file.write(json.dumps({'iteration': iteration, **metrics}) + '\n')

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where clips come from: still images, labelled videos, and a mixture of such."""
+"""Sources of clips: stills, an augmented source, and a mixture of sources."""
 
 from __future__ import annotations
 
@@ -15,98 +15,102 @@ from gtr_ros.data.stills.still import Still
 from gtr_ros.training.augmentation import Augmentation
 from gtr_ros.training.clip import Clip
 from gtr_ros.training.clip import ClipSource
-from gtr_ros.training.pasting import Gait
+from gtr_ros.training.crops import MovingCrop
+from gtr_ros.training.pasting import Deformation
+from gtr_ros.training.pasting import draw_path
 from gtr_ros.training.pasting import paste
-from gtr_ros.training.pasting import walk
-from gtr_ros.training.pasting import Walker
-from gtr_ros.training.views import Views
+from gtr_ros.training.pasting import PastedObject
 
-_LEAST_CUTOUT = 40  # pixels, height of an object that can be cut out
-_MOST_CUTOUT = 256  # pixels, height at which cut-outs are kept
-_ALIKE = 0.7  # probability that all walkers of a clip are of one class
+_MIN_CUTOUT_HEIGHT = 40  # pixels; smaller objects are not cut out
+_MAX_CUTOUT_HEIGHT = 256  # pixels; larger cut-outs are scaled down
+_SAME_CLASS = 0.7  # probability that all pasted objects of a clip have one class
 
 
 class StillClips:
     """
-    Clips of single images: two views of one, and the way between them.
+    Clips of stills: a crop that moves over an image, with pasted objects that move through it.
 
     :param stills: labelled images, at least one
-    :param views: makes a clip of an image
+    :param moving_crop: makes a clip of an image
     :param augmentation: of the clip
-    :param walkers: mean number of objects of other images that walk through the clip
-    :param walker_labels: their classes; None: any
+    :param pasted_objects: mean number of objects, cut out of any still, that are pasted
+    :param pasted_labels: their classes; None: any
     """
 
     def __init__(
         self,
         stills: Sequence[Still],
-        views: Views,
+        moving_crop: MovingCrop,
         augmentation: Augmentation = Augmentation(),
-        walkers: float = 0.0,
-        walker_labels: Sequence[int] | None = None,
+        pasted_objects: float = 0.0,
+        pasted_labels: Sequence[int] | None = None,
     ) -> None:
         self.stills = stills
-        self.views = views
+        self.moving_crop = moving_crop
         self.augmentation = augmentation
-        self.walkers = walkers
+        self.pasted_objects = pasted_objects
         self._cutouts = [
             (index, k)
             for index, still in enumerate(stills)
             for k, (_, y1, _, y2) in enumerate(still.boxes.tolist())
-            if y2 - y1 >= _LEAST_CUTOUT
-            and (walker_labels is None or still.labels[k] in walker_labels)
+            if y2 - y1 >= _MIN_CUTOUT_HEIGHT
+            and (pasted_labels is None or still.labels[k] in pasted_labels)
         ]
         labels = np.array([stills[i].labels[k] for i, k in self._cutouts], np.int64)
         self._of_class = {
             label: np.flatnonzero(labels == label) for label in np.unique(labels).tolist()
         }
-        # An instance's own: what is cut out is decided by the index alone.
-        self._cut = lru_cache(maxsize=4096)(self._cut)
+        # One cache per instance: the index alone determines the cut-out.
+        self._cut_out = lru_cache(maxsize=4096)(self._cut_out)
 
     def __call__(self, rng: np.random.Generator) -> Clip:
         """Make a clip."""
         still = self.stills[int(rng.integers(len(self.stills)))]
-        clip = self.views(
+        clip = self.moving_crop(
             still.image(), still.boxes, still.labels, still.crowds, rng, still.file.name
         )
-        if self.walkers and self._cutouts:
-            clip = paste(clip, self._draw_walkers(clip, int(rng.poisson(self.walkers)), rng))
+        if self.pasted_objects and self._cutouts:
+            count = int(rng.poisson(self.pasted_objects))
+            clip = paste(clip, self._draw_objects(clip, count, rng))
         return self.augmentation(clip, rng)
 
-    def _draw_walkers(self, clip: Clip, count: int, rng: np.random.Generator) -> list[Walker]:
-        everything = np.arange(len(self._cutouts))
-        candidates = everything
-        if rng.random() < _ALIKE:
-            # By the number of objects of the class, as a cut-out is drawn first.
-            index, k = self._cutouts[int(rng.choice(everything))]
+    def _draw_objects(
+        self, clip: Clip, count: int, rng: np.random.Generator
+    ) -> list[PastedObject]:
+        every = np.arange(len(self._cutouts))
+        candidates = every
+        if rng.random() < _SAME_CLASS:
+            # A class is as probable as it has objects: draw a cut-out and take its class.
+            index, k = self._cutouts[int(rng.choice(every))]
             candidates = self._of_class[int(self.stills[index].labels[k])]
-        walkers = []
-        for chosen in rng.choice(candidates, min(count, len(candidates)), replace=False).tolist():
-            picture, label = self._cut(chosen)
+        objects = []
+        for number in rng.choice(candidates, min(count, len(candidates)), replace=False).tolist():
+            picture, label = self._cut_out(number)
             aspect = picture.width / picture.height * rng.uniform(0.9, 1.1)
-            boxes = walk(len(clip), clip.images[0].shape[:2], aspect, rng)
-            turn = int(rng.integers(1, 2 * len(clip)))
-            gait = Gait.draw(rng, self.augmentation.bend * rng.random(), turn)
-            walkers.append(Walker(picture, label, boxes, gait))
-        return walkers
+            boxes = draw_path(len(clip), clip.images[0].shape[:2], aspect, rng)
+            mirrored_from = int(rng.integers(1, 2 * len(clip)))
+            strength = self.augmentation.bend * rng.random()
+            deformation = Deformation.draw(rng, strength, mirrored_from)
+            objects.append(PastedObject(picture, label, boxes, deformation))
+        return objects
 
-    def _cut(self, number: int) -> tuple[Image.Image, int]:
+    def _cut_out(self, number: int) -> tuple[Image.Image, int]:
         """Return the picture of an object and its class."""
         index, k = self._cutouts[number]
         still = self.stills[index]
         x1, y1, x2, y2 = still.boxes[k].round().astype(int).clip(0).tolist()
         picture = Image.fromarray(still.image()[y1:y2, x1:x2])
-        picture.thumbnail((4 * _MOST_CUTOUT, _MOST_CUTOUT), Image.Resampling.BILINEAR)
+        picture.thumbnail((4 * _MAX_CUTOUT_HEIGHT, _MAX_CUTOUT_HEIGHT), Image.Resampling.BILINEAR)
         return picture, int(still.labels[k])
 
 
 class Augmented:
     """
-    Clips of a source, changed.
+    The clips of a source, augmented.
 
     :param source: of the clips
-    :param augmentation: what is done to them
-    :param detector: whether detectors may learn of them
+    :param augmentation: applied to each clip
+    :param detector: whether detectors may learn from the clips
     """
 
     def __init__(self, source: ClipSource, augmentation: Augmentation, detector: bool) -> None:
@@ -122,10 +126,10 @@ class Augmented:
 
 class Mixture:
     """
-    Clips of several sources, each as often as its weight says.
+    Clips of several sources, each drawn in proportion to its weight.
 
     :param sources: at least one
-    :param weights: of each, positive
+    :param weights: of each source, positive
     """
 
     def __init__(self, sources: Sequence[ClipSource], weights: Sequence[float]) -> None:

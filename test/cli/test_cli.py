@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`gtr` tracks a file, and says in one line what is wrong."""
+"""The command `gtr track` with a single file, and its errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def video(tmp_path):
     return path
 
 
-def test_a_video_becomes_text_and_a_video(video, tmp_path):
+def test_a_video_is_tracked_to_text_and_an_annotated_video(video, tmp_path):
     text, annotated = tmp_path / 'out' / 'tracks.txt', tmp_path / 'out' / 'tracked.mp4'
     arguments = ['track', str(video), '--out', str(text), '--video', str(annotated)]
     anything = ['--checkpoint', 'random', '--score-threshold', '0', '--min-hits', '1']
@@ -35,7 +35,7 @@ def test_a_video_becomes_text_and_a_video(video, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('arguments', 'said'),
+    ('arguments', 'message'),
     [
         (['nowhere.mp4', '--checkpoint', 'random'], 'no video at nowhere.mp4'),
         (['VIDEO', '--checkpoint', 'nothing.safetensors'], 'no weights at nothing.safetensors'),
@@ -43,11 +43,11 @@ def test_a_video_becomes_text_and_a_video(video, tmp_path):
         (['VIDEO', '--checkpoint', 'random', '--window', '1'], 'window is 1'),
     ],
 )
-def test_bad_input_is_one_clear_line(video, tmp_path, capfd, arguments, said):
+def test_errors_are_one_line(video, tmp_path, capfd, arguments, message):
     arguments = [str(video) if a == 'VIDEO' else a for a in arguments]
     assert main(['track', *arguments, '--out', str(tmp_path / 'tracks.txt')]) == 1
     error = capfd.readouterr().err
-    assert said in error
+    assert message in error
     assert 'Traceback' not in error
     assert not (tmp_path / 'tracks.txt').exists()
 

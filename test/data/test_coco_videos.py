@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""TAO's and COCO's videos are read as their tools read them; what breaks a rule is named."""
+"""TAO and COCO videos are read as by their tools; broken rules are named."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import numpy as np
 from PIL import Image
 import pytest
 
+from gtr_ros.data.coco.video_writer import write_coco_results
+from gtr_ros.data.coco.video_writer import write_coco_video
 from gtr_ros.data.coco.videos import read_coco_video
-from gtr_ros.data.coco.videos import write_coco_results
-from gtr_ros.data.coco.videos import write_coco_video
 from gtr_ros.data.formats.errors import FormatError
 from gtr_ros.data.sequence import Federated
 from gtr_ros.data.sequence import regular_stamps
@@ -70,7 +70,7 @@ for _annotation in TAO['annotations']:
 
 
 def tao(folder: Path, **changes) -> Path:
-    """Write TAO with changes; `images__0__width=5` changes one value, None removes it."""
+    """Write a TAO file with changes; `images__0__width=5` changes a value, None removes it."""
     data = deepcopy(TAO)
     for name, value in changes.items():
         at = data
@@ -127,7 +127,7 @@ def test_every_30th_frame_is_one_a_second(tmp_path):
         assert first.stamps[2] == 1_016_666_667
 
 
-def test_cocos_names_for_the_same_are_read(tmp_path):
+def test_alternative_names_of_coco_are_read(tmp_path):
     changes = {'tracks': None}
     for i in range(4):
         changes |= {f'images__{i}__frame_id': 5 - i, f'images__{i}__frame_index': None}
@@ -157,7 +157,7 @@ def test_images_come_in_order_and_a_missing_one_is_named(tmp_path):
     first, second = read_coco_video(path, folder)
     assert [image[0, 0, 0] for image in first.images()] == [50, 100, 150]
     assert [image[0, 0, 0] for image in first.select([0, 2]).images()] == [50, 150]
-    with pytest.raises(FormatError, match=r'frames/20\.png: not an image'):
+    with pytest.raises(FormatError, match=r'frames/20\.png: not a readable image'):
         next(second.images())
     keys = {s.image_key for s in (first, second, read_coco_video(path)[0])}
     assert len(keys) == 3
@@ -173,7 +173,7 @@ def test_images_come_in_order_and_a_missing_one_is_named(tmp_path):
         ({'images': None}, 'it has no images'),
         ({'images': 5}, 'images is not a list of objects'),
         ({'tracks': [5]}, 'tracks is not a list of objects'),
-        ({'videos__1__id': 4}, 'video 4: the id comes a second time'),
+        ({'videos__1__id': 4}, 'video 4: the id occurs a second time'),
         ({'videos__1__id': None}, 'video at position 1 .* has no id'),
         ({'videos__1__id': [1]}, r'video \[1\]: id is neither'),
         ({'videos__0__fps': 0}, 'video 4: fps is 0; expected a positive number'),
@@ -222,21 +222,21 @@ def test_images_come_in_order_and_a_missing_one_is_named(tmp_path):
         ),
         (
             {'annotations__2__track_id': 100, 'annotations__2__category_id': 3},
-            'annotation 3: track 100 comes a second time in image 12 and category 3',
+            'annotation 3: track 100 occurs a second time in image 12 and category 3',
         ),
     ],
 )
-def test_what_breaks_a_rule_is_named(tmp_path, changes, said):
+def test_broken_rules_are_named(tmp_path, changes, said):
     with pytest.raises(FormatError, match=rf'truth\.json: ({said})'):
         read_coco_video(tao(tmp_path, **changes))
 
 
-def test_one_id_may_be_of_two_classes_in_an_image(tmp_path):
+def test_an_id_may_occur_in_two_classes_of_an_image(tmp_path):
     first, _ = read_coco_video(tao(tmp_path, annotations__2__track_id=100))
     assert first.truth[2].ids.tolist() == [100, 100]
 
 
-def test_what_is_no_json_is_refused_with_its_place(tmp_path):
+def test_invalid_json_is_refused_with_its_position(tmp_path):
     path = tmp_path / 'truth.json'
     with pytest.raises(FormatError, match='cannot be read'):
         read_coco_video(path)
@@ -273,9 +273,9 @@ def same(a: Sequence, b: Sequence) -> None:
             np.testing.assert_array_equal(getattr(here, field), getattr(there, field))
 
 
-def test_sequences_come_back_as_they_were_written(tmp_path):
+def test_sequences_survive_a_round_trip(tmp_path):
     federated = Federated(negative=frozenset([1]), not_exhaustive=frozenset([0]))
-    # A frame is missing before the last.
+    # One frame is missing before the last.
     stamps = np.array([0, 100, 200, 400]) * 1_000_000
     region = Truth.of([1], [[1, 2, 3, 4]], [0], regions=[[5, 6, 7, 8]])
     sequences = [
@@ -315,7 +315,7 @@ def test_all_ids_are_from_1_and_tracks_have_one_class(tmp_path):
     assert data['annotations'][0]['area'] == 205
 
 
-def test_distractors_become_regions_and_void_boxes_go(tmp_path):
+def test_distractors_become_regions_and_void_boxes_are_dropped(tmp_path):
     boxes = [[1, 2, 3, 4], [5, 6, 7, 8], [9, 9, 12, 12]]
     roles = [Role.COUNTED, Role.DISTRACTOR, Role.VOID]
     truth = (Truth.of([1, 2, 3], boxes, roles=roles),)
@@ -342,7 +342,7 @@ def found(ids, boxes, scores, labels) -> ClassedBoxes:
     )
 
 
-def test_results_have_the_ids_of_the_truth(tmp_path):
+def test_results_refer_to_the_ids_of_the_ground_truth(tmp_path):
     sequences = [scene('a', 2), scene('b', 1)]
     nothing = found([], [], [], [])
     results = [
@@ -375,15 +375,15 @@ def test_results_have_the_ids_of_the_truth(tmp_path):
         ([[found([1], [[1, 2, 3, np.nan]], [1], [1])]], 'a number is not finite'),
     ],
 )
-def test_results_that_do_not_fit_are_refused(tmp_path, results, said):
+def test_results_that_do_not_match_the_sequences_are_refused(tmp_path, results, said):
     path = tmp_path / 'results.json'
     with pytest.raises(FormatError, match=said):
         write_coco_results(path, [scene(frames=1)], results)
     assert not path.exists()
 
 
-def test_the_toolkit_of_tao_reads_what_is_written(tmp_path):
-    """Trackeval finds every object: everything that a detector sees beyond them counts."""
+def test_the_tao_toolkit_reads_written_files(tmp_path):
+    """TrackEval finds every object, and counts all other results as false positives."""
     trackeval = pytest.importorskip('trackeval', reason='needs trackeval')
     sequences = [scene('a'), scene('b', federated=Federated(frozenset([1])))]
     truth = tmp_path / 'truth' / 'truth.json'

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A bag and a JSON are evaluated as any other sequence."""
+"""Bags and JSON files are evaluated like other sequences."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from writers import write_bag
 from writers import write_boxes
 
 from gtr_ros.cli import main
-from gtr_ros.data.coco.videos import write_coco_video
+from gtr_ros.data.coco.video_writer import write_coco_video
 from gtr_ros.data.formats.errors import FormatError
 from gtr_ros.data.opening import open_sequences
 from gtr_ros.data.stored_boxes import read_boxes
@@ -35,9 +35,9 @@ def scores(folder) -> dict[str, str]:
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
-def test_a_bag_gives_the_numbers_of_the_scene_it_was_made_of(made, tmp_path, storage):
+def test_a_bag_of_a_scene_gives_the_same_numbers(made, tmp_path, storage):
     stamps = made.sequence.stamps.tolist()
-    start = 1_700_000_000_000_000_000  # a stamp of 0 means that there is none
+    start = 1_700_000_000_000_000_000  # a stamp of 0 counts as missing
     truth = zip(stamps, made.sequence.truth)
     rows = [(start + s, t.boxes, t.labels + 1.0, t.labels, t.ids) for s, t in truth]
     images = ((start + s, i) for s, i in zip(stamps, made.sequence.images()))
@@ -57,13 +57,13 @@ def test_a_bag_gives_the_numbers_of_the_scene_it_was_made_of(made, tmp_path, sto
     assert float(of_bag['HOTA']) > 0.5
 
 
-def test_a_bag_brings_the_boxes_of_another_node(made, tmp_path):
+def test_boxes_are_read_from_a_bag(made, tmp_path):
     stamps = [1_700_000_000_000_000_000 + s for s in made.sequence.stamps.tolist()]
     truth = zip(stamps, made.sequence.truth)
     rows = [(s, t.boxes, t.labels + 1.0, t.labels, t.ids) for s, t in truth]
     images = list(zip(stamps, made.sequence.images()))
     write_bag(tmp_path / 'bag', images=images, detections=rows)
-    found = zip(stamps[1:], made.detections[1:])  # of the first frame there is no message
+    found = zip(stamps[1:], made.detections[1:])  # the first frame has no message
     rows = [(s, d.boxes, d.scores, d.labels, [''] * len(d)) for s, d in found]
     write_bag(tmp_path / 'boxes', detections=rows)
     (sequence,) = (o.sequence for o in open_sequences(str(tmp_path / 'bag')))

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Bags come back as they were written; what is damaged or of another kind is named."""
+"""Bags are read as they were written; damage and wrong types are reported."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from rosbags.rosbag2 import Writer
 from rosbags.typesys import get_types_from_msg
 from rosbags.typesys import get_typestore
 from rosbags.typesys import Stores
+from writers import write_bag
 
 from gtr_ros.data.formats import bag_messages
 from gtr_ros.data.formats import rosbag
@@ -46,12 +47,12 @@ def bag(path: Path, storage: str = 'mcap', **changes) -> Path:
         'detections': [(stamp, BOXES, [0.5, 1], [0, 1], [7, 12]) for stamp in STAMPS],
         'class_names': ('person', 'dog'),
     }
-    rosbag.write_bag(path, storage, **(arguments | changes))
+    write_bag(path, storage, **(arguments | changes))
     return path
 
 
 def raw_bag(path: Path, kind: str, messages: list, topic: str = '/topic', store=None) -> Path:
-    """Write (received, fields of the message) as they are."""
+    """Write messages with their times of receipt."""
     with Writer(path, version=9) as writer:
         store = store or bag_messages.typestore()
         connection = writer.add_connection(topic, kind, typestore=store)
@@ -79,7 +80,8 @@ def compressed_message(data: bytes, name: str):
 
 def detections_message(stamp: int = STAMPS[0], ids=('1',), labels=(0,), **changes):
     row = (stamp, BOXES[:1].repeat(len(ids), 0), [0.5] * len(ids), labels, ids)
-    message = bag_messages.detections_message(row, ('person', 'dog', '1', 'cat'), 'camera')
+    names = ('person', 'dog', '1', 'cat')
+    message = bag_messages.bag_detections_message(*row, names, 'camera')
     for name, value in changes.items():
         *parts, last = name.split('__')
         at = message.detections[0]
@@ -98,15 +100,15 @@ def storage_file(path: Path) -> Path:
     return next(f for f in path.iterdir() if f.suffix in SUFFIXES.values())
 
 
-def test_detection_arrays_are_vision_msgs_4_on_the_wire():
-    assert bag_messages.typestore().hash_rihs01(rosbag.DETECTIONS) == (
+def test_detection_arrays_have_the_type_hash_of_vision_msgs_4():
+    assert bag_messages.typestore().hash_rihs01(bag_messages.DETECTIONS) == (
         'RIHS01_214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968'
     )
 
 
 @pytest.mark.parametrize('storage', STORAGES)
-def test_images_come_back_as_they_were_written(tmp_path, storage):
-    images = rosbag.read_bag_images(bag(tmp_path / 'new' / 'run', storage))
+def test_images_survive_a_round_trip(tmp_path, storage):
+    images = rosbag.BagImages(bag(tmp_path / 'new' / 'run', storage))
     assert (images.topic, images.frame_count, images.size) == (IMAGES, 6, (64, 48))
     assert len(images) == 6
     assert images.rate == 20
@@ -122,10 +124,10 @@ def test_images_come_back_as_they_were_written(tmp_path, storage):
 
 
 @pytest.mark.parametrize('storage', STORAGES)
-def test_compressed_images_come_back(tmp_path, storage):
+def test_compressed_images_survive_a_round_trip(tmp_path, storage):
     images = [(stamp, smooth()) for stamp in STAMPS]
     path = bag(tmp_path / 'run', storage, images=images, compressed=True)
-    frames = list(rosbag.read_bag_images(path))
+    frames = list(rosbag.BagImages(path))
     assert [f.stamp for f in frames] == STAMPS
     assert abs(frames[0].image.astype(int) - smooth()).mean() < 4
     assert frames[0].image.flags.c_contiguous
@@ -134,12 +136,12 @@ def test_compressed_images_come_back(tmp_path, storage):
 @pytest.mark.parametrize('storage', STORAGES)
 def test_a_storage_file_is_read_without_its_folder(tmp_path, storage):
     path = storage_file(bag(tmp_path / 'run', storage))
-    assert len(list(rosbag.read_bag_images(path))) == 6
+    assert len(list(rosbag.BagImages(path))) == 6
     assert rosbag.read_rosbag(path).name == 'run'
 
 
 @pytest.mark.parametrize('storage', STORAGES)
-def test_detections_come_back_with_their_ids(tmp_path, storage):
+def test_detections_survive_a_round_trip_with_their_ids(tmp_path, storage):
     path = bag(tmp_path / 'run', storage)
     messages = rosbag.read_bag_detections(path, class_names=('dog', 'person'), image_size=(48, 64))
     assert [stamp for stamp, _, _ in messages] == STAMPS
@@ -155,7 +157,7 @@ def test_detections_come_back_with_their_ids(tmp_path, storage):
 
 def test_other_classes_are_left_out_and_decimal_ones_are_indices(tmp_path):
     messages = [(1, detections_message(ids='abcd', labels=(0, 1, 2, 3)))]
-    path = raw_bag(tmp_path / 'run', rosbag.DETECTIONS, messages)
+    path = raw_bag(tmp_path / 'run', bag_messages.DETECTIONS, messages)
     (message,) = rosbag.read_bag_detections(path, class_names=('cat', 'dog'), image_size=(9, 9))
     assert message[1].labels.tolist() == [1, 1, 0]
     assert message[2] == ['b', 'c', 'd']
@@ -175,16 +177,16 @@ def test_every_plain_encoding_is_read_as_rgb(tmp_path, encoding, padding):
         if encoding in ('rgba8', 'bgra8'):
             pixels = np.concatenate((pixels, alpha), axis=2)
     messages = [(1, image_message(pixels, encoding, padding))]
-    path = raw_bag(tmp_path / 'run', rosbag.IMAGE, messages)
-    (frame,) = rosbag.read_bag_images(path)
+    path = raw_bag(tmp_path / 'run', bag_messages.IMAGE, messages)
+    (frame,) = rosbag.BagImages(path)
     np.testing.assert_array_equal(frame.image, rgb)
     assert frame.image.flags.c_contiguous
 
 
-def test_another_encoding_is_refused_with_those_that_are_read(tmp_path):
+def test_an_unsupported_encoding_is_an_error_that_lists_the_others(tmp_path):
     messages = [(1, image_message(picture(), 'rgb8')), (2, image_message(picture(), 'yuv422'))]
     messages[1][1].header.stamp.sec += 1
-    images = rosbag.read_bag_images(raw_bag(tmp_path / 'run', rosbag.IMAGE, messages))
+    images = rosbag.BagImages(raw_bag(tmp_path / 'run', bag_messages.IMAGE, messages))
     with pytest.raises(FormatError, match=r"image 1 .*/topic: encoding 'yuv422' .*rgb8, bgr8"):
         list(images)
 
@@ -201,9 +203,9 @@ def test_an_image_that_does_not_fit_its_data_is_refused(tmp_path, change, said):
     message = image_message(picture(), 'rgb8')
     for name, value in change.items():
         setattr(message, name, value)
-    path = raw_bag(tmp_path / 'run', rosbag.IMAGE, [(1, message)])
+    path = raw_bag(tmp_path / 'run', bag_messages.IMAGE, [(1, message)])
     with pytest.raises(FormatError, match=f'image 0 .*{said}'):
-        rosbag.read_bag_images(path)
+        rosbag.BagImages(path)
 
 
 def encoded(kind: str, image: Image.Image) -> bytes:
@@ -222,64 +224,64 @@ def test_compressed_images_that_hold_no_8_bit_image_are_refused(tmp_path):
     }
     for name, (data, form, said) in cases.items():
         messages = [(1, compressed_message(data, form))]
-        path = raw_bag(tmp_path / name, rosbag.COMPRESSED_IMAGE, messages)
+        path = raw_bag(tmp_path / name, bag_messages.COMPRESSED_IMAGE, messages)
         with pytest.raises(FormatError, match=said):
-            rosbag.read_bag_images(path)
+            rosbag.BagImages(path)
 
 
 def test_a_png_is_read_exactly(tmp_path):
     message = compressed_message(encoded('PNG', Image.fromarray(picture())), 'rgb8; png')
-    path = raw_bag(tmp_path / 'run', rosbag.COMPRESSED_IMAGE, [(1, message)])
-    (frame,) = rosbag.read_bag_images(path)
+    path = raw_bag(tmp_path / 'run', bag_messages.COMPRESSED_IMAGE, [(1, message)])
+    (frame,) = rosbag.BagImages(path)
     np.testing.assert_array_equal(frame.image, picture())
 
 
 def test_images_of_two_sizes_are_refused(tmp_path):
     images = [(STAMPS[0], picture()), (STAMPS[1], picture(width=32))]
     path = bag(tmp_path / 'run', images=images)
-    with pytest.raises(FormatError, match=r'image 1 .*32 x 48, and that of those before 64 x 48'):
-        list(rosbag.read_bag_images(path))
+    with pytest.raises(FormatError, match=r'image 1 .*32 x 48, but 64 x 48 before'):
+        list(rosbag.BagImages(path))
 
 
-def test_without_a_stamp_it_is_when_the_image_was_received(tmp_path):
+def test_without_a_stamp_the_time_of_receipt_is_used(tmp_path):
     messages = [(500 + i, image_message(picture(i), 'rgb8', stamp=0)) for i in range(3)]
-    images = rosbag.read_bag_images(raw_bag(tmp_path / 'run', rosbag.IMAGE, messages))
+    images = rosbag.BagImages(raw_bag(tmp_path / 'run', bag_messages.IMAGE, messages))
     assert [frame.stamp for frame in images] == images.stamps.tolist() == [500, 501, 502]
 
 
 def test_one_image_has_a_rate_too(tmp_path):
-    assert rosbag.read_bag_images(bag(tmp_path / 'run', images=[(5, picture())])).rate == 10
+    assert rosbag.BagImages(bag(tmp_path / 'run', images=[(5, picture())])).rate == 10
 
 
 @pytest.mark.parametrize('stamps', [[5, 5], [5, 4]])
 def test_stamps_that_do_not_ascend_are_refused(tmp_path, stamps):
     messages = [(i, image_message(picture(), 'rgb8', stamp=s)) for i, s in enumerate(stamps)]
-    images = rosbag.read_bag_images(raw_bag(tmp_path / 'run', rosbag.IMAGE, messages))
+    images = rosbag.BagImages(raw_bag(tmp_path / 'run', bag_messages.IMAGE, messages))
     with pytest.raises(FormatError, match=rf'image 1 .*stamp {stamps[1]} ns is not after 5 ns'):
         list(images)
     with pytest.raises(FormatError, match='image 1'):
         _ = images.rate
 
 
-def test_a_topic_that_is_not_there_or_not_alone_is_named_with_the_others(tmp_path):
+def test_a_missing_or_ambiguous_topic_is_an_error_that_lists_all(tmp_path):
     path = bag(tmp_path / 'run', image_topic='/left')
     listed = r'/left \(sensor_msgs/msg/Image, 6 messages\), /truth \(vision_msgs'
     with pytest.raises(FormatError, match=rf'no topic .* named /right\. .*{listed}'):
-        rosbag.read_bag_images(path, '/right')
+        rosbag.BagImages(path, '/right')
     with pytest.raises(FormatError, match=r'no topic .* named /truth\.'):
-        rosbag.read_bag_images(path, TRUTH)
+        rosbag.BagImages(path, TRUTH)
     only_truth = bag(tmp_path / 'truth', images=[])
     with pytest.raises(FormatError, match='no topic of image messages'):
-        rosbag.read_bag_images(only_truth)
+        rosbag.BagImages(only_truth)
     with Writer(tmp_path / 'two', version=9) as writer:
         for topic in ('/left', '/right'):
             store = bag_messages.typestore()
-            connection = writer.add_connection(topic, rosbag.IMAGE, typestore=store)
+            connection = writer.add_connection(topic, bag_messages.IMAGE, typestore=store)
             message = image_message(picture(), 'rgb8')
-            writer.write(connection, 1, store.serialize_cdr(message, rosbag.IMAGE))
+            writer.write(connection, 1, store.serialize_cdr(message, bag_messages.IMAGE))
     with pytest.raises(FormatError, match=r'several topics .*; name one\. .*/left .*/right'):
-        rosbag.read_bag_images(tmp_path / 'two')
-    assert rosbag.read_bag_images(tmp_path / 'two', '/right').frame_count == 1
+        rosbag.BagImages(tmp_path / 'two')
+    assert rosbag.BagImages(tmp_path / 'two', '/right').frame_count == 1
 
 
 @pytest.mark.parametrize('storage', STORAGES)
@@ -302,7 +304,7 @@ def test_a_sequence_has_the_truth_of_each_image(tmp_path, storage):
     assert rosbag.read_rosbag(path, name='mine').name == 'mine'
 
 
-def test_ids_that_are_no_numbers_are_numbered_behind_those_that_are(tmp_path):
+def test_ids_that_are_not_numbers_get_numbers_after_the_others(tmp_path):
     truth = [
         (STAMPS[0], BOXES, [1, 1], [0, 0], ['Ada', 41]),
         (STAMPS[1], BOXES, [1, 1], [0, 0], ['Bob', 'Ada']),
@@ -314,14 +316,17 @@ def test_ids_that_are_no_numbers_are_numbered_behind_those_that_are(tmp_path):
 @pytest.mark.parametrize(
     ('truth', 'said'),
     [
-        ([(STAMPS[0], BOXES, [1, 1], [0, 0], [3, 3])], "message 0 .*id '3' comes more than once"),
-        ([(STAMPS[0], BOXES, [1, 1], [0, 0], ['03', 3])], 'comes more than once'),
+        ([(STAMPS[0], BOXES, [1, 1], [0, 0], [3, 3])], "message 0 .*id '3' occurs more than once"),
+        ([(STAMPS[0], BOXES, [1, 1], [0, 0], ['03', 3])], 'occurs more than once'),
         ([(STAMPS[0], BOXES, [1, 1], [0, 0], ['', 3])], 'message 0 .*has no id'),
-        ([(STAMPS[0], BOXES[:1], [1], [0], [3])] * 2, 'message 1 .*one before has its stamp'),
-        ([(STAMPS[0] + 1, BOXES[:1], [1], [0], [3])], 'no truth has the stamp of an image'),
+        (
+            [(STAMPS[0], BOXES[:1], [1], [0], [3])] * 2,
+            'message 1 .*an earlier one has the same stamp',
+        ),
+        ([(STAMPS[0] + 1, BOXES[:1], [1], [0], [3])], 'no ground truth has the stamp of an image'),
     ],
 )
-def test_a_truth_that_says_not_who_is_where_is_refused(tmp_path, truth, said):
+def test_ground_truth_without_unique_ids_or_stamps_is_refused(tmp_path, truth, said):
     path = bag(tmp_path / 'run', detections=truth)
     with pytest.raises(FormatError, match=said):
         rosbag.read_rosbag(path)
@@ -334,36 +339,36 @@ def test_a_truth_that_says_not_who_is_where_is_refused(tmp_path, truth, said):
         ({'bbox__size_x': 0.0}, 'size 0 x 40; expected finite numbers and a positive size'),
         ({'bbox__size_y': float('nan')}, 'positive size'),
         ({'bbox__center__position__x': float('inf')}, 'expected finite'),
-        ({'results': []}, 'no results'),
+        ({'results': []}, 'results is empty'),
         ({'results__0__hypothesis__score': 1.5}, r'score is 1\.5; expected one in \[0, 1\]'),
         ({'results__0__hypothesis__score': float('nan')}, 'score is nan'),
     ],
 )
-def test_a_detection_that_is_no_upright_box_is_refused(tmp_path, changes, said):
+def test_invalid_detections_are_refused(tmp_path, changes, said):
     messages = [(1, detections_message()), (2, detections_message(**changes))]
-    path = raw_bag(tmp_path / 'run', rosbag.DETECTIONS, messages)
+    path = raw_bag(tmp_path / 'run', bag_messages.DETECTIONS, messages)
     with pytest.raises(FormatError, match=rf'message 1 .* detection 0 \(from 0\): .*{said}'):
         rosbag.read_bag_detections(path, image_size=(48, 64))
 
 
 def test_what_is_not_a_bag_is_refused(tmp_path):
     with pytest.raises(FormatError, match='nowhere: no such bag'):
-        rosbag.read_bag_images(tmp_path / 'nowhere')
-    with pytest.raises(FormatError, match=r'no metadata\.yaml .*ros2 bag reindex'):
-        rosbag.read_bag_images(tmp_path)
+        rosbag.BagImages(tmp_path / 'nowhere')
+    with pytest.raises(FormatError, match=r'no metadata\.yaml.*ros2 bag reindex'):
+        rosbag.BagImages(tmp_path)
     (tmp_path / 'metadata.yaml').write_text('rosbag2_bagfile_information: {version: 5}')
-    with pytest.raises(FormatError, match=r'not a bag that can be read.*metadata key is missing'):
-        rosbag.read_bag_images(tmp_path)
+    with pytest.raises(FormatError, match=r'cannot be read as a bag.*metadata key is missing'):
+        rosbag.BagImages(tmp_path)
     (tmp_path / 'old.bag').write_bytes(b'#ROSBAG V2.0\n')
-    with pytest.raises(FormatError, match=r'old\.bag: not a bag that can be read'):
-        rosbag.read_bag_images(tmp_path / 'old.bag')
+    with pytest.raises(FormatError, match=r'old\.bag: cannot be read as a bag'):
+        rosbag.BagImages(tmp_path / 'old.bag')
 
 
 @pytest.mark.parametrize('storage', STORAGES)
 def test_an_empty_bag_is_refused(tmp_path, storage):
     path = bag(tmp_path / 'run', storage, images=[], detections=[])
     with pytest.raises(FormatError, match=r'run: the bag is empty'):
-        rosbag.read_bag_images(path)
+        rosbag.BagImages(path)
 
 
 @pytest.mark.parametrize('part', [0, 0.02, 0.5, 0.98])
@@ -372,7 +377,7 @@ def test_a_storage_that_is_cut_off_is_named(tmp_path, storage, part):
     path = bag(tmp_path / 'run', storage)
     cut(storage_file(path), part)
     with pytest.raises(FormatError, match=rf'run\{SUFFIXES[storage]}: ') as caught:
-        list(rosbag.read_bag_images(path))
+        list(rosbag.BagImages(path))
     assert any(word in str(caught.value) for word in ('cut off', 'damaged'))
     with pytest.raises(FormatError):
         rosbag.read_rosbag(path)
@@ -380,31 +385,31 @@ def test_a_storage_that_is_cut_off_is_named(tmp_path, storage, part):
 
 @pytest.mark.parametrize('storage', STORAGES)
 def test_damage_says_how_many_images_came_before(tmp_path, storage):
-    # Big enough for a chunk or pages of its own each.
+    # Large enough for separate chunks or pages.
     images = [(stamp, picture(i, 600, 700)) for i, stamp in enumerate(STAMPS)]
     path = bag(tmp_path / 'run', storage, images=images, detections=[])
     file = storage_file(path)
     content = bytearray(file.read_bytes())
     position = content.find(picture(3, 600, 700).tobytes()[:64])
-    # Of the message before its pixels: the end of its header, and of what kind it is.
+    # Overwrites the end of the header, and the encoding.
     content[position - 48 : position] = b'\xff' * 48
     file.write_bytes(content)
     came = []
     with pytest.raises(FormatError, match='damaged after 3 of 6 messages of /camera/image_raw'):
-        for frame in rosbag.read_bag_images(path):
+        for frame in rosbag.BagImages(path):
             came.append(frame.index)
     assert came == [0, 1, 2]
 
 
-def test_messages_that_metadata_counts_but_the_storage_lacks_are_missed(tmp_path):
+def test_messages_missing_from_the_storage_are_an_error(tmp_path):
     path = bag(tmp_path / 'run')
     metadata = path / 'metadata.yaml'
     metadata.write_text(metadata.read_text().replace('message_count: 6', 'message_count: 9'))
     with pytest.raises(FormatError, match='has 6 messages, and 9 by its metadata'):
-        list(rosbag.read_bag_images(path))
+        list(rosbag.BagImages(path))
 
 
-def test_bags_that_do_not_hold_their_definitions_are_read(tmp_path):
+def test_bags_without_message_definitions_are_read(tmp_path):
     import sqlite3
 
     path = bag(tmp_path / 'run', 'sqlite3')
@@ -419,11 +424,15 @@ def test_bags_that_do_not_hold_their_definitions_are_read(tmp_path):
     np.testing.assert_array_equal(next(sequence.images()), picture())
 
 
-def test_detections_of_another_layout_are_refused(tmp_path):
+def test_detections_with_other_fields_are_refused(tmp_path):
     store = get_typestore(Stores.ROS2_JAZZY)
-    store.register(get_types_from_msg('std_msgs/Header header\nstring text', rosbag.DETECTIONS))
-    message = store.types[rosbag.DETECTIONS](bag_messages.make_header(1, ''), 'of another time')
-    path = raw_bag(tmp_path / 'run', rosbag.DETECTIONS, [(1, message)], store=store)
+    store.register(
+        get_types_from_msg('std_msgs/Header header\nstring text', bag_messages.DETECTIONS)
+    )
+    message = store.types[bag_messages.DETECTIONS](
+        bag_messages.make_header(1, ''), 'of another time'
+    )
+    path = raw_bag(tmp_path / 'run', bag_messages.DETECTIONS, [(1, message)], store=store)
     with pytest.raises(FormatError, match=r'other fields; expected those of .* vision_msgs 4'):
         rosbag.read_bag_detections(path, image_size=(48, 64))
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Labelled images: what is read of each format, and what is said of broken ones."""
+"""Labelled images of each format are read; broken files are reported."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gtr_ros.model import lvis
 from gtr_ros.model.coco import CLASS_NAMES
 
 
-def test_coco_is_read_whole(tmp_path):
+def test_coco_is_read(tmp_path):
     file = write_coco(tmp_path)
     found = read_coco(file)
     assert found.class_names == ('person', 'crate')
@@ -32,7 +32,7 @@ def test_coco_is_read_whole(tmp_path):
     assert still.image().shape == (96, 96, 3)
 
 
-def test_classes_are_found_by_name_and_others_left_out(tmp_path):
+def test_classes_are_matched_by_name_and_others_left_out(tmp_path):
     found = read_coco(write_coco(tmp_path), class_names=('bird', 'crate'))
     assert [still.labels.tolist() for still in found.stills] == [[1]] * 4
 
@@ -53,12 +53,12 @@ BREAKS = {
     'it has no annotations': lambda d: d.pop('annotations'),
     'annotation 1: image_id is 99': lambda d: d['annotations'][0].update(image_id=99),
     'annotation 1: category_id is 7': lambda d: d['annotations'][0].update(category_id=7),
-    'annotation 2: the id comes a second time': lambda d: d['annotations'][0].update(id=2),
-    'image 1: the id comes a second time': lambda d: d['images'][0].update(id=1),
+    'annotation 2: the id occurs a second time': lambda d: d['annotations'][0].update(id=2),
+    'image 1: the id occurs a second time': lambda d: d['images'][0].update(id=1),
     'annotation 1: bbox is': lambda d: d['annotations'][0].update(bbox=[1, 2, 3]),
     'annotation 1: bbox is -4': lambda d: d['annotations'][0].update(bbox=[1, 2, -4, 5]),
     'annotation 1: it has no bbox': lambda d: d['annotations'][0].pop('bbox'),
-    'outside of its image': lambda d: d['annotations'][0].update(bbox=[500, 2, 9, 9]),
+    'outside its image': lambda d: d['annotations'][0].update(bbox=[500, 2, 9, 9]),
     'image 0: height and width': lambda d: d['images'][0].update(height=-5),
     'image 0: it has no file_name': lambda d: d['images'][0].pop('file_name'),
     '1 of its 4 images are missing': lambda d: d['images'][0].update(file_name='gone.png'),
@@ -69,7 +69,7 @@ BREAKS = {
 
 
 @pytest.mark.parametrize('said', BREAKS)
-def test_what_is_broken_is_named_with_the_file(tmp_path, said):
+def test_broken_entries_are_named_with_the_file(tmp_path, said):
     file = write_coco(tmp_path)
     data = json.loads(file.read_text())
     BREAKS[said](data)
@@ -80,7 +80,7 @@ def test_what_is_broken_is_named_with_the_file(tmp_path, said):
     assert said.replace('images: no list', 'images is not a list') in str(error.value)
 
 
-def test_a_file_that_is_no_json_is_named_with_the_line(tmp_path):
+def test_invalid_json_is_named_with_the_line(tmp_path):
     file = tmp_path / 'train.json'
     file.write_text('{"images": [],\n "annotations": [')
     with pytest.raises(FormatError, match=r'train\.json:2: not JSON'):
@@ -112,7 +112,7 @@ def test_an_image_of_another_size_than_its_annotations_say_is_named(tmp_path):
     with pytest.raises(FormatError, match=r'0\.png: its size is 50 x 40; .* 96 x 96'):
         found.stills[0].image()
     (tmp_path / 'train' / '1.png').write_bytes(b'no image')
-    with pytest.raises(FormatError, match=r'1\.png: not an image'):
+    with pytest.raises(FormatError, match=r'1\.png: not a readable image'):
         found.stills[1].image()
 
 
@@ -155,7 +155,7 @@ def test_a_broken_line_of_crowdhuman_is_named(tmp_path, line, said):
         read_crowdhuman(tmp_path / 'train.odgt', tmp_path)
 
 
-def test_lvis_gets_cocos_boxes_but_for_those_it_has_or_denies(tmp_path):
+def test_lvis_gets_coco_boxes_except_for_duplicates_and_absent_classes(tmp_path):
     (tmp_path / 'train2017').mkdir()
     for number in (9, 25):
         Image.new('RGB', (100, 80)).save(tmp_path / 'train2017' / f'{number}.jpg')
@@ -177,12 +177,12 @@ def test_lvis_gets_cocos_boxes_but_for_those_it_has_or_denies(tmp_path):
     ]
     kinds = [{'id': i, 'name': n} for i, n in ((1, 'person'), (2, 'tv'), (3, 'dog'))]
     rows = [
-        (9, 2, [11, 11, 40, 40]),  # LVIS has it
-        (9, 2, [60, 10, 30, 30]),  # it does not
-        (9, 3, [10, 10, 20, 20]),  # it says that there is no dog
-        (9, 1, [10, 10, 40, 40]),  # another class in the same place
+        (9, 2, [11, 11, 40, 40]),  # LVIS has the same box
+        (9, 2, [60, 10, 30, 30]),  # LVIS has no such box
+        (9, 3, [10, 10, 20, 20]),  # LVIS says that there is no dog
+        (9, 1, [10, 10, 40, 40]),  # another class at the same position
         (25, 3, [5, 5, 20, 20]),
-        (77, 3, [5, 5, 20, 20]),  # an image that LVIS does not have
+        (77, 3, [5, 5, 20, 20]),  # an image that is not in LVIS
     ]
     annotations = [
         {'id': k + 1, 'image_id': i, 'category_id': c, 'bbox': b, 'iscrowd': 0}

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Synthetic scenes are what their parameters say, and differ in nothing else."""
+"""Synthetic scenes follow their parameters, and differ in nothing else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gtr_ros.data.sequence import Truth
 from gtr_ros.data.synthetic import generate
 from gtr_ros.data.synthetic import Hiding
 from gtr_ros.data.synthetic import Scene
-from gtr_ros.data.synthetic.drawing import dress
+from gtr_ros.data.synthetic.drawing import make_looks
 from gtr_ros.data.synthetic.drawing import paint_person
 from gtr_ros.data.synthetic.world import visibility
 from gtr_ros.evaluation.identities import identities_kept
@@ -43,7 +43,7 @@ def true_results(sequence: Sequence) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(truth.ids, truth.boxes) for truth in sequence.truth]
 
 
-def test_the_same_scene_is_made_twice():
+def test_a_scene_is_reproducible():
     a, b = (generate(Scene(size=SMALL, camera=20, duration=4, seed=7)) for _ in range(2))
     assert same_truth(a.sequence.truth, b.sequence.truth)
     assert same_detections(a.detections, b.detections)
@@ -65,7 +65,7 @@ def test_another_seed_is_another_scene():
     assert (next(a.images()) != next(b.images())).any(axis=2).mean() > 0.5
 
 
-def test_two_rates_see_one_world():
+def test_the_world_is_the_same_at_two_rates():
     fast, slow = (generate(Scene(rate=rate, camera=40, seed=3)) for rate in (10, 5))
     assert np.array_equal(fast.sequence.stamps[::2], slow.sequence.stamps)
     assert same_truth(fast.sequence.truth[::2], slow.sequence.truth)
@@ -103,7 +103,7 @@ def test_more_people_leave_the_others_as_they_are():
 
 
 @pytest.mark.parametrize('occlusion', [0.25, 1.0, 3.7])
-def test_hidden_people_are_gone_for_exactly_as_long_as_said(occlusion):
+def test_hidings_have_the_exact_duration(occlusion):
     made = generate(Scene(occlusion=occlusion, rate=20, seed=2))
     stamps = made.sequence.stamps
     hidden = {i: np.zeros(len(stamps), bool) for i in range(1, 11)}
@@ -124,26 +124,28 @@ def test_a_short_scene_has_short_times_around_its_hidings():
     assert all(h.begin > 0 and h.end < 3 * NANOSECONDS for h in made.hidings)
 
 
-def test_nobody_hides_for_no_time():
+def test_without_occlusion_there_are_no_hidings():
     made = generate(Scene(occlusion=0, duration=3, size=SMALL))
     assert made.hidings == ()
     assert all(len(truth) == 10 for truth in made.sequence.truth)
 
 
-def test_twins_are_the_same_to_the_pixel():
-    a, b = (paint_person(look, 0.3) for look in dress(Scene(objects=2, similarity=1)))
+def test_people_of_similarity_one_are_identical():
+    a, b = (paint_person(look, 0.3) for look in make_looks(Scene(objects=2, similarity=1)))
     assert np.array_equal(a, b)
-    a, b = (np.asarray(paint_person(look, 0.3)) for look in dress(Scene(objects=2, similarity=0)))
+    a, b = (
+        np.asarray(paint_person(look, 0.3)) for look in make_looks(Scene(objects=2, similarity=0))
+    )
     body = a[..., 3] > 128
     assert np.abs(a[body, :3].astype(int) - b[body, :3]).mean() > 20
 
 
-def test_less_similar_people_look_less_alike():
+def test_drawings_differ_more_at_lower_similarity():
     differences = []
     for similarity in (0, 0.25, 0.5, 0.75, 1):
         a, b = (
             np.asarray(paint_person(look, 0), int)
-            for look in dress(Scene(objects=2, similarity=similarity))
+            for look in make_looks(Scene(objects=2, similarity=similarity))
         )
         differences.append(np.abs(a - b).mean())
     assert differences == sorted(differences, reverse=True)
@@ -151,7 +153,7 @@ def test_less_similar_people_look_less_alike():
 
 @pytest.mark.parametrize('phase', [0, 0.25, 0.4, 0.5, 0.9])
 def test_a_drawn_person_fills_its_box(phase):
-    for look in dress(Scene(objects=3)):
+    for look in make_looks(Scene(objects=3)):
         person = paint_person(look, phase)
         left, top, right, bottom = person.getchannel('A').getbbox()
         assert left <= 4
@@ -160,8 +162,8 @@ def test_a_drawn_person_fills_its_box(phase):
         assert bottom >= person.height - 4
 
 
-def test_boxes_are_around_what_is_drawn():
-    # Where the only person hides, there is nothing but the scenery.
+def test_boxes_enclose_the_drawn_people():
+    # While the only person is hidden, a frame shows the background alone.
     still = generate(Scene(objects=1, seed=5)).sequence
     frames = list(still.images())
     empty = frames[next(t for t, truth in enumerate(still.truth) if not len(truth))]
@@ -203,7 +205,7 @@ def test_boxes_are_within_the_image():
     assert min(len(truth) for truth in made.sequence.truth) < 20, 'nobody left the image'
 
 
-def test_as_many_are_missed_and_false_as_said():
+def test_missed_and_false_detections_have_the_given_rates():
     common = {'objects': 4, 'duration': 60, 'seed': 11}
     clean = generate(Scene(**common, missed=0, false=0)).detections
     dropped = generate(Scene(**common, missed=0.2, false=0)).detections
@@ -213,7 +215,7 @@ def test_as_many_are_missed_and_false_as_said():
     assert (extra - clean) / 600 == pytest.approx(0.7, abs=0.1)
 
 
-def test_detections_are_off_by_the_jitter():
+def test_the_noise_of_detections_is_the_jitter():
     made = generate(Scene(objects=1, occlusion=0, duration=40, jitter=0.04, false=0))
     offsets = []
     for truth, found in zip(made.sequence.truth, made.detections):
@@ -224,7 +226,7 @@ def test_detections_are_off_by_the_jitter():
     assert np.mean(offsets) == pytest.approx(0, abs=0.005)
 
 
-def test_covered_people_are_true_but_not_found():
+def test_covered_people_are_in_the_truth_but_not_detected():
     made = generate(Scene(objects=40, occlusion=0, missed=0, false=0, duration=2))
     true, found = sum(len(t) for t in made.sequence.truth), sum(len(d) for d in made.detections)
     assert true == 40 * 20
@@ -234,14 +236,14 @@ def test_covered_people_are_true_but_not_found():
     assert 0.8 < scores.max() <= 0.951
 
 
-def test_visibility_is_what_nearer_boxes_leave():
+def test_visibility_is_the_fraction_not_covered_by_nearer_boxes():
     boxes = np.array([[0, 0, 40, 100], [20, 0, 60, 100], [0, 50, 40, 150], [200, 0, 240, 100.0]])
     visible = visibility(boxes, nearness=np.array([1, 2, 3, 1]))
     assert visible == pytest.approx([0.25, 0.75, 1, 1])
     assert visibility(np.zeros((0, 4)), np.zeros(0)).shape == (0,)
 
 
-def test_the_order_of_detections_tells_nothing():
+def test_the_order_of_detections_is_random():
     made = generate(Scene(missed=0, false=0, jitter=0, duration=3))
     centres = [d.boxes[:, 0] for d in made.detections]
     assert any((np.diff(np.argsort(np.argsort(x))) < 0).any() for x in centres)
@@ -249,14 +251,14 @@ def test_the_order_of_detections_tells_nothing():
     assert len(orders) > 5
 
 
-def test_right_identities_are_kept():
+def test_ground_truth_ids_are_kept():
     made = generate(Scene(seed=4))
     results = true_results(made.sequence)
     kept, total = identities_kept(made.sequence, made.hidings, results)
     assert kept == total == len(made.hidings)
 
 
-def test_identities_that_change_behind_something_are_not_kept():
+def test_ids_that_change_during_hidings_are_not_kept():
     made = generate(Scene(seed=4))
     results = []
     for truth, stamp in zip(made.sequence.truth, made.sequence.stamps):
@@ -266,7 +268,7 @@ def test_identities_that_change_behind_something_are_not_kept():
 
 
 def one_person(before: list[int], after: list[int]) -> tuple[int, int]:
-    """Return what is counted of one hiding from 1 s to 2 s at 10 frames a second; 0: no result."""
+    """Count one hiding from 1 s to 2 s at 10 frames/s, with these ids; 0: no result."""
     box = np.array([[10, 10, 30, 60.0]])
     truth = [Truth.of([1], box)] * 10 + [Truth.of([], [])] * 10 + [Truth.of([1], box)] * 10
     sequence = Sequence('one', ('person',), (100, 100), 10, tuple(truth), regular_stamps(30, 10))
@@ -281,36 +283,36 @@ def test_the_identity_is_the_most_frequent_of_five_frames():
     assert one_person([1, 1, 1, 1, 1, 2, 2, 2, 2, 2], [1]) == (0, 1)
 
 
-def test_of_identities_as_frequent_the_latest_counts():
+def test_of_equally_frequent_ids_the_latest_counts():
     assert one_person([1, 2, 1, 2], [2]) == (1, 1)
     assert one_person([2, 1, 1, 2, 3], [2]) == (1, 1)
     assert one_person([1], [2, 1, 2, 1]) == (1, 1)
 
 
-def test_a_hiding_with_nobody_found_on_one_side_is_not_counted():
+def test_a_hiding_without_matches_on_one_side_is_not_counted():
     assert one_person([], [1]) == (0, 0)
     assert one_person([1], []) == (0, 0)
 
 
-def test_results_that_overlap_too_little_give_no_identity():
+def test_results_with_too_little_overlap_do_not_match():
     made = generate(Scene(seed=4, duration=6))
     results = [(t.ids, t.boxes + 500) for t in made.sequence.truth]
     assert identities_kept(made.sequence, made.hidings, results) == (0, 0)
 
 
-def test_results_for_other_frames_are_refused():
+def test_a_wrong_number_of_results_is_refused():
     made = generate(Scene(duration=2, size=SMALL))
     with pytest.raises(ValueError, match='shorter'):
         identities_kept(made.sequence, made.hidings, true_results(made.sequence)[:-1])
 
 
-def test_a_scene_without_people_is_a_scene():
+def test_a_scene_may_have_no_people():
     made = generate(Scene(objects=0, duration=2, size=SMALL, camera=10, false=0))
     assert len(list(made.sequence.images())) == len(made.detections) == 20
     assert identities_kept(made.sequence, made.hidings, true_results(made.sequence)) == (0, 0)
 
 
-def test_the_text_of_a_scene_is_read_back():
+def test_the_text_form_of_a_scene_survives_a_round_trip():
     text = 'synthetic:objects=20,occlusion=2,rate=5,size=720x1280,seed=3'
     scene = Scene.parse(text)
     assert scene == Scene(objects=20, occlusion=2, rate=5, size=(720, 1280), seed=3)
@@ -325,7 +327,7 @@ def test_the_text_of_a_scene_is_read_back():
         ('synthesis:objects=1', "'synthesis:objects=1'; expected synthetic"),
         ('synthetic:people=1', "'people'.*objects, occlusion, similarity, rate"),
         ('synthetic:', "key ''.*objects"),
-        ('synthetic:seed=1,seed=2', 'seed is there twice'),
+        ('synthetic:seed=1,seed=2', 'seed occurs twice'),
         ('synthetic:objects=2.5', r'objects=2\.5; expected a whole number'),
         ('synthetic:rate=fast', 'rate=fast; expected a number'),
         ('synthetic:rate', 'rate=; expected a number'),
@@ -339,11 +341,11 @@ def test_the_text_of_a_scene_is_read_back():
         ('synthetic:seed=-1', 'seed is -1; expected 0 or more'),
     ],
 )
-def test_a_wrong_scene_says_what_is_wrong(text, message):
+def test_invalid_parameters_of_a_scene_are_named(text, message):
     with pytest.raises(ValueError, match=message):
         Scene.parse(text)
 
 
-def test_noise_of_detections_keeps_the_images_key():
+def test_detection_noise_does_not_change_the_image_key():
     assert Scene(missed=0.5, false=2, jitter=0).image_key == Scene().image_key
     assert len({Scene(seed=1).image_key, Scene(rate=5).image_key, Scene().image_key}) == 3

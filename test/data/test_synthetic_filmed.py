@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Films of what runs are as asked for, and their truth is that of their pixels."""
+"""Films follow their parameters, and their ground truth fits the pixels."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from gtr_ros.data.sequence import Sequence
 from gtr_ros.data.sequence import Truth
 from gtr_ros.data.synthetic.animals import paint_animal
 from gtr_ros.data.synthetic.animals import paint_bicycle
+from gtr_ros.data.synthetic.animals import paint_coat
 from gtr_ros.data.synthetic.animals import paint_rider
-from gtr_ros.data.synthetic.animals import weave_coat
-from gtr_ros.data.synthetic.chase import film
-from gtr_ros.data.synthetic.drawing import dress
+from gtr_ros.data.synthetic.chase import simulate_film
+from gtr_ros.data.synthetic.drawing import make_looks
 from gtr_ros.data.synthetic.filmed import Filmed
 from gtr_ros.data.synthetic.filmed import generate_filmed
 from gtr_ros.data.synthetic.filmed import GeneratedFilm
@@ -40,7 +40,7 @@ def made(kind: str) -> GeneratedFilm:
 
 
 def same_film(a: GeneratedFilm, b: GeneratedFilm) -> bool:
-    """Say whether truth and detections are the same."""
+    """Return whether ground truth and detections are the same."""
     return all(
         np.array_equal(x.ids, y.ids) and np.array_equal(x.boxes, y.boxes)
         for x, y in zip(a.sequence.truth, b.sequence.truth, strict=True)
@@ -51,7 +51,7 @@ def same_film(a: GeneratedFilm, b: GeneratedFilm) -> bool:
 
 
 def subject_boxes(film: GeneratedFilm, person: int = 1) -> np.ndarray:
-    """Return (T, 4) boxes of one that is always there."""
+    """Return the boxes of an object that is in every frame, (T, 4)."""
     return np.stack([t.boxes[t.ids == person][0] for t in film.sequence.truth])
 
 
@@ -75,7 +75,7 @@ def test_another_seed_gives_another_film():
 
 
 @pytest.mark.parametrize('kind', KINDS)
-def test_three_rates_see_one_world(kind):
+def test_the_world_is_the_same_at_three_rates(kind):
     base = replace(SMALL, kind=kind, duration=8, jitter=0)
     slow, usual, fast = (generate_filmed(replace(base, rate=rate)) for rate in (5, 10, 30))
     for step, one in ((2, usual), (6, fast)):
@@ -98,7 +98,7 @@ def test_noise_of_the_detector_changes_neither_truth_nor_pixels():
 @pytest.mark.parametrize('kind', KINDS)
 @pytest.mark.parametrize('seed', [0, 1, 2])
 def test_the_subject_is_inside_the_image_by_half_or_more(kind, seed):
-    # In the truth is who is inside by half.
+    # The ground truth has objects with at least half of their box in the image.
     one = generate_filmed(Filmed(kind=kind, seed=seed))
     assert len(one.sequence) == 200
     assert all(1 in truth.ids for truth in one.sequence.truth)
@@ -120,9 +120,9 @@ def test_only_the_subject_and_its_rider_count():
 
 
 def paces(filmed: Filmed) -> tuple[np.ndarray, np.ndarray]:
-    """Return (S,) velocity of the subject in heights a second, and its heights, at 30 frames."""
+    """Return velocities, heights per second, and heights of the subject at 30 frames/s, (S,)."""
     stamps = regular_stamps(round(filmed.duration * 30), 30)
-    taken = film(filmed, stamps)
+    taken = simulate_film(filmed, stamps)
     full = np.concatenate([taken.view, np.tile([[[0, 0, 1.0]]], (len(stamps), 1, 1))], axis=1)
     box = taken.boxes[:, 0]
     foot = np.stack([(box[:, 0] + box[:, 2]) / 2, box[:, 3], np.ones(len(box))], axis=-1)
@@ -131,13 +131,13 @@ def paces(filmed: Filmed) -> tuple[np.ndarray, np.ndarray]:
     return np.diff(x) * 30 / tall[1:], tall
 
 
-def test_what_runs_gallops_and_stops_and_turns_back():
+def test_a_running_subject_gallops_stops_and_turns_back():
     pace, _ = paces(replace(SMALL, duration=60))
     assert np.abs(pace).max() <= 5.1
     fast = np.abs(pace) > 1.9
     assert 0.5 < fast.mean() < 0.95
     assert (np.abs(pace) < 0.1).mean() > 0.03
-    # Back within half a second.
+    # It turns back within half a second.
     assert ((pace[:-15] > 1.5) & (pace[15:] < -1.5)).any()
 
 
@@ -148,9 +148,9 @@ def test_the_subject_doubles_its_size_within_two_seconds(kind):
     assert tall.max() / tall.min() == pytest.approx(2, rel=0.05)
 
 
-def test_what_turns_is_narrow_from_the_front():
+def test_a_turning_subject_is_narrow_from_the_front():
     stamps = regular_stamps(200, 10)
-    boxes = film(replace(SMALL, kind='turn'), stamps).boxes[:, 0]
+    boxes = simulate_film(replace(SMALL, kind='turn'), stamps).boxes[:, 0]
     aspects = (boxes[:, 2] - boxes[:, 0]) / (boxes[:, 3] - boxes[:, 1])
     assert aspects.max() == pytest.approx(1.5, abs=0.01)
     assert aspects.min() == pytest.approx(0.6, abs=0.05)
@@ -158,8 +158,8 @@ def test_what_turns_is_narrow_from_the_front():
 
 
 @pytest.mark.parametrize('kind', KINDS)
-def test_the_camera_says_where_the_background_goes(kind):
-    """Pixels of a frame, taken from where the camera says they are in the next one."""
+def test_camera_motion_maps_the_background_to_the_next_frame(kind):
+    """A frame is compared with the next one, warped by the camera's motion."""
     one, images = made(kind), made(kind).sequence.images
     assert np.array_equal(one.camera[0], np.eye(2, 3))
     for t in (1, 40, 77, 120, 199):
@@ -192,15 +192,15 @@ def test_the_camera_moves_fast_at_times_and_shakes():
 
 
 @pytest.mark.parametrize('kind', KINDS)
-def test_those_on_the_meadow_are_drawn_where_the_truth_says(kind):
+def test_objects_are_drawn_inside_their_boxes(kind):
     one, images = made(kind), made(kind).sequence.images
     stamps = one.sequence.stamps
-    boxes = film(replace(SMALL, kind=kind), stamps).boxes
+    boxes = simulate_film(replace(SMALL, kind=kind), stamps).boxes
     seen = []
     for t in range(0, 200, 23):
         changed = (images.at(t) != images.empty(t)).any(axis=2)
         inside = np.zeros_like(changed)
-        # Also of those who are less than half in the image.
+        # Also of objects with less than half of their box in the image.
         for x1, y1, x2, y2 in boxes[t].round().astype(int).clip(0):
             inside[max(y1 - 1, 0) : y2 + 1, max(x1 - 1, 0) : x2 + 1] = True
         assert not changed[~inside].any()
@@ -210,10 +210,10 @@ def test_those_on_the_meadow_are_drawn_where_the_truth_says(kind):
     assert max(seen) > 0.4
 
 
-def test_a_subject_behind_a_tree_is_true_but_not_drawn_there():
+def test_a_subject_behind_a_tree_is_in_the_truth_but_not_drawn():
     filmed = replace(SMALL, others=0, flips=0, missed=0)
     one = generate_filmed(filmed)
-    taken = film(filmed, one.sequence.stamps)
+    taken = simulate_film(filmed, one.sequence.stamps)
     trunks = taken.trees[:, 0]
     hidden = 0
     for t, (truth, found) in enumerate(zip(one.sequence.truth, one.detections)):
@@ -230,7 +230,7 @@ def test_a_subject_behind_a_tree_is_true_but_not_drawn_there():
 
 
 def label_runs(one: GeneratedFilm) -> list[tuple[bool, int]]:
-    """Return of the subject's detections whether labels are wrong, and for how many frames."""
+    """Return runs of wrong or right labels of the subject, with their lengths in frames."""
     runs: list[tuple[bool, int]] = []
     for truth, found in zip(one.sequence.truth, one.detections, strict=True):
         for i, j in zip(*match_boxes(box_iou(truth.boxes, found.boxes.astype(float)))):
@@ -244,7 +244,7 @@ def label_runs(one: GeneratedFilm) -> list[tuple[bool, int]]:
 
 
 @pytest.mark.parametrize('flips', [0.2, 0.5])
-def test_labels_are_wrong_as_often_as_asked_and_in_spells(flips):
+def test_labels_are_wrong_in_spells_at_the_given_rate(flips):
     common = {'flips': flips, 'missed': 0, 'jitter': 0.01, 'others': 0, 'duration': 150}
     runs = label_runs(generate_filmed(replace(SMALL, **common)))
     wrong = [length for is_wrong, length in runs if is_wrong]
@@ -259,7 +259,7 @@ def test_labels_are_never_or_always_wrong(flips):
     assert [is_wrong for is_wrong, _ in runs] == [flips == 1]
 
 
-def test_as_many_are_missed_as_asked_and_in_spells():
+def test_detections_are_missed_in_spells_at_the_given_rate():
     common = {'kind': 'turn', 'others': 0, 'duration': 150}
     all_, some = (
         np.array([len(d) for d in generate_filmed(replace(SMALL, **common, missed=m)).detections])
@@ -271,8 +271,8 @@ def test_as_many_are_missed_as_asked_and_in_spells():
 
 
 @pytest.mark.parametrize('phase', [0, 0.125, 0.5, 0.75])
-def test_what_is_drawn_fills_its_box(phase):
-    coat, look = weave_coat(np.random.default_rng(3)), dress(Scene(objects=1))[0]
+def test_drawings_fill_their_boxes(phase):
+    coat, look = paint_coat(np.random.default_rng(3)), make_looks(Scene(objects=1))[0]
     drawings = [paint_animal(kind, coat, phase) for kind in ('cow', 'horse', 'dog')]
     drawings += [paint_bicycle(look, phase), paint_rider(look, phase, pedals=True)]
     for drawing in drawings:
@@ -283,8 +283,8 @@ def test_what_is_drawn_fills_its_box(phase):
         assert bottom >= 0.97 * drawing.height
 
 
-def test_a_coat_is_its_owners_in_every_stride():
-    first, other = (weave_coat(np.random.default_rng(seed)) for seed in (0, 1))
+def test_a_coat_is_the_same_in_every_phase():
+    first, other = (paint_coat(np.random.default_rng(seed)) for seed in (0, 1))
     a, b = (np.asarray(paint_animal('cow', first, phase), int) for phase in (0, 0.4))
     c = np.asarray(paint_animal('cow', other, 0), int)
     body = (slice(90, 200), slice(80, 330))
@@ -293,7 +293,7 @@ def test_a_coat_is_its_owners_in_every_stride():
 
 
 def two_objects(*given: tuple[list[int], list[int]]) -> tuple[float, float]:
-    """Return what is counted of two objects that get identities; 0: not found."""
+    """Return the largest share of two objects with these ids; 0: no result."""
     boxes = np.array([[10, 10, 40, 30], [50, 10, 80, 30], [10, 60, 40, 90.0]])
     roles = [Role.COUNTED, Role.COUNTED, Role.DISTRACTOR]
     frames = len(given[0])
@@ -302,7 +302,7 @@ def two_objects(*given: tuple[list[int], list[int]]) -> tuple[float, float]:
     results = []
     for t, ids in enumerate(zip(*given)):
         there = np.array(ids) > 0
-        # Whoever passes by gets another identity all the time, which does not count.
+        # The distractor gets a new id in every frame, which does not count.
         results.append((np.append(np.array(ids)[there], 100 + t), boxes[[*there, True]]))
     return largest_share(sequence, results)
 
@@ -313,18 +313,18 @@ def test_the_largest_share_is_that_of_the_most_frequent_identity():
     assert two_objects([1, 2, 3, 4], [5, 6, 7, 8]) == (0.25, 4)
 
 
-def test_frames_in_which_an_object_is_not_found_have_no_share():
+def test_frames_without_a_match_do_not_count():
     assert two_objects([1, 0, 0, 2], [0, 0, 0, 0]) == (0.5, 2)
     assert two_objects([0, 0], [0, 0]) == (0, 0)
 
 
-def test_true_identities_have_the_whole_share():
+def test_ground_truth_ids_have_a_share_of_one():
     for kind in KINDS:
         sequence = made(kind).sequence
         assert largest_share(sequence, [(t.ids, t.boxes) for t in sequence.truth]) == (1, 1)
 
 
-def test_stamps_are_at_the_rate():
+def test_stamps_follow_the_frame_rate():
     one = generate_filmed(replace(SMALL, rate=30, duration=2))
     assert len(one.sequence) == len(one.detections) == len(one.camera) == 60
     assert one.sequence.stamps[30] == NANOSECONDS
@@ -340,6 +340,6 @@ def test_stamps_are_at_the_rate():
         ({'seed': -1}, 'seed is -1; expected 0 or more'),
     ],
 )
-def test_a_wrong_film_says_what_is_wrong(values, message):
+def test_invalid_parameters_of_a_film_are_named(values, message):
     with pytest.raises(ValueError, match=message):
         Filmed(**values)

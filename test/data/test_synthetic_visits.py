@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""People who leave and come back are as asked for, and are counted right."""
+"""Scenes with visits follow their parameters, and returns are counted correctly."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gtr_ros.data.synthetic.visits import generate_visits
 from gtr_ros.data.synthetic.visits import GeneratedVisits
 from gtr_ros.data.synthetic.visits import Visits
 from gtr_ros.evaluation.returns import count_returns
-from gtr_ros.evaluation.returns import Returned
+from gtr_ros.evaluation.returns import ReturnCounts
 from gtr_ros.stamps import NANOSECONDS
 
 FEW = Visits(people=4, strangers=3, size=(240, 320))
@@ -48,7 +48,7 @@ def same_truth(a: Sequence, b: Sequence) -> bool:
     )
 
 
-def test_the_same_seed_gives_the_same_story(few):
+def test_the_same_seed_gives_the_same_scene(few):
     again = generate_visits(FEW)
     assert same_truth(few.sequence, again.sequence)
     assert few.returns == again.returns
@@ -60,7 +60,7 @@ def test_the_same_seed_gives_the_same_story(few):
         assert np.array_equal(few.sequence.images.at(t), again.sequence.images.at(t))
 
 
-def test_another_seed_gives_another_story(few):
+def test_another_seed_gives_another_scene(few):
     other = generate_visits(replace(FEW, seed=1))
     assert other.returns != few.returns
     assert other.sequence.image_key != few.sequence.image_key
@@ -76,7 +76,7 @@ def test_looks_and_noise_change_nothing_else(few):
     assert replace(FEW, similarity=1.0).image_key != FEW.image_key
 
 
-def test_two_rates_see_one_story(few):
+def test_the_visits_are_the_same_at_two_rates(few):
     fast = generate_visits(replace(FEW, rate=10.0)).sequence
     assert fast.stamps[np.isin(fast.stamps, few.sequence.stamps)].tolist() == (
         few.sequence.stamps.tolist()
@@ -92,7 +92,7 @@ def test_absences_are_within_their_range(made):
     assert 100 < absences.max() <= 600
 
 
-def test_nobody_is_there_between_leaving_and_coming_back(made):
+def test_a_person_is_absent_between_two_visits(made):
     truth, stamps = made.sequence.truth, made.sequence.stamps
     for r in made.returns:
         absent = np.flatnonzero((r.left <= stamps) & (stamps < r.back))
@@ -108,7 +108,7 @@ def test_a_visits_frames_are_contiguous_at_the_rate(made):
             assert (np.diff(stamps) == NANOSECONDS // 5).all()
 
 
-def test_there_are_frames_only_while_somebody_is_present(made):
+def test_every_frame_has_a_person(made):
     assert all(len(truth) for truth in made.sequence.truth)
     assert len(made.sequence) <= 1500
     assert (np.diff(made.sequence.stamps) > 0).all()
@@ -131,8 +131,8 @@ def test_a_person_crosses_the_image_from_side_to_side(made):
         assert np.ptp(boxes[:, 3] - boxes[:, 1]) < 60
 
 
-def test_people_are_drawn_where_the_truth_says(few):
-    # While nobody else is near the border, all that is drawn is in a box.
+def test_people_are_drawn_inside_their_boxes(few):
+    # Away from the border, everything drawn is inside a box.
     images, checked = few.sequence.images, 0
     for t in range(0, len(few.sequence), 9):
         boxes = few.sequence.truth[t].boxes
@@ -141,7 +141,7 @@ def test_people_are_drawn_where_the_truth_says(few):
         for x1, y1, x2, y2 in boxes:
             inside[max(int(y1) - 1, 0) : int(y2) + 2, max(int(x1) - 1, 0) : int(x2) + 2] = True
             assert changed[int(y1) : int(y2), int(x1) : int(x2)].mean() > 0.25
-        # Of those who are less than half inside, there is no truth.
+        # People with less than half in the image are not in the ground truth.
         middle = np.arange(changed.shape[1])
         middle = (middle > 25) & (middle < changed.shape[1] - 25)
         assert not (changed & ~inside)[:, middle].any()
@@ -174,7 +174,7 @@ def test_boxes_and_detections_are_within_the_image(few):
 
 
 def results_of(made: GeneratedVisits, identity) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return true boxes with the identities that identity(person, visit) gives."""
+    """Return ground truth boxes with the ids that identity(person, visit) returns."""
     results = []
     for truth, stamp in zip(made.sequence.truth, made.sequence.stamps.tolist()):
         numbers = [sum(r.id == i and r.back <= stamp for r in made.returns) for i in truth.ids]
@@ -183,24 +183,24 @@ def results_of(made: GeneratedVisits, identity) -> list[tuple[np.ndarray, np.nda
     return results
 
 
-def test_true_identities_are_all_right(made):
+def test_ground_truth_ids_are_all_right(made):
     results = results_of(made, lambda person, visit: person)
     counted = count_returns(made.sequence, made.returns, results)
-    assert counted == Returned(24, 0, 0, 24, 12, 0)
+    assert counted == ReturnCounts(24, 0, 0, 24, 12, 0)
 
 
-def test_an_identity_of_its_own_for_every_visit_is_new(made):
+def test_a_new_id_in_every_visit_counts_as_new(made):
     results = results_of(made, lambda person, visit: 100 * visit + person)
     counted = count_returns(made.sequence, made.returns, results)
-    assert counted == Returned(0, 0, 24, 24, 12, 0)
+    assert counted == ReturnCounts(0, 0, 24, 24, 12, 0)
 
 
-def one_story(*rows: list[int]) -> Returned:
+def count_small_case(*rows: list[int]) -> ReturnCounts:
     """
-    Count what two people and a stranger are taken for, at 10 frames a second; 0: not found.
+    Count the returns of two people, with a stranger, at 10 frames/s; id 0: no result.
 
-    Person 1 is there from 0 s and from 20 s, person 2 from 10 s and from 30 s, person 3 only from
-    40 s. Each row has the identities of one of the 5 times.
+    Person 1 comes at 0 s and 20 s, person 2 at 10 s and 30 s, person 3 only at 40 s. Each row has
+    the ids in one of these 5 visits.
     """
     box = np.array([[10, 10, 30, 60.0]])
     people = (1, 2, 1, 2, 3)
@@ -217,36 +217,36 @@ def one_story(*rows: list[int]) -> Returned:
     return count_returns(sequence, returns, results)
 
 
-def test_identities_of_others_are_wrong():
-    assert one_story([1], [2], [2], [1], [9]) == Returned(0, 2, 0, 2, 1, 0)
-    assert one_story([1], [2], [1], [2], [2]) == Returned(2, 0, 0, 2, 1, 1)
+def test_ids_of_other_people_are_wrong():
+    assert count_small_case([1], [2], [2], [1], [9]) == ReturnCounts(0, 2, 0, 2, 1, 0)
+    assert count_small_case([1], [2], [1], [2], [2]) == ReturnCounts(2, 0, 0, 2, 1, 1)
 
 
-def test_an_identity_that_another_person_gets_later_is_new():
-    assert one_story([1], [2], [3], [3], [9]) == Returned(0, 1, 1, 2, 1, 0)
+def test_an_id_that_another_person_gets_later_is_new():
+    assert count_small_case([1], [2], [3], [3], [9]) == ReturnCounts(0, 1, 1, 2, 1, 0)
 
 
-def test_five_frames_of_a_visit_decide():
+def test_the_first_and_last_five_frames_of_a_visit_decide():
     first, last = [7, 7, 7, 7, 7, 7, 1, 1, 1, 3], [1, 3, 1, 1, 3, 9, 9, 9, 9, 9]
-    assert one_story(first, [2], last, [2], [9] * 9).right == 2
-    assert one_story([1], [2], [0, 0, 5, 5, 5, 1, 1, 1], [2], [2, 2, 8, 8, 8]) == (
-        Returned(1, 0, 1, 2, 1, 0)
+    assert count_small_case(first, [2], last, [2], [9] * 9).right == 2
+    assert count_small_case([1], [2], [0, 0, 5, 5, 5, 1, 1, 1], [2], [2, 2, 8, 8, 8]) == (
+        ReturnCounts(1, 0, 1, 2, 1, 0)
     )
 
 
-def test_who_is_not_found_in_a_visit_is_not_counted():
-    assert one_story([0], [2], [1], [2], [0]) == Returned(1, 0, 0, 1, 0, 0)
-    assert one_story([1], [2], [0], [0], [9]) == Returned(0, 0, 0, 0, 1, 0)
+def test_visits_without_matches_are_not_counted():
+    assert count_small_case([0], [2], [1], [2], [0]) == ReturnCounts(1, 0, 0, 1, 0, 0)
+    assert count_small_case([1], [2], [0], [0], [9]) == ReturnCounts(0, 0, 0, 0, 1, 0)
 
 
-def test_without_people_there_is_no_frame():
+def test_without_people_there_are_no_frames():
     made = generate_visits(Visits(people=0, strangers=0))
     assert len(made.sequence) == len(made.detections) == 0
     assert list(made.sequence.images()) == []
-    assert count_returns(made.sequence, (), []) == Returned(0, 0, 0, 0, 0, 0)
+    assert count_returns(made.sequence, (), []) == ReturnCounts(0, 0, 0, 0, 0, 0)
 
 
-def test_only_strangers_make_a_story():
+def test_a_scene_may_have_strangers_only():
     made = generate_visits(replace(FEW, people=0))
     assert made.returns == ()
     assert {i for truth in made.sequence.truth for i in truth.ids} == {1, 2, 3}
@@ -261,6 +261,6 @@ def test_only_strangers_make_a_story():
         ({'seed': -1}, 'seed is -1; expected 0 or more'),
     ],
 )
-def test_a_wrong_story_says_what_is_wrong(values, message):
+def test_invalid_parameters_of_visits_are_named(values, message):
     with pytest.raises(ValueError, match=message):
         Visits(**values)

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""MOTChallenge and KITTI: what is read, and what is wrong with a file, by line and rule."""
+"""MOTChallenge and KITTI files are read; errors name line and rule."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def frames(folder, count=4):
 def test_classes_of_mot17_have_their_roles(make):
     rows = [
         '1,1,10,10,5,10,1,1,1',  # a pedestrian
-        '1,2,20,10,5,10,0,1,1',  # one that does not count
+        '1,2,20,10,5,10,0,1,1',  # a pedestrian that does not count
         '1,3,30,10,5,10,1,7,1',  # static person
         '1,4,40,10,5,10,0,12,1',  # reflection
         '1,5,50,10,5,10,1,3,1',  # car
@@ -66,7 +66,7 @@ def test_rows_of_mot15_have_no_class_and_confidence_0_does_not_count(make):
     assert (sequence.image_size, sequence.frame_rate) == ((48, 64), 10.0)
 
 
-def test_halves_are_the_papers(make):
+def test_halves_are_split_as_in_the_paper(make):
     folder = make([f'{t},1,{t},10,5,10,1,1,1' for t in range(1, 5)])
     frames(folder / 'img1')
     train, val = (read_motchallenge(folder, half) for half in ('train', 'val'))
@@ -77,7 +77,7 @@ def test_halves_are_the_papers(make):
     assert len({train.image_key, val.image_key, read_motchallenge(folder).image_key}) == 3
 
 
-def test_a_video_stands_for_the_frames(make):
+def test_a_video_may_replace_the_frames(make):
     folder = make(['1,1,10,10,5,10,1'], info='')
     with VideoWriter(folder / 'video.mp4', 5, (64, 48)) as writer:
         for _ in range(3):
@@ -93,7 +93,7 @@ def test_a_video_stands_for_the_frames(make):
         (['1,1,10,10,5,10,1', '1,2,10,10,5'], 2, 'a row has 5 columns; expected 7'),
         (['1,1,10,ten,5,10,1'], 1, "top is 'ten'; expected a finite number"),
         (['1,1,10,nan,5,10,1'], 1, "top is 'nan'; expected a finite number"),
-        (['1,1,10,10,5,10,1', '', '1,1,20,10,5,10,1'], 3, 'id 1 comes a second time in frame 1'),
+        (['1,1,10,10,5,10,1', '', '1,1,20,10,5,10,1'], 3, 'id 1 occurs a second time in frame 1'),
         (['2,1,1,1,5,5,1', '1,1,1,1,5,5,1'], 2, 'out of order: frame 1 after frame 2 of id 1'),
         (['5,1,10,10,5,10,1'], 1, 'frame is 5, but the sequence has 4'),
         (['0,1,10,10,5,10,1'], 1, 'frame is 0; expected a whole number from 1'),
@@ -110,7 +110,7 @@ def test_a_broken_truth_names_file_line_and_rule(make, rows, line, rule):
     assert rule in str(caught.value)
 
 
-def test_what_else_is_missing_is_named(make, tmp_path):
+def test_other_missing_parts_are_named(make, tmp_path):
     with pytest.raises(FormatError, match=r'neither gt/gt\.txt nor gt\.txt'):
         read_motchallenge(tmp_path)
     folder = make(['1,1,1,1,5,5,1'], info='[Sequence]\nframeRate=fast\n')
@@ -120,7 +120,7 @@ def test_what_else_is_missing_is_named(make, tmp_path):
     with pytest.raises(FormatError, match='not an ini file'):
         read_motchallenge(folder)
     (folder / 'seqinfo.ini').unlink()
-    with pytest.raises(FormatError, match='frameRate is not given'):
+    with pytest.raises(FormatError, match='frameRate is missing'):
         read_motchallenge(folder)
     (folder / 'gt' / 'gt.txt').write_bytes(b'\xff\xfe\x00')
     with pytest.raises(FormatError, match='not a text file'):
@@ -132,7 +132,7 @@ def test_a_damaged_frame_is_named(make):
     frames(folder / 'img1')
     (folder / 'img1' / '000003.png').write_bytes(b'no image')
     sequence = read_motchallenge(folder)
-    with pytest.raises(FormatError, match=r'000003\.png: not an image'):
+    with pytest.raises(FormatError, match=r'000003\.png: not a readable image'):
         list(sequence.images())
 
 
@@ -165,7 +165,7 @@ def kitti(tmp_path):
     return kitti
 
 
-def test_kitti_has_cars_people_neighbours_and_regions(kitti, tmp_path):
+def test_kitti_has_counted_classes_distractors_and_regions(kitti, tmp_path):
     path = kitti(
         '0 -1 DontCare -1 -1 -10 0 0 50 50',
         '0 0 Car 0 0 -1 10 10 60 60',
@@ -194,7 +194,7 @@ def test_kitti_has_cars_people_neighbours_and_regions(kitti, tmp_path):
     [
         (['0 1 Tank 0 0 -1 1 1 9 9'], ":1: type is 'Tank'; expected one of car"),
         (['1 1 Car 0 0 -1 1 1 9 9', '0 1 Car 0 0 -1 1 1 9 9'], ':2: frames are out of order'),
-        (['0 1 Car 0 0 -1 1 1 9 9'] * 2, ':2: id 1 comes a second time in frame 0'),
+        (['0 1 Car 0 0 -1 1 1 9 9'] * 2, ':2: id 1 occurs a second time in frame 0'),
         (['0 1 Car 0 0 -1 9 1 1 9'], ':1: right must be above left'),
         (['0 -1 Car 0 0 -1 1 1 9 9'], ':1: id is -1, which only DontCare may have'),
     ],
@@ -211,15 +211,15 @@ def test_a_short_kitti_row_is_named(tmp_path):
         read_kitti(tmp_path / 'a.txt')
 
 
-def test_of_mot17s_three_copies_one_is_opened(make, tmp_path):
+def test_one_of_three_copies_of_a_mot17_video_is_opened(make, tmp_path):
     for detector in ('DPM', 'FRCNN', 'SDP'):
         make(['1,1,1,1,5,5,1,1,1'], f'MOT17-02-{detector}')
     names = [o.sequence.name for o in open_sequences(str(tmp_path))]
     assert names == ['MOT17-02-FRCNN']
 
 
-def test_what_is_no_data_set_is_refused(tmp_path):
-    with pytest.raises(FormatError, match='not a data set that can be read'):
+def test_unknown_data_sets_are_refused(tmp_path):
+    with pytest.raises(FormatError, match='not a known data set'):
         open_sequences(str(tmp_path))
     with pytest.raises(FormatError, match='there is no such file'):
         open_sequences(str(tmp_path / 'nowhere'))
@@ -268,5 +268,5 @@ def test_a_truncated_npz_is_named(make, tmp_path):
     np.savez(tmp_path / 'det.npz', det=np.zeros((100, 6)))
     data = (tmp_path / 'det.npz').read_bytes()
     (tmp_path / 'det.npz').write_bytes(data[: len(data) // 2])
-    with pytest.raises(FormatError, match=r'det.npz: not an npz file'):
+    with pytest.raises(FormatError, match=r'det.npz: not a readable npz file'):
         read_boxes(tmp_path / 'det.npz', sequence)

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Features of boxes that others found: the model's own, and those of a ReID network."""
+"""Features of given boxes, by the model and by a ReID network."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from gtr_ros.model.resize import Batch
 REID = SHARED / 'data' / 'teacher' / 'osnet_x0_25_msmt17.onnx'
 
 
-def test_boxes_described_have_the_features_of_those_found():
+def test_described_boxes_have_the_same_features_as_detected_ones():
     torch.manual_seed(0)
     model = gtr_mobile()
     image = np.random.default_rng(0).integers(0, 255, (96, 128, 3), np.uint8)
     (found,) = model.detect([image], score_threshold=0.0)
-    # Boxes at the border were clipped after their features had been pooled.
+    # Boxes at the border were clipped after pooling their features.
     height, width = found.image_size
     inside = (found.boxes[:, :2] > 0).all(1) & (found.boxes[:, 2:] < (width, height)).all(1)
     found = found.select(inside)
@@ -48,7 +48,7 @@ def test_an_image_without_boxes_is_described():
 
 @pytest.mark.parametrize('make', [gtr_mobile, gtr_mot, gtr_tao])
 @torch.inference_mode()
-def test_maps_are_those_that_finding_gives(make):
+def test_feature_maps_are_those_of_a_detection(make):
     torch.manual_seed(0)
     detector = make().detector
     pixels = torch.rand(1, 3, 128, 128)
@@ -70,7 +70,7 @@ def test_of_a_checkpoint_for_another_association_the_detector_is_taken(tmp_path)
         assert torch.equal(plain.detector.state_dict()[key], value), key
 
 
-def test_a_reid_network_knows_people_again():
+def test_a_reid_network_separates_people():
     pytest.importorskip('onnxruntime', reason='needs the evaluation extra')
     if not REID.is_file():
         pytest.skip('the ReID network is not here (../shared/data/teacher)')
@@ -97,8 +97,8 @@ def test_a_reid_network_knows_people_again():
     assert np.mean(own) > similar.mean() + 0.05
 
 
-def test_what_is_no_network_is_refused(tmp_path):
+def test_an_invalid_network_is_refused(tmp_path):
     pytest.importorskip('onnxruntime', reason='needs the evaluation extra')
     (tmp_path / 'bad.onnx').write_bytes(b'nothing')
-    with pytest.raises(ValueError, match=r'bad\.onnx is no ONNX network'):
+    with pytest.raises(ValueError, match=r'bad\.onnx is not a readable ONNX network'):
         OnnxAppearance(tmp_path / 'bad.onnx')

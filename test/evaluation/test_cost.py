@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The table of costs counts what is there."""
+"""The table of costs counts the parameters and operations of a model."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.ops import deform_conv2d
 
-from gtr_ros.evaluation.cost import _deformable_flop
+from gtr_ros.evaluation.cost import deformable_flop
 from gtr_ros.evaluation.cost import model_cost
 from gtr_ros.model.build import gtr_mobile
 
 
 def test_a_deformable_convolution_counts_as_the_plain_one_of_its_size():
     image, weight = torch.zeros(2, 4, 8, 6), torch.zeros(5, 4, 3, 3)
-    mapping = {torch.ops.torchvision.deform_conv2d: _deformable_flop}
+    mapping = {torch.ops.torchvision.deform_conv2d: deformable_flop}
     with FlopCounterMode(display=False, custom_mapping=mapping) as deformable:
         deform_conv2d(image, torch.zeros(2, 18, 8, 6), weight, padding=1)
     with FlopCounterMode(display=False) as plain:

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`gtr evaluate`: every tracker on identical boxes, the same numbers each time."""
+"""`gtr evaluate`: every tracker on identical boxes, with reproducible numbers."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from writers import write_boxes
 from writers import write_motchallenge
 
 from gtr_ros.cli import main
+from gtr_ros.data.labels import label_map
 from gtr_ros.data.sequence import regular_stamps
 from gtr_ros.data.sequence import Sequence
 from gtr_ros.data.sequence import Truth
-from gtr_ros.data.stored_boxes import label_map
 from gtr_ros.data.synthetic import generate
 from gtr_ros.data.synthetic import Scene
 from gtr_ros.evaluation.ablations import ABLATIONS
@@ -37,6 +37,7 @@ from gtr_ros.evaluation.timeline import make_timeline
 from gtr_ros.evaluation.trackers import NAMES
 from gtr_ros.evaluation.trackers import parse_tracker
 from gtr_ros.model.association import CosineAssociation
+from gtr_ros.model.options import ModelOptions
 
 SCENE = 'synthetic:duration=5,objects=5,size=240x320'
 COSINE = CosineAssociation()
@@ -52,7 +53,7 @@ def spec(text):
     return parse_tracker(text, COSINE)
 
 
-def peers_or_skip(name):
+def skip_without_package(name):
     if name.partition('+')[0] in ('sort', 'bytetrack', 'ocsort', 'botsort', 'cbiou'):
         pytest.importorskip('trackers', reason='needs the package trackers')
 
@@ -62,18 +63,18 @@ def peers_or_skip(name):
 )
 @pytest.mark.parametrize('stride', [1, 2])
 def test_a_tracker_gives_the_same_numbers_each_time(prepared, name, stride):
-    peers_or_skip(name)
+    skip_without_package(name)
     first, again = (run([prepared], spec(name), stride, 0.4) for _ in range(2))
     assert first.evaluation.overall.values == again.evaluation.overall.values
     assert 0.2 < first.evaluation.overall['HOTA'] <= 1
 
 
-def test_nobody_beats_the_oracle(prepared):
+def test_no_tracker_is_better_than_the_oracle(prepared):
     oracle = run([prepared], spec('oracle'), 1, 0.4).evaluation.overall
     for name in ('motion', 'iou'):
         other = run([prepared], spec(name), 1, 0.4).evaluation.overall
         assert other['AssA'] <= oracle['AssA']
-        # Not IDF1: who leaves out what was seen once has less boxes of nobody than the oracle.
+        # Not IDF1: a tracker that withholds short tracks has fewer false boxes than the oracle.
         assert other['IDR'] <= oracle['IDR']
     assert oracle['IDSW'] == 0
 
@@ -85,7 +86,7 @@ def test_all_frames_count_at_every_stride(prepared):
     assert all(sum(map(len, r.sequences)) == len(prepared.sequence) for r in rows)
 
 
-def test_weak_boxes_go_only_to_who_wants_them():
+def test_only_trackers_that_take_weak_boxes_get_them():
     pytest.importorskip('trackers', reason='needs the package trackers')
     made = generate(Scene.parse(SCENE))
     for frame in made.detections:
@@ -117,50 +118,50 @@ def test_memory_is_counted_in_native_frames():
         ('gtr:encoder=half', "encoder of tracker 'gtr' is 'half'; expected causal or full"),
     ],
 )
-def test_a_tracker_that_is_not_known_is_refused(text, said):
+def test_an_unknown_tracker_is_an_error(text, said):
     with pytest.raises(ValueError) as caught:
         spec(text)
     assert said in str(caught.value)
 
 
-def test_labels_are_found_by_name():
+def test_labels_are_matched_by_name():
     assert label_map(('person', 'Car', 'dog'), ('car', 'pedestrian')).tolist() == [1, 0, -1]
 
 
 def test_the_timeline_has_as_many_switches_as_clear_counts(prepared):
     row = run([prepared], spec('iou'), 2, 0.4)
-    stories = [make_timeline(s, r) for s, r in zip(row.sequences, row.results)]
-    assert sum(len(s.switches) for s in stories) == row.evaluation.overall['IDSW'] > 0
+    timelines = [make_timeline(s, r) for s, r in zip(row.sequences, row.results)]
+    assert sum(len(t.switches) for t in timelines) == row.evaluation.overall['IDSW'] > 0
 
 
-def test_the_timeline_tells_who_was_taken_for_whom():
+def test_the_timeline_has_the_ids_of_an_object_and_its_switches():
     at = [[0, 0, 10, 20]]
     truth = tuple(Truth.of([1], at) for _ in range(5))
     sequence = Sequence('s', ('person',), (48, 64), 10.0, truth, regular_stamps(5, 10))
-    nobody = Result(np.zeros(0, int), np.zeros((0, 4)), np.zeros(0, int), np.zeros(0))
+    nothing = Result(np.zeros(0, int), np.zeros((0, 4)), np.zeros(0, int), np.zeros(0))
 
-    def taken_for(identity):
+    def tracked_as(identity):
         return Result(np.array([identity]), np.array(at), np.zeros(1, int), np.ones(1))
 
-    story = make_timeline(
-        sequence, [taken_for(7), taken_for(7), nobody, taken_for(9), taken_for(9)]
+    timeline = make_timeline(
+        sequence, [tracked_as(7), tracked_as(7), nothing, tracked_as(9), tracked_as(9)]
     )
-    assert [tuple(s) for s in story.spans[0, 1]] == [(0, 2, 7), (2, 3, LOST), (3, 5, 9)]
-    (switch,) = story.switches
+    assert [tuple(s) for s in timeline.spans[0, 1]] == [(0, 2, 7), (2, 3, LOST), (3, 5, 9)]
+    (switch,) = timeline.switches
     assert (switch.before, switch.frame, switch.old_id, switch.new_id) == (1, 3, 7, 9)
 
 
 def test_features_are_computed_once(tmp_path, monkeypatch):
     made = generate(Scene.parse('synthetic:duration=2,objects=2,size=240x320'))
-    networks = Networks('mobile', 'random', torch.device('cpu'))
+    networks = Networks(ModelOptions(checkpoint='random', device='cpu'))
     monkeypatch.setattr(Networks, 'key', 'a key')
     given = (made.sequence, made.detections, ['model'], networks, 0.4)
     first = prepare(*given, cache=tmp_path).described['model']
 
-    def never(*_):
+    def fail(*_):
         raise AssertionError('computed again')
 
-    monkeypatch.setattr(networks.evaluated, 'describe', never)
+    monkeypatch.setattr(networks.evaluated, 'describe', fail)
     again = prepare(*given, cache=tmp_path).described['model']
     for a, b in zip(first, again, strict=True):
         assert torch.equal(a.features, b.features)
@@ -168,9 +169,9 @@ def test_features_are_computed_once(tmp_path, monkeypatch):
         prepare(*given[:-1], 0.9, cache=tmp_path)  # other boxes
 
 
-def test_boxes_that_the_model_finds_are_kept_too(tmp_path, monkeypatch):
+def test_boxes_that_the_model_finds_are_cached_too(tmp_path, monkeypatch):
     made = generate(Scene.parse('synthetic:duration=2,objects=2,size=240x320'))
-    networks = Networks('mobile', 'random', torch.device('cpu'))
+    networks = Networks(ModelOptions(checkpoint='random', device='cpu'))
     monkeypatch.setattr(Networks, 'key', 'a key')
     first = prepare(made.sequence, None, ['model'], networks, 0.0, cache=tmp_path)
     monkeypatch.setattr(networks.evaluated, 'detect', None)
@@ -197,7 +198,7 @@ def test_the_command_writes_tables_and_a_report(tmp_path, capsys):
     report = (tmp_path / 'report.html').read_text()
     assert report.count('<svg') >= 2 + 3 + 2 * len(names)
     assert 'src="data:image/jpeg;base64,' in report
-    assert not re.search(r'(src|href)="http', report)  # it needs no network
+    assert not re.search(r'(src|href)="http', report)  # the report is a single file
     tracks = tmp_path / 'tracks' / 'gtr_stride1'
     assert len(list(tracks.glob('*.txt'))) == 1
     assert len(list((tmp_path / 'tracks' / 'gtr_stride2').glob('*.txt'))) == 2
@@ -213,25 +214,25 @@ def test_every_table_of_the_paper_is_one_command(tmp_path, capsys, table):
     assert rows == [v.name for v in ABLATIONS[table].variants]
 
 
-def test_rows_trained_apart_ask_for_their_weights(tmp_path, capfd):
+def test_missing_weights_of_separately_trained_rows_are_named(tmp_path, capfd):
     arguments = ['evaluate', SCENE, '--table', '4a', '--checkpoint', str(tmp_path)]
     assert main([*arguments, '--out', str(tmp_path / 'out')]) == 1
     assert 'direct.safetensors' in capfd.readouterr().err
 
 
 def test_curves_count_identities_kept():
-    def ready(made):
+    def prepare_scene(made):
         return PreparedSequence(made.sequence, made.detections, {})
 
     specs = [spec('oracle'), spec('iou')]
     base = Scene.parse('synthetic:duration=6,objects=4,size=240x320')
-    points = curves(['occlusion'], 1, specs, ready, 0.4, base)
+    points = curves(['occlusion'], 1, specs, prepare_scene, 0.4, base)
     assert len(points) == 4 * 2
     oracle = [p for p in points if p.tracker == 'oracle']
     assert all(p.kept == p.hidings > 0 for p in oracle)
     assert all(p.kept == 0 for p in points if p.tracker == 'iou' and p.value >= 2)
     with pytest.raises(ValueError, match="factor 'colour'"):
-        curves(['colour'], 1, specs, ready, 0.4)
+        curves(['colour'], 1, specs, prepare_scene, 0.4)
 
 
 @pytest.mark.parametrize(
@@ -253,13 +254,13 @@ def test_bad_input_is_one_clear_line(tmp_path, capfd, arguments, said):
     assert 'Traceback' not in error
 
 
-def test_what_is_not_installed_is_named_before_anything_runs(tmp_path, monkeypatch, capfd):
+def test_missing_packages_are_named_before_anything_runs(tmp_path, monkeypatch, capfd):
     monkeypatch.setitem(sys.modules, 'trackeval', None)
     assert main(['evaluate', SCENE, '--checkpoint', 'random', '--out', str(tmp_path)]) == 1
-    assert 'trackeval is not installed here' in capfd.readouterr().err
+    assert 'need trackeval, which is not installed here' in capfd.readouterr().err
 
 
-def test_without_peers_and_images_the_rest_is_compared(tmp_path, monkeypatch, capfd):
+def test_without_external_trackers_and_images_others_are_compared(tmp_path, monkeypatch, capfd):
     made = generate(Scene.parse(SCENE))
     write_motchallenge(tmp_path / 'scene', made.sequence)
     write_boxes(tmp_path / 'boxes.npz', made.detections, ['person'])
@@ -275,7 +276,7 @@ def test_without_peers_and_images_the_rest_is_compared(tmp_path, monkeypatch, ca
 
 
 def test_real_boxes_of_a_real_video_give_the_same_numbers_twice(pets, tmp_path):
-    """The oracle's DetA and the counts do not depend on any tracker: they are the boxes'."""
+    """The oracle's DetA, FP and FN depend on the boxes alone, not on a tracker."""
     arguments = ['evaluate', str(pets), '--checkpoint', 'random', '--strides', '1', '8']
     arguments += ['--boxes', str(pets / 'detections_mb3_centernet.npz')]
     arguments += ['--trackers', 'oracle', 'motion', 'iou']

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The paper's local baselines: what links, what revives, what is confirmed, and the filter."""
+"""The local baselines of the paper: links, lost tracks, confirmation, and the Kalman filter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RED, BLUE = [1.0, 0.0], [0.0, 1.0]
 
 
 def frame(*objects) -> Detections:
-    """Make detections of (left, feature) pairs, 40 x 100 pixels each."""
+    """Return detections of (left, feature) pairs, 40 x 100 pixels each."""
     boxes = np.array([[x, 100, x + 40, 200] for x, _ in objects], np.float32).reshape(-1, 4)
     return Detections(
         boxes=boxes,
@@ -45,7 +45,7 @@ def test_objects_that_walk_keep_their_ids_in_any_order(overlap, appearance):
         assert tracks.confirmed.all()
 
 
-def test_a_lost_track_is_reborn_by_appearance_alone():
+def test_a_lost_track_is_continued_by_appearance_only():
     gap = [frame()] * 5
     walk = [frame((100 + 2 * t, RED)) for t in range(10)]
     back = frame((130, RED))
@@ -54,24 +54,24 @@ def test_a_lost_track_is_reborn_by_appearance_alone():
     assert ids_of(FairMOT(appearance=False), *walk, *gap, back)[-1] == [2]
 
 
-def test_nobody_is_reborn_after_too_long():
+def test_a_track_lost_for_too_long_is_not_continued():
     walk = [frame((100, RED))] * 10
     assert ids_of(FairMOT(rebirth=5), *walk, *[frame()] * 5, frame((100, RED)))[-1] == [1]
     assert ids_of(FairMOT(rebirth=5), *walk, *[frame()] * 6, frame((100, RED)))[-1] == [2]
 
 
-def test_who_looks_different_is_somebody_else_where_appearance_decides():
+def test_a_different_appearance_gets_a_new_id_without_overlap():
     walk = [frame((100, RED))] * 5
     assert ids_of(FairMOT(overlap=False), *walk, frame((100, BLUE)))[-1] == [2]
     assert ids_of(FairMOT(), *walk, frame((100, BLUE)))[-1] == [1]
 
 
-def test_far_away_is_beyond_the_gate_whoever_it_looks_like():
+def test_a_distant_box_is_outside_the_motion_gate():
     walk = [frame((100, RED))] * 5
     assert ids_of(FairMOT(), *walk, frame((500, RED)))[-1] == [2]
 
 
-def test_a_track_is_confirmed_by_its_second_box_or_gone():
+def test_a_track_is_confirmed_by_its_second_box_or_removed():
     tracker = FairMOT()
     tracker.update(frame((100, RED)))
     first = tracker.update(frame((100, RED), (400, BLUE)))
@@ -84,7 +84,7 @@ def test_a_track_is_confirmed_by_its_second_box_or_gone():
     assert again.ids.tolist() == [1, 2, 4]
 
 
-def test_other_classes_are_other_objects():
+def test_a_box_of_another_class_gets_a_new_id():
     tracker = FairMOT()
     ids_of(tracker, frame((100, RED)), frame((100, RED)))
     other = frame((100, RED))
@@ -92,34 +92,34 @@ def test_other_classes_are_other_objects():
     assert tracker.update(other).ids.tolist() == [2]
 
 
-def test_of_two_tracks_in_one_place_the_younger_goes():
+def test_of_two_overlapping_tracks_the_younger_is_removed():
     tracker = FairMOT(appearance=False)
     ids_of(tracker, *[frame((100, RED))] * 20)
-    # Beside the old one, which is not seen any more, a new one walks into its place.
+    # A new object moves to the position of the old one, which is not detected any more.
     tracks = [tracker.update(frame((100 + x, RED))) for x in (*range(80, -8, -8), 0, 0, 0)]
     assert {t.ids[0] for t in tracks[:9]} == {2}
     assert tracks[2].confirmed.all()
     assert not tracks[-1].confirmed.any()
 
 
-def test_ids_go_on_after_a_reset():
+def test_ids_count_up_after_a_reset():
     tracker = FairMOT()
     ids_of(tracker, frame((100, RED)))
     tracker.reset()
     assert ids_of(tracker, frame((100, RED))) == [[2]]
 
 
-def test_empty_frames_are_no_error():
+def test_frames_may_be_empty():
     assert ids_of(FairMOT(), frame(), frame(), frame((1, RED)), frame()) == [[], [], [1], []]
 
 
-def test_linking_by_nothing_is_refused():
+def test_linking_without_any_cue_is_refused():
     with pytest.raises(ValueError, match='expected at least one'):
         FairMOT(overlap=False, appearance=False)
 
 
-def test_the_filter_is_the_textbooks():
-    """Against the plain matrices, one box, several steps."""
+def test_the_kalman_filter_equals_plain_matrix_arithmetic():
+    """One box over several frames."""
     box = np.array([[100.0, 100, 140, 200]])
     kalman = KalmanBoxes(box)
     height = 100.0

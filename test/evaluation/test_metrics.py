@@ -23,8 +23,8 @@ from trackeval.metrics import Identity
 from writers import write_kitti
 from writers import write_motchallenge
 
-from gtr_ros.data.coco.videos import write_coco_results
-from gtr_ros.data.coco.videos import write_coco_video
+from gtr_ros.data.coco.video_writer import write_coco_results
+from gtr_ros.data.coco.video_writer import write_coco_video
 from gtr_ros.data.formats.motchallenge import read_rows
 from gtr_ros.data.formats.motchallenge import result_rows
 from gtr_ros.data.sequence import Federated
@@ -59,12 +59,12 @@ def box(x, y=0, size=50):
 
 
 def quarters(boxes):
-    """Round, so that no decimal is lost in a text file."""
+    """Round to quarters, which text files keep exactly."""
     return np.round(boxes * 4) / 4
 
 
 def random_case(seed, classes=('person',), roles=(Role.COUNTED,), frames=30, name='one'):
-    """Make objects that move, found imperfectly by a tracker that mixes them up."""
+    """Generate moving objects, and results with errors and id switches."""
     rng = np.random.default_rng(seed)
     n = 8
     start, speed = rng.uniform(50, 400, (n, 2)), rng.normal(0, 4, (n, 2))
@@ -269,7 +269,7 @@ def test_sequences_are_pooled_and_classes_averaged():
     assert ours.overall['DetA'] == pytest.approx(0.5)
 
 
-def test_perfect_identities_follow_the_truth_and_are_else_fresh():
+def test_perfect_identities_are_those_of_the_truth_or_new():
     truth = [Truth.of([5], [box(t)]) for t in range(3)]
     results = [result_of([1, 2], [box(300), box(t + 2)]) for t in range(3)]
     perfect = perfect_identities(sequence_of(truth), results)
@@ -277,7 +277,7 @@ def test_perfect_identities_follow_the_truth_and_are_else_fresh():
     assert len({r.ids[0] for r in perfect} | {5}) == 4
 
 
-def test_track_precision_of_a_toy_by_hand():
+def test_track_precision_of_a_small_case_computed_by_hand():
     """Of two tracks of class 0 one is found, of class 1 the only one."""
     classes = ('cat', 'dog')
     truth = [Truth.of([1, 2, 3], [box(0), box(200), box(400)], [0, 0, 1]) for _ in range(4)]
@@ -288,14 +288,14 @@ def test_track_precision_of_a_toy_by_hand():
 
 def test_wrong_numbers_of_frames_and_repeated_ids_are_refused():
     sequence = sequence_of([Truth.of([1], [box(0)])] * 2)
-    with pytest.raises(ValueError, match='one has 2 frames, but its results are of 1'):
+    with pytest.raises(ValueError, match='one has 2 frames, but results for 1'):
         evaluate([sequence], [[result_of([1], [box(0)])]])
     twice = result_of([1, 1], [box(0), box(100)])
-    with pytest.raises(ValueError, match='frame 1: an id comes twice'):
+    with pytest.raises(ValueError, match='frame 1: an id occurs twice'):
         evaluate([sequence], [[twice, twice]])
 
 
-def test_no_truth_and_no_results_is_no_error():
+def test_an_empty_sequence_without_results_is_valid():
     empty = sequence_of([Truth.of([], [])] * 3)
     scores = evaluate([empty], [[result_of([], [])] * 3]).overall
     assert (scores['FP'], scores['FN']) == (0, 0)

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""After a video: short tracks go, the boxes of a track share their classes, one result a class."""
+"""Delayed classification: short tracks, mean class scores, and a result for each class."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def as_ids(*frames: list[int]) -> list[np.ndarray]:
 
 
 def detections(boxes: np.ndarray, class_scores: np.ndarray | None) -> Detections:
-    """Return detections whose features and labels nobody here looks at."""
+    """Return detections with arbitrary features and labels."""
     count = len(boxes)
     return Detections(
         boxes=boxes,
@@ -39,7 +39,7 @@ def test_the_published_tao_post_processing_gives_its_results():
     data = np.load(FIXTURES / 'b_tracker_tao.npz')
     counts = data['nt']
     ends = np.cumsum(counts)[:-1]
-    # The last score is of no class; the published code drops it too.
+    # The last score is that of the background; the published code drops it, too.
     frames = [
         Detections(
             boxes=boxes,
@@ -81,7 +81,7 @@ def test_the_boxes_of_a_track_get_its_mean_class_scores():
     np.testing.assert_allclose(averaged[1], [[0.4, 0.4]], atol=1e-6)
 
 
-def test_a_box_comes_once_for_each_class_above_the_threshold_with_an_id_of_its_own():
+def test_a_box_has_a_result_and_an_id_for_each_class_above_the_threshold():
     box = np.array([[10, 10, 50, 50]], np.float32)
     result = emit_classes(box, np.array([3]), np.array([[0.2, 0.05, 0.9]], np.float32), FRAME)
     np.testing.assert_array_equal(result.labels, [2, 0])
@@ -90,7 +90,7 @@ def test_a_box_comes_once_for_each_class_above_the_threshold_with_an_id_of_its_o
     np.testing.assert_array_equal(result.boxes, np.repeat(box, 2, axis=0))
 
 
-def test_duplicates_go_within_a_class_only():
+def test_duplicates_are_removed_within_a_class_only():
     boxes = np.array([[10, 10, 50, 50], [11, 10, 50, 50]], np.float32)
     scores = np.array([[0.9, 0.3], [0.8, 0.0]], np.float32)
     result = emit_classes(boxes, np.array([1, 2]), scores, FRAME)

@@ -1,11 +1,12 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Videos come back as they were written, and tracks are drawn where they are."""
+"""Videos are read as they were written, repaired times ascend, and tracks are drawn."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -13,6 +14,8 @@ import pytest
 
 from gtr_ros.media.drawing import annotate
 from gtr_ros.media.drawing import colour_of
+from gtr_ros.media.pixels import encode_jpeg
+from gtr_ros.media.pixels import read_pixels
 from gtr_ros.media.video import FrameTimes
 from gtr_ros.media.video import VideoError
 from gtr_ros.media.video import VideoReader
@@ -28,7 +31,7 @@ def grey_video(path: Path, levels: list[int], size: tuple[int, int] = (64, 48)) 
     return path
 
 
-def test_frames_come_back_in_order_with_their_times(tmp_path):
+def test_frames_are_read_in_order_with_their_times(tmp_path):
     path = grey_video(tmp_path / 'new' / 'video.mp4', [10, 90, 170, 250])
     with VideoReader(path) as video:
         assert (video.rate, video.frame_count, video.size) == (10, 4, (64, 48))
@@ -45,7 +48,7 @@ def test_an_odd_size_loses_a_pixel(tmp_path):
         assert video.size == (62, 46)
 
 
-def test_a_run_that_breaks_leaves_no_file(tmp_path):
+def test_an_error_while_writing_leaves_no_file(tmp_path):
     with pytest.raises(KeyError), VideoWriter(tmp_path / 'broken.mp4', 10, (64, 48)) as writer:
         writer.write(np.zeros((48, 64, 3), np.uint8))
         raise KeyError
@@ -58,7 +61,7 @@ def test_a_video_without_an_image_is_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_index_stands_before_the_pictures(tmp_path):
+def test_the_index_is_before_the_frames(tmp_path):
     content = grey_video(tmp_path / 'video.mp4', [10, 90]).read_bytes()
     assert 0 < content.index(b'moov') < content.index(b'mdat')
 
@@ -71,9 +74,12 @@ def test_an_image_of_another_size_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ('content', 'rule'),
-    [(None, 'no video at'), (b'no video at all, but some bytes of text', 'is no video')],
+    [
+        (None, 'no video at'),
+        (b'no video at all, but some bytes of text', 'is not a readable video'),
+    ],
 )
-def test_what_is_no_video_is_named(tmp_path, content, rule):
+def test_a_file_that_is_not_a_video_is_named(tmp_path, content, rule):
     path = tmp_path / 'video.mp4'
     if content is not None:
         path.write_bytes(content)
@@ -81,12 +87,12 @@ def test_what_is_no_video_is_named(tmp_path, content, rule):
         VideoReader(path)
 
 
-def test_a_camera_that_is_not_there_is_named():
+def test_a_missing_camera_is_named():
     with pytest.raises(VideoError, match='no camera at /dev/video97'):
         VideoReader('97')
 
 
-def test_a_file_that_ends_early_is_an_error_that_names_it(tmp_path):
+def test_a_truncated_file_is_named(tmp_path):
     path = grey_video(tmp_path / 'video.mp4', list(range(0, 250, 5)))
     short = tmp_path / 'short.mp4'
     short.write_bytes(path.read_bytes()[:300])
@@ -100,36 +106,36 @@ MILLISECOND = 1_000_000
 @pytest.mark.parametrize(
     ('written', 'expected'),
     [
-        # as they should be: of a camera that began earlier, at a rate that changes
+        # correct: of a camera that started earlier, with a changing rate
         ([500, 600, 700, 1700, 1710], [0, 100, 200, 1200, 1210]),
-        # none at all
+        # no times
         ([None] * 4, [0, 100, 200, 300]),
-        # of some frames none
+        # some frames without a time
         ([0, 40, None, 120, None, None], [0, 40, 80, 120, 160, 200]),
-        # the same one twice
+        # the same time twice
         ([0, 0, 100, 100, 200, 200], [0, 50, 100, 150, 200, 250]),
         ([0, 0, 0, 0, 100, 200], [0, 50, 100, 150, 200, 250]),
-        # begun anew: three files that were joined, the last one from elsewhere
+        # restarted: three concatenated files, the last one with an offset
         ([0, 40, 80, 0, 40, 80, 5000, 5040], [0, 40, 80, 120, 160, 200, 5120, 5160]),
         ([9000, 9040, 9080, 0, 40, 80], [0, 40, 80, 120, 160, 200]),
-        # back by a frame
+        # one step back
         ([0, 100, 50, 200, 300], [0, 100, 200, 350, 450]),
     ],
 )
-def test_times_go_on_whatever_is_written(written, expected):
+def test_wrong_times_are_repaired(written, expected):
     times = FrameTimes(rate=10)
     given = [times.next(None if t is None else t * MILLISECOND) for t in written]
     assert [t / MILLISECOND for t in given] == expected
 
 
-def test_frames_of_the_same_time_a_thousand_times_are_still_in_order():
+def test_a_thousand_frames_with_the_same_time_get_ascending_times():
     times = FrameTimes(rate=1e9)
     given = [times.next(0) for _ in range(1000)]
     assert all(a < b for a, b in pairwise(given))
 
 
-def test_in_a_video_whose_time_begins_anew_frames_go_on_at_its_rate(tmp_path):
-    # MPEG-TS files are joined by writing one after the other.
+def test_in_a_video_whose_times_restart_frames_continue_at_its_rate(tmp_path):
+    # MPEG-TS files can be concatenated bytewise.
     joined = b''
     for part in range(3):
         file = tmp_path / f'{part}.ts'
@@ -166,7 +172,17 @@ def tracks(box=(20, 30, 60, 90), confirmed=True) -> Tracks:
     )
 
 
-def test_a_box_is_drawn_on_its_border_in_the_colour_of_its_id():
+def test_a_jpeg_is_decoded_as_the_image():
+    rows, columns = np.mgrid[:48, :64].astype(np.uint8)
+    image = np.stack((rows * 4, columns * 3, 255 - rows), axis=2)
+    data = encode_jpeg(image, 95)
+    message = SimpleNamespace(format='jpeg', data=data)
+    decoded = read_pixels(message)
+    assert abs(decoded.astype(int) - image).mean() < 4
+    assert len(encode_jpeg(image, 30)) < len(data)
+
+
+def test_a_box_is_drawn_in_the_colour_of_its_id():
     image = np.zeros((120, 160, 3), np.uint8)
     drawn = annotate(image, tracks(), ('person',))
     assert tuple(drawn[90, 40]) == colour_of(7)
@@ -191,7 +207,7 @@ def test_boxes_at_and_beyond_the_border_can_be_drawn(box):
     assert drawn.shape == (120, 160, 3)
 
 
-def test_nothing_to_draw_gives_the_image_again():
+def test_without_tracks_the_image_is_unchanged():
     none = Tracks(*(np.zeros(shape) for shape in (0, (0, 4), 0, 0, 0)))
     image = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
     assert (annotate(image[..., ::-1], none, ()) == image[..., ::-1]).all()

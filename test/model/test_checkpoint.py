@@ -17,9 +17,9 @@ from torch import nn
 from gtr_ros.model.association import AssociationTransformer
 from gtr_ros.model.build import build
 from gtr_ros.model.build import gtr_mobile
-from gtr_ros.model.checkpoint import cached_checkpoint
+from gtr_ros.model.registry import cached_checkpoint
 from gtr_ros.model.checkpoint import CheckpointError
-from gtr_ros.model.checkpoint import default_checkpoint
+from gtr_ros.model.registry import default_checkpoint
 from gtr_ros.model.checkpoint import fit
 from gtr_ros.model.checkpoint import load_checkpoint
 from gtr_ros.model.checkpoint import save_checkpoint
@@ -55,7 +55,7 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, content):
     file = tmp_path / 'broken.safetensors'
     file.write_bytes(content)
-    with pytest.raises(CheckpointError, match=r'broken\.safetensors is no safetensors file'):
+    with pytest.raises(CheckpointError, match=r'broken\.safetensors is not a safetensors file'):
         load_checkpoint(file)
 
 
@@ -131,7 +131,7 @@ def test_a_graphs_half_and_whole_numbers_are_read_in_order(tmp_path):
     assert weights['k'].tolist() == [7, 8]
 
 
-@pytest.mark.parametrize(('size', 'rule'), [(7, 'truncated'), (12, 'names 8 bytes')])
+@pytest.mark.parametrize(('size', 'rule'), [(7, 'truncated'), (12, 'describes 8 bytes')])
 def test_a_graph_whose_file_is_too_short_or_too_long_is_refused(tmp_path, size, rule):
     write_graph(tmp_path, bytes(size), [{'name': 'w', 'shape': [2], 'dtype': 'float32'}])
     with pytest.raises(GraphError, match=rule):
@@ -149,7 +149,7 @@ def test_an_import_that_stands_is_kept(tmp_path):
     save_checkpoint(file, gtr_mobile().detector.state_dict(), {})
     before = hashlib.sha256(file.read_bytes()).hexdigest()
     said = []
-    importing.import_mobile(file, source=tmp_path / 'never looked at', say=said.append)
+    importing.import_mobile(file, source=tmp_path / 'never looked at', notify=said.append)
     assert hashlib.sha256(file.read_bytes()).hexdigest() == before
     assert 'nothing to do' in said[0]
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The port of the mobile detector finds what the published graph finds."""
+"""The port of the mobile detector finds the same objects as the published graph."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from gtr_ros.evaluation.detection import evaluate_coco
 from gtr_ros.media.video import VideoReader
 from gtr_ros.model.build import build
 from gtr_ros.model.build import gtr_mobile
-from gtr_ros.model.checkpoint import cached_checkpoint
 from gtr_ros.model.gtr import GTR
 from gtr_ros.model.mobile_centernet import MobileCenterNet
 from gtr_ros.model.mobile_centernet import STRIDE
 from gtr_ros.model.mobilenet import upsample2_corner
+from gtr_ros.model.registry import cached_checkpoint
 from gtr_ros.model.resize import Batch
-from gtr_ros.model.resize import Stretch
+from gtr_ros.model.resize import FixedSize
 
 
 @pytest.fixture(scope='module')
@@ -32,7 +32,7 @@ def trained() -> GTR:
 
 
 def unmatched(found: np.ndarray, expected: np.ndarray) -> int:
-    """Count the boxes of `expected` that `found` (N, 5) has not within 1 px and 0.01 of score."""
+    """Count boxes of `expected` without one of `found` (N, 5) within 1 px and 0.01 of score."""
     if not len(expected) or not len(found):
         return len(expected)
     pixels = np.abs(found[:, None, :4] - expected[:, :4]).max(axis=2)
@@ -42,7 +42,7 @@ def unmatched(found: np.ndarray, expected: np.ndarray) -> int:
 
 def resize_in_fixed_point(image: np.ndarray, side: int) -> np.ndarray:
     """
-    Resize an image as the reference's was: bilinearly, with 11 bits of fraction.
+    Resize an image like the reference: bilinearly, in fixed point with 11 bits of fraction.
 
     :param image: (H, W, 3) uint8
     :return: (side, side, 3) uint8
@@ -73,7 +73,7 @@ def prepare_as_the_reference(image: np.ndarray) -> Batch:
 def compare_with_the_published_graph(
     model: GTR, pets: Path, every: int, prepare: Callable[[np.ndarray], Batch]
 ) -> tuple[int, int]:
-    """Return the boxes of the published graph on the video, and those that ours has not."""
+    """Return the number of boxes of the published graph, and how many of them ours misses."""
     reference = np.load(pets / 'detections_mb3_centernet.npz')['det']
     total = missed = 0
     with VideoReader(pets / 'vtest.avi') as video:
@@ -95,7 +95,7 @@ def compare_with_the_published_graph(
 def test_the_port_gives_every_box_and_score_of_the_published_graph(trained, pets):
     total, missed = compare_with_the_published_graph(trained, pets, 40, prepare_as_the_reference)
     assert total > 300
-    # A box that just reaches the reference's threshold of 0.1 may not here.
+    # A box just above the reference's threshold of 0.1 may be below it here.
     assert missed / total < 0.005
 
 
@@ -106,9 +106,9 @@ def test_the_port_gives_every_published_box_of_the_whole_video(trained, pets):
     assert missed / total < 0.002
 
 
-def test_our_own_resizing_finds_the_same_boxes_but_for_weak_ties(trained, pets):
+def test_our_own_resizing_finds_the_same_boxes_except_weak_ones(trained, pets):
     def prepare(image: np.ndarray) -> Batch:
-        return Stretch(512, 512)([image], torch.device('cpu'))
+        return FixedSize(512, 512)([image], torch.device('cpu'))
 
     total, missed = compare_with_the_published_graph(trained, pets, 40, prepare)
     assert missed / total < 0.04
@@ -125,7 +125,7 @@ def test_average_precision_on_coco_is_that_of_the_published_network(trained, coc
     assert result.ap50 > 0.3
 
 
-def test_a_batch_gives_each_image_what_it_gets_alone():
+def test_a_batch_gives_the_same_detections_as_single_images():
     generator = np.random.default_rng(0)
     shapes = ((90, 160, 3), (200, 100, 3), (90, 160, 3))
     images = [generator.integers(0, 255, shape, np.uint8) for shape in shapes]
@@ -136,7 +136,7 @@ def test_a_batch_gives_each_image_what_it_gets_alone():
         (alone,) = model.detect([image], [stamp], 0.0)
         assert alone.stamp == expected.stamp
         assert alone.image_size == expected.image_size == image.shape[:2]
-        # Untrained scores are nearly tied, so the order is not the same.
+        # Untrained scores are nearly equal, so the order differs.
         apart = np.abs(alone.boxes[:, None] - expected.boxes).max(axis=2)
         assert (apart.min(axis=1) < 0.01).mean() > 0.95
         nearest = apart.argmin(axis=1)[apart.min(axis=1) < 0.01]
@@ -171,11 +171,11 @@ def test_upsampling_follows_the_published_graphs_grid():
 
 @pytest.mark.parametrize('threshold', [0.02, 0.4, 0.9, 1.0])
 @pytest.mark.parametrize('seed', range(4))
-def test_peaks_above_a_threshold_are_those_of_all_peaks(threshold, seed):
+def test_strong_peaks_are_the_peaks_above_the_threshold(threshold, seed):
     chance = torch.Generator().manual_seed(seed)
     logits = 3 * torch.randn(2, 5, 12, 9, generator=chance) - 1
-    logits[0, 1, 3:5, 3:5] = 2.5  # neighbours that are equal are peaks, all of them
-    logits[1, 0, 0, 0] = logits[1, 4, 11, 8] = 40  # in corners; a score of exactly 1
+    logits[0, 1, 3:5, 3:5] = 2.5  # equal neighbours are all peaks
+    logits[1, 0, 0, 0] = logits[1, 4, 11, 8] = 40  # in corners, with a score of exactly 1
     logits = logits.to(memory_format=torch.channels_last)
     sides = torch.rand(2, 4, 12, 9, generator=chance) * 20
     detector = MobileCenterNet(tuple('abcde'), max_detections=30)
@@ -190,7 +190,7 @@ def test_peaks_above_a_threshold_are_those_of_all_peaks(threshold, seed):
         }
 
 
-def test_no_peak_above_the_threshold_is_no_peak():
+def test_without_peaks_above_the_threshold_the_result_is_empty():
     detector = MobileCenterNet(('a', 'b'))
     [(boxes, scores, labels)] = detector.strong_peaks(
         torch.full((1, 2, 8, 8), -9.0), torch.ones(1, 4, 8, 8), 0.4

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The association transformer gives the published system's numbers."""
+"""The association transformer gives the results of the published system."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gtr_ros.model.association import frame_softmax
 
 
 def queries_of(frame: int, counts: list[int]) -> slice:
-    """Return the objects of a frame; of all frames for -1."""
+    """Return the objects of a frame; for -1 of all frames."""
     start = sum(counts[:frame])
     return slice(start, start + counts[frame]) if frame >= 0 else slice(0, sum(counts))
 
@@ -72,13 +72,13 @@ def test_each_ablation_of_table_4_gives_the_published_logits(variant):
 
 
 @torch.inference_mode()
-def test_no_objects_at_all_give_an_empty_answer(full_model):
+def test_without_objects_the_result_is_empty(full_model):
     empty = torch.zeros(0, 1024)
     assert full_model(empty, [0, 0, 0], 2, torch.zeros(0, 4)).shape == (0, 0)
 
 
 @torch.inference_mode()
-def test_the_boxes_of_a_frame_share_at_most_all_of_the_probability(full_model):
+def test_the_probabilities_of_a_frame_sum_to_at_most_one(full_model):
     features = torch.rand(9, 1024, generator=torch.Generator().manual_seed(0))
     probabilities = full_model(features, [4, 0, 5], 2, torch.zeros(9, 4))
     assert probabilities.shape == (5, 9)

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The MOT model gives the published system's numbers, from the image to the features."""
+"""The MOT model gives the results of the published system, from the image to the features."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CPU = torch.device('cpu')
 
 @pytest.fixture(scope='module')
 def published() -> dict[str, np.ndarray]:
-    """Return what the published system computes from one image of 128 x 256."""
+    """Return the results of the published system for one image of 128 x 256."""
     return {
         key: array
         for file in ('d_backbone_128x256.npz', 'e_roi_128x256.npz')
@@ -39,7 +39,7 @@ def published() -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope='module')
 def model() -> GTR:
-    """Return the model with the rule's weights; images are not enlarged to 1560."""
+    """Return the model with weights from the rule; images are not enlarged to 1560."""
     model = with_rule_weights(gtr_mot())
     model.detector.resize = SquareFit(256)
     return model
@@ -47,7 +47,7 @@ def model() -> GTR:
 
 @pytest.fixture(scope='module')
 def computed(model, published) -> dict[str, Tensor]:
-    """Return what ours computes from that image, by the published names."""
+    """Return our results for that image, by the published names."""
     detector = model.detector
     with torch.inference_mode():
         pixels = detector.prepare([published['image']], CPU).pixels
@@ -60,7 +60,7 @@ def computed(model, published) -> dict[str, Tensor]:
 
 
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """Return coarse noise, on which rule weights find objects."""
+    """Return coarse noise, in which the rule weights find objects."""
     coarse = np.random.default_rng(seed).integers(0, 255, (height // 8 + 1, width // 8 + 1, 3))
     return coarse.astype(np.uint8).repeat(8, axis=0).repeat(8, axis=1)[:height, :width]
 
@@ -77,7 +77,7 @@ def test_the_weight_rule_gives_the_published_check_values():
             assert total == pytest.approx(expected['sum'], rel=1e-6, abs=1e-6), key
 
 
-def test_it_has_the_papers_number_of_parameters():
+def test_the_number_of_parameters_is_that_of_the_paper():
     model = gtr_mot()
     millions = {name: _millions(part) for name, part in model.named_children()}
     assert _millions(model) == pytest.approx(43.8, abs=0.05)
@@ -101,7 +101,7 @@ def _millions(module: torch.nn.Module) -> float:
         *(f'{kind}p{i}' for kind in ('', 'hm_', 'reg_') for i in range(3, 8)),
     ],
 )
-def test_the_maps_of_the_detector_are_the_published_ones(computed, published, name):
+def test_the_maps_of_the_detector_equal_the_published_ones(computed, published, name):
     expected = torch.from_numpy(published[name])
     bound = 1e-4 * expected.abs().max().item()
     torch.testing.assert_close(
@@ -110,7 +110,7 @@ def test_the_maps_of_the_detector_are_the_published_ones(computed, published, na
 
 
 @torch.inference_mode()
-def test_the_proposals_are_the_published_ones(model, published):
+def test_the_proposals_equal_the_published_ones(model, published):
     pixels = model.detector.prepare([published['image']], CPU).pixels
     [proposals] = model.detector.propose(model.detector.network(pixels))
     order = match_boxes(proposals.boxes, published['prop_boxes'], atol=1e-2)
@@ -125,7 +125,7 @@ def test_boxes_of_every_kind_have_the_published_features(model, computed, publis
     np.testing.assert_allclose(model.head(pooled), published['feats'], rtol=1e-4, atol=1e-4)
 
 
-def test_the_detections_and_their_features_are_the_published_ones(model, published):
+def test_the_detections_and_their_features_equal_the_published_ones(model, published):
     (detections,) = model.detect([published['image']], score_threshold=0.55)
     order = match_boxes(torch.from_numpy(detections.boxes), published['det_boxes'], atol=1e-2)
     np.testing.assert_allclose(detections.scores[order], published['det_scores'], atol=1e-4)
@@ -137,7 +137,7 @@ def test_the_detections_and_their_features_are_the_published_ones(model, publish
 
 
 @torch.inference_mode()
-def test_the_threshold_itself_is_too_little(model, published):
+def test_a_score_equal_to_the_threshold_is_removed(model, published):
     batch = model.detector.prepare([published['image']], CPU)
     (all_found,), _ = model.detector.find(batch, 0.55)
     (found,), _ = model.detector.find(batch, all_found.scores[3].item())
@@ -145,7 +145,7 @@ def test_the_threshold_itself_is_too_little(model, published):
 
 
 @torch.inference_mode()
-def test_images_of_a_batch_are_found_as_alone_on_the_same_canvas(model):
+def test_a_batch_gives_the_same_objects_as_single_images_with_the_same_padding(model):
     sizes = [(100, 250), (180, 120), (96, 96)]
     images = [picture(*size, seed) for seed, size in enumerate(sizes)]
     batch = model.detector.prepare(images, CPU)
@@ -162,7 +162,7 @@ def test_images_of_a_batch_are_found_as_alone_on_the_same_canvas(model):
 
 
 @pytest.mark.parametrize('size', [(128, 256), (97, 203), (333, 64), (12, 700), (700, 12), (1, 1)])
-def test_images_of_any_size_and_shape_come_back_in_their_own_pixels(model, size):
+def test_boxes_are_in_pixels_of_images_of_any_size_and_shape(model, size):
     image = picture(*size)
     (detections,) = model.detect([image], score_threshold=0.3)
     assert len(detections) > 0
@@ -177,7 +177,7 @@ def test_images_of_any_size_and_shape_come_back_in_their_own_pixels(model, size)
     np.testing.assert_allclose(found.scores[order], detections.scores, atol=1e-4)
 
 
-def test_where_nothing_scores_there_are_no_detections_and_no_associations(model):
+def test_without_scores_above_the_threshold_there_are_no_detections(model):
     detections = model.detect([picture(64, 64), picture(64, 200)], score_threshold=0.999)
     assert [len(d) for d in detections] == [0, 0]
     assert detections[0].boxes.shape == (0, 4)
@@ -188,7 +188,7 @@ def test_where_nothing_scores_there_are_no_detections_and_no_associations(model)
 
 
 @torch.inference_mode()
-def test_without_training_every_cell_is_unlikely():
+def test_an_untrained_head_gives_low_scores():
     logits, sides = CenterNetHead(32)([torch.rand(1, 32, 2, 2)] * 5)
     assert torch.stack(logits).sigmoid().max() < 0.02
     assert torch.stack(sides).min() > 4
@@ -197,7 +197,7 @@ def test_without_training_every_cell_is_unlikely():
 def slow_decode(
     logits: list[Tensor], sides: list[Tensor], image: int, pre: int, threshold: float, post: int
 ) -> list[tuple[list[float], float]]:
-    """Decode cell by cell and suppress box by box, as the rule is written."""
+    """Decode cell by cell and suppress box by box: a direct implementation of the rule."""
     candidates = []
     for heat, side, stride in zip(logits, sides, LEVEL_STRIDES, strict=True):
         cells = []
@@ -250,7 +250,7 @@ def test_boxes_that_tie_with_the_last_are_kept():
     assert proposals.boxes[:, 0].tolist() == [2, 18, 34]
 
 
-def test_an_image_of_unlikely_cells_has_no_proposals():
+def test_an_image_with_low_scores_has_no_proposals():
     (proposals,) = decode([torch.full((1, 1, 4, 4), -10.0)], [torch.ones(1, 4, 4, 4)], (8,))
     assert proposals.boxes.shape == (0, 4)
     assert proposals.scores.shape == (0,)

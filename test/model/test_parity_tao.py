@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The TAO model gives the published system's numbers."""
+"""The TAO model gives the results of the published system."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ from gtr_ros.model.resize import Batch
 from gtr_ros.model.resize import ShortestEdge
 from gtr_ros.model.roi import pool_boxes
 
-#: by published key: shape, first values and sum of the weights that the rule gives
+#: by published key: shape, first values and sum of the weights from the rule
 PUBLISHED = json.loads((FIXTURES / 'w_weights_check_tao.json').read_text())
-#: the fixture too large to be copied, where the reference stands beside this repository
+#: a fixture that is too large to be copied; it is beside this repository
 LOSSES = SHARED / 'reference' / 'fixtures' / 'c_roi_loss_tao.npz'
 
 MAPS = ('res3', 'res4', 'res5', 'p3', 'p4', 'p5', 'p6', 'p7')
 
 
 def assert_close(actual: Tensor, expected: np.ndarray) -> None:
-    """Compare at the tolerance of activations, relative to the largest."""
+    """Compare with a tolerance relative to the largest activation."""
     tolerance = 1e-4 * float(np.abs(expected).max())
     torch.testing.assert_close(actual, torch.from_numpy(expected), rtol=1e-4, atol=tolerance)
 
 
 @pytest.fixture(scope='module')
 def weights() -> dict[str, Tensor]:
-    """Return the rule's weights by published key."""
+    """Return the weights from the rule by published key."""
     return {key: rule_tensor(key, entry['shape']) for key, entry in PUBLISHED.items()}
 
 
@@ -53,7 +53,7 @@ def weights() -> dict[str, Tensor]:
 def model(weights) -> GTR:
     model = gtr_tao()
     fit(model, {our_key(k): w for k, w in weights.items() if not is_ignored(k)}, 'the rule')
-    # Small, so that a whole image takes a moment.
+    # Small, so that a whole image is fast.
     model.detector.resize = ShortestEdge(96, 160)
     return model
 
@@ -72,7 +72,7 @@ def batch(model, data) -> Batch:
 
 
 def nearest(boxes: Tensor, expected: Tensor) -> Tensor:
-    """Return which box is nearest to each expected one, and check that none serves two."""
+    """Return the index of the box nearest to each expected one; each is used once."""
     index = torch.cdist(expected, boxes, p=1).argmin(dim=1)
     assert len(index.unique()) == len(expected)
     return index
@@ -90,7 +90,7 @@ def test_the_rule_gives_the_weights_of_the_fixtures(weights):
         np.testing.assert_allclose(total, PUBLISHED[key]['sum'], rtol=1e-6, atol=1e-6, err_msg=key)
 
 
-def test_every_published_key_is_one_parameter_of_its_shape_and_none_is_left_over(model):
+def test_published_keys_and_parameters_match_one_to_one_in_shape(model):
     ours = {key: list(tensor.shape) for key, tensor in model.state_dict().items()}
     mapped = {key: our_key(key) for key in PUBLISHED if not is_ignored(key)}
     assert len(set(mapped.values())) == len(mapped)
@@ -98,7 +98,7 @@ def test_every_published_key_is_one_parameter_of_its_shape_and_none_is_left_over
     assert {name: published_key(name) for name in ours} == {n: k for k, n in mapped.items()}
 
 
-def test_only_the_constants_of_the_federated_loss_have_no_place():
+def test_only_the_constants_of_the_federated_loss_are_ignored():
     ignored = {key for key in PUBLISHED if is_ignored(key)}
     assert ignored == {
         f'roi_heads.box_predictor.{i}.{name}'
@@ -135,7 +135,7 @@ def test_the_head_gives_the_published_heat_maps_and_sides(model, data, batch):
 
 
 @torch.inference_mode()
-def test_the_proposals_are_the_published_ones(model, data, batch):
+def test_the_proposals_equal_the_published_ones(model, data, batch):
     [proposals] = model.detector.propose(model.detector.network(batch.pixels))
     expected = torch.from_numpy(data['prop_boxes'])
     assert len(proposals.boxes) == len(expected)
@@ -149,11 +149,11 @@ def test_the_proposals_are_the_published_ones(model, data, batch):
 def test_the_cascade_gives_the_published_boxes_classes_and_features(model, data, batch):
     (found,), maps = model.detector.find(batch, 0.4)
     assert len(found.boxes) == data['n_inst']
-    # Refined boxes may coincide, their proposals do not.
+    # Refined boxes may coincide, but not their proposals.
     index = nearest(found.regions, torch.from_numpy(data['prop_boxes'][:8]))
     expected = torch.from_numpy(data['inst_boxes'])
     torch.testing.assert_close(found.boxes[index], expected, rtol=0, atol=1e-2)
-    # The published score of no class at all, the last, is none of ours.
+    # The last published score is that of the background, which we do not have.
     scores = torch.from_numpy(data['inst_cls_scores'][:, :-1])
     torch.testing.assert_close(found.class_scores[index], scores, rtol=0, atol=1e-4)
     torch.testing.assert_close(found.scores[index], scores.amax(dim=1), rtol=0, atol=1e-4)
@@ -162,7 +162,7 @@ def test_the_cascade_gives_the_published_boxes_classes_and_features(model, data,
     assert_close(features, data['inst_feats'])
 
 
-def test_an_image_through_the_whole_model_gives_its_detections_best_first(model, data):
+def test_the_whole_model_gives_the_detections_of_an_image_best_first(model, data):
     (detections,) = model.detect([data['image']])
     assert len(detections) == data['n_inst']
     assert detections.features.shape == (data['n_inst'], 1024)
@@ -181,7 +181,7 @@ def test_an_image_without_objects_gives_no_detections(model, data):
 
 
 @torch.inference_mode()
-def test_images_of_different_sizes_in_a_batch_do_not_see_each_other(model):
+def test_images_of_different_sizes_in_a_batch_are_independent(model):
     detector = model.detector
     images = [random_image(150, 90), random_image(48, 100)]
     batch = detector.prepare(images, torch.device('cpu'))
@@ -216,10 +216,10 @@ def test_boxes_are_in_pixels_of_each_image_as_received(model):
 
 
 @torch.inference_mode()
-def test_stages_of_the_cascade_read_boxes_that_end_at_the_border_of_their_own_image():
+def test_the_cascade_clips_boxes_to_their_own_image_between_stages():
     cascade = Cascade(channels=1, classes=2, strides=(8,)).eval()
     for stage in cascade.stages:
-        torch.nn.init.zeros_(stage.regress.weight)  # which leaves every box as it is
+        torch.nn.init.zeros_(stage.regress.weight)  # boxes are not changed
     boxes = torch.tensor([[-10.0, 5.0, 90.0, 70.0]])
     refined, probabilities = cascade(
         [torch.zeros(2, 1, 8, 10)], [boxes, boxes], sizes=[(64, 80), (40, 30)]
@@ -229,11 +229,11 @@ def test_stages_of_the_cascade_read_boxes_that_end_at_the_border_of_their_own_im
     assert probabilities.shape == (2, 2)
 
 
-def test_deltas_shift_by_the_boxs_sides_and_scale_by_powers_of_e():
+def test_deltas_shift_boxes_by_their_sides_and_scale_them_exponentially():
     boxes = torch.tensor([[10.0, 20.0, 30.0, 60.0]])
     deltas = torch.tensor([[5.0, -10.0, 5 * math.log(2), 500.0]])
     moved = decode_deltas(deltas, boxes, (10, 10, 5, 5))
-    # The centre goes from (20, 40) to (30, 0); growth is at most 62.5-fold.
+    # The centre moves from (20, 40) to (30, 0); growth is limited to a factor of 62.5.
     torch.testing.assert_close(moved, torch.tensor([[10.0, -1250.0, 50.0, 1250.0]]))
 
 
@@ -246,7 +246,7 @@ def test_the_class_names_are_those_of_lvis_v1():
 
 
 @pytest.mark.skipif(not LOSSES.is_file(), reason='c_roi_loss_tao.npz is not beside the repository')
-def test_classes_stand_in_the_order_of_the_published_frequencies():
+def test_classes_are_in_the_order_of_the_published_frequencies():
     frequencies = np.load(LOSSES)['freq_weight']
     np.testing.assert_allclose(np.sqrt(image_counts()), frequencies, rtol=1e-6)
 

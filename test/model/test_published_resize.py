@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Images reach the published models as they did in training: size, filter, colours, padding."""
+"""Images for the published models are prepared as in training: size, filter, colour, padding."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def picture(height: int, width: int) -> np.ndarray:
         (SquareFit(), (480, 640), (1170, 1560), (1280, 1664)),  # small images grow
         (SquareFit(), (1920, 1080), (1560, 877), (1664, 896)),
         (SquareFit(), (1560, 1560), (1560, 1560), (1664, 1664)),
-        (SquareFit(), (3, 5000), (1, 1560), (128, 1664)),  # 0.936 would be nothing
+        (SquareFit(), (3, 5000), (1, 1560), (128, 1664)),  # 0.936 would be truncated to 0
         (ShortestEdge(), (480, 640), (800, 1067), (800, 1088)),  # 1066.67 is rounded
         (ShortestEdge(), (1080, 1920), (750, 1333), (768, 1344)),  # 749.8 is rounded
         (ShortestEdge(), (640, 480), (1067, 800), (1088, 800)),
@@ -41,7 +41,7 @@ def picture(height: int, width: int) -> np.ndarray:
         (ShortestEdge(), (2, 5000), (1, 1333), (32, 1344)),
     ],
 )
-def test_sizes_are_the_published_ones(rule, size, resized, canvas):
+def test_sizes_equal_the_published_ones(rule, size, resized, canvas):
     batch = rule([np.zeros((*size, 3), np.uint8)], CPU)
     assert batch.pixels.shape == (1, 3, *canvas)
     shown = (batch.pixels[0, 0] != 0).nonzero().amax(dim=0) + 1
@@ -53,7 +53,7 @@ def test_sizes_are_the_published_ones(rule, size, resized, canvas):
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(1, 400), st.integers(1, 400))
-def test_the_square_is_filled_by_truncation_and_by_pillows_filter(height, width):
+def test_images_are_fitted_into_the_square_with_truncation_and_pillows_filter(height, width):
     image = picture(height, width)
     batch = SquareFit(200, multiple=128)([image], CPU)
     scale = min(200 / height, 200 / width)
@@ -64,11 +64,11 @@ def test_the_square_is_filled_by_truncation_and_by_pillows_filter(height, width)
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(1, 400), st.integers(1, 400))
-def test_the_shortest_edge_is_met_unless_the_longest_is_too_long(height, width):
+def test_the_shorter_side_has_its_length_unless_the_longer_is_too_long(height, width):
     image = picture(height, width)
     batch = ShortestEdge(80, 133, multiple=32)([image], CPU)
     scale = min(80 / min(height, width), 133 / max(height, width))
-    # Where a side is half a pixel, the order of the multiplications decides.
+    # At half a pixel, the result depends on the order of the multiplications.
     assume(all(abs(side * scale % 1 - 0.5) > 1e-6 for side in (height, width)))
     size = tuple(max(1, int(side * scale + 0.5)) for side in (height, width))
     assert_shows(batch.pixels[0], image, size)
@@ -76,7 +76,7 @@ def test_the_shortest_edge_is_met_unless_the_longest_is_too_long(height, width):
 
 
 def assert_shows(pixels: torch.Tensor, image: np.ndarray, size: tuple[int, int]) -> None:
-    """Assert that pixels are the image in this size, normalised, and 0 around it."""
+    """Assert that pixels are the image, resized and normalised, padded with 0."""
     resized = np.array(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))
     expected = np.zeros((*pixels.shape[1:], 3), np.float32)
     expected[: size[0], : size[1]] = (resized.astype(np.float32) - MEAN) / DEVIATION
@@ -101,7 +101,7 @@ def test_each_image_of_a_batch_keeps_its_own_scale(rule):
 
 
 @pytest.mark.parametrize('rule', RULES)
-def test_boxes_come_back_to_the_pixels_of_the_image(rule):
+def test_boxes_are_mapped_back_to_image_pixels(rule):
     image = picture(45, 70)
     batch = rule([image], CPU)
     height, width = rule.target(45, 70)
@@ -126,6 +126,6 @@ def test_the_layout_of_the_memory_does_not_matter(rule, layout):
 
 
 @pytest.mark.parametrize('rule', RULES)
-def test_what_is_no_image_is_refused_with_its_shape(rule):
+def test_an_invalid_image_is_rejected_with_its_shape(rule):
     with pytest.raises(ValueError, match=r'expected uint8 of \(H, W, 3\)'):
         rule([np.zeros((4, 4), np.uint8)], CPU)

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Images of any size and memory layout reach the network, and boxes come back to their pixels."""
+"""Images of any size and memory layout are resized, and boxes are mapped back to their pixels."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from gtr_ros.model.resize import Fit
-from gtr_ros.model.resize import Stretch
+from gtr_ros.model.resize import FixedArea
+from gtr_ros.model.resize import FixedSize
 
 CPU = torch.device('cpu')
-RULES = [Stretch(64, 96), Fit(64 * 64)]
+RULES = [FixedSize(64, 96), FixedArea(64 * 64)]
 
 
 def picture(height: int, width: int) -> np.ndarray:
@@ -39,7 +39,7 @@ def test_the_layout_of_the_memory_does_not_matter(rule, layout):
 
 
 @pytest.mark.parametrize('rule', RULES)
-def test_one_channel_shown_three_times_is_grey(rule):
+def test_one_channel_broadcast_to_three_is_grey(rule):
     grey = picture(40, 50)[..., :1]
     shown = np.broadcast_to(grey, (40, 50, 3))
     assert torch.equal(rule([shown], CPU).pixels, rule([np.repeat(grey, 3, axis=2)], CPU).pixels)
@@ -47,7 +47,7 @@ def test_one_channel_shown_three_times_is_grey(rule):
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(8, 300), st.integers(8, 300), st.sampled_from(RULES))
-def test_a_bright_spot_is_where_its_box_says_it_is(height, width, rule):
+def test_a_bright_spot_is_at_the_position_of_its_box(height, width, rule):
     image = np.zeros((height, width, 3), np.uint8)
     y, x = height // 3, width // 2
     tall, wide = max(2, height // 4), max(2, width // 4)
@@ -71,6 +71,6 @@ def test_a_bright_spot_is_where_its_box_says_it_is(height, width, rule):
         np.zeros((0, 4, 3), np.uint8),
     ],
 )
-def test_what_is_no_image_is_refused_with_its_shape(image):
+def test_an_invalid_image_is_rejected_with_its_shape(image):
     with pytest.raises(ValueError, match=r'expected uint8 of \(H, W, 3\)'):
-        Stretch()([image], CPU)
+        FixedSize()([image], CPU)

@@ -1,9 +1,8 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Objects in space: rendered scenes whose every length is known, and what cameras do to them."""
+"""Objects are placed in 3D: rendered scenes of known dimensions, calibrations and markers."""
 
 from array import array
-import threading
 
 from hypothesis import given
 from hypothesis import settings
@@ -27,9 +26,7 @@ from gtr_ros.media.drawing import colour_of
 from gtr_ros.media.pixels import ImageError
 from gtr_ros.node.messages.depth import depth_to_metres
 from gtr_ros.node.messages.depth import detections_3d_message
-from gtr_ros.node.messages.depth import find_surface
 from gtr_ros.node.messages.depth import markers_message
-from gtr_ros.node.messages.pairing import Recent
 from gtr_ros.node.messages.tracks import detections_message
 from gtr_ros.structures import Tracks
 
@@ -52,14 +49,14 @@ def tracks_of(*boxes, confirmed=None) -> Tracks:
 
 
 def info_of(size=SIZE, fx=FOCAL, fy=FOCAL, **fields) -> CameraInfo:
-    """Describe a camera whose axis goes through the middle of its image."""
+    """Return the calibration of a camera whose principal point is the centre of its image."""
     height, width = size
     k = [fx, 0, width / 2 - 0.5, 0, fy, height / 2 - 0.5, 0, 0, 1]
     return CameraInfo(height=height, width=width, k=np.array(k, float), **fields)
 
 
 def render(cuboids, wall, size=SIZE, fx=FOCAL, fy=FOCAL) -> np.ndarray:
-    """Cast a ray through the middle of each pixel; cuboids: (low, high) corners, metres."""
+    """Cast a ray through the centre of each pixel; cuboids: (low, high) corners, metres."""
     height, width = size
     x = (np.arange(width) + 0.5 - width / 2) / fx
     y = (np.arange(height) + 0.5 - height / 2) / fy
@@ -74,7 +71,7 @@ def render(cuboids, wall, size=SIZE, fx=FOCAL, fy=FOCAL) -> np.ndarray:
 
 
 def outline(low, high, size=SIZE, fx=FOCAL, fy=FOCAL) -> list[float]:
-    """Return the box around a cuboid's image, from the edge of the first pixel."""
+    """Return the box around the image of a cuboid, from the edge of the first pixel."""
     x = [fx * x / z for x in (low[0], high[0]) for z in (low[2], high[2])]
     y = [fy * y / z for y in (low[1], high[1]) for z in (low[2], high[2])]
     left, top = size[1] / 2, size[0] / 2
@@ -85,9 +82,9 @@ def locate(tracks, depth, info=None, size=SIZE) -> tuple[Detection3DArray, int]:
     return detections_3d_message(tracks, HEADER, CLASS_NAMES, size, depth, info or info_of(size))
 
 
-def middle_and_size(detection) -> tuple[list[float], list[float]]:
-    middle, size = detection.bbox.center.position, detection.bbox.size
-    return [middle.x, middle.y, middle.z], [size.x, size.y, size.z]
+def centre_and_size(detection) -> tuple[list[float], list[float]]:
+    centre, size = detection.bbox.center.position, detection.bbox.size
+    return [centre.x, centre.y, centre.z], [size.x, size.y, size.z]
 
 
 def depth_message(values, encoding='32FC1', big=False, padding=0) -> Image:
@@ -106,12 +103,9 @@ def depth_message(values, encoding='32FC1', big=False, padding=0) -> Image:
     )
 
 
-# The image
-
-
 @pytest.mark.parametrize('big', [False, True])
 @pytest.mark.parametrize('padding', [0, 1, 12])
-def test_float_depth_is_metres_and_what_is_no_distance_is_nan(big, padding):
+def test_float_depth_is_metres_and_invalid_values_are_nan(big, padding):
     message = depth_message([[1.25, 0, NAN, 4], [INF, -INF, -2, 0.5]], '32FC1', big, padding)
     metres = depth_to_metres(message)
     assert metres.dtype == np.float32
@@ -129,7 +123,7 @@ def test_integer_depth_is_millimetres_and_zero_is_nan(big, padding):
 
 
 @pytest.mark.parametrize('padding', [0, 8])
-def test_canonical_depth_is_a_view_and_any_other_leaves_the_message_as_it_is(padding):
+def test_valid_float_depth_is_a_view_and_conversion_does_not_change_the_message(padding):
     canonical = depth_message([[1, NAN], [2, 3]], padding=padding)
     assert np.shares_memory(depth_to_metres(canonical), np.frombuffer(canonical.data, np.uint8))
     for other in (depth_message([[1, 0]]), depth_message([[1, 0]], '16UC1')):
@@ -150,7 +144,7 @@ def test_canonical_depth_is_a_view_and_any_other_leaves_the_message_as_it_is(pad
         ({'data': array('B')}, ['truncated', '0 bytes']),
     ],
 )
-def test_what_is_no_depth_image_is_refused_with_value_and_way_out(change, words):
+def test_an_invalid_depth_image_is_refused_with_value_and_hint(change, words):
     message = depth_message([[1, 2, 3], [4, 5, 6]])
     for name, value in change.items():
         setattr(message, name, value)
@@ -160,37 +154,34 @@ def test_what_is_no_depth_image_is_refused_with_value_and_way_out(change, words)
         assert word in str(refusal.value)
 
 
-# Geometry
-
-
-def test_a_cuboid_before_a_wall_stands_where_it_is_to_the_millimetre():
+def test_a_cuboid_in_front_of_a_wall_is_placed_to_the_millimetre():
     low, high = (-0.3, -0.6, 3), (0.3, 0.6, 3.4)
     depth = render([(low, high)], wall=5)
     message, left_out = locate(tracks_of(outline(low, high)), depth)
     assert left_out == 0
-    middle, size = middle_and_size(message.detections[0])
-    np.testing.assert_allclose(middle, [0, 0, 3], atol=1e-3)
+    centre, size = centre_and_size(message.detections[0])
+    np.testing.assert_allclose(centre, [0, 0, 3], atol=1e-3)
     np.testing.assert_allclose(size[:2], [0.6, 1.2], atol=1e-3)
     # A flat face: 2 % of 3 m, which is more than 5 cm.
     assert size[2] == pytest.approx(0.06)
 
 
-def test_beside_the_axis_x_is_right_y_is_down_and_visible_sides_add_little():
+def test_off_the_axis_x_is_right_y_is_down_and_visible_sides_add_little():
     low, high = (0.5, -0.9, 3), (1.1, -0.1, 3.2)
     depth = render([(low, high)], wall=5)
     message, _ = locate(tracks_of(outline(low, high)), depth)
-    middle, size = middle_and_size(message.detections[0])
-    # The left side shows for 0.5 * 0.2 / 3.2 m, of which the middle moves by half.
-    np.testing.assert_allclose(middle, [0.8, -0.5, 3], atol=0.02)
+    centre, size = centre_and_size(message.detections[0])
+    # 0.5 * 0.2 / 3.2 m of the left side is visible, so the centre moves by half of that.
+    np.testing.assert_allclose(centre, [0.8, -0.5, 3], atol=0.02)
     np.testing.assert_allclose(size[:2], [0.6, 0.8], atol=0.035)
-    assert middle[0] < 0.8
+    assert centre[0] < 0.8
 
 
 def test_each_of_several_objects_gets_its_own_depth():
     cuboids = [((x, -0.4, z), (x + 0.4, 0.4, z + 0.01)) for x, z in ((-1, 2), (0, 3), (1, 4))]
     message, _ = locate(tracks_of(*(outline(*c) for c in cuboids)), render(cuboids, wall=8))
-    middles = [middle_and_size(detection)[0] for detection in message.detections]
-    np.testing.assert_allclose(middles, [[-0.8, 0, 2], [0.2, 0, 3], [1.2, 0, 4]], atol=0.005)
+    centres = [centre_and_size(detection)[0] for detection in message.detections]
+    np.testing.assert_allclose(centres, [[-0.8, 0, 2], [0.2, 0, 3], [1.2, 0, 4]], atol=0.005)
 
 
 @settings(max_examples=60, deadline=None)
@@ -201,10 +192,10 @@ def test_resolution_and_shape_of_image_depth_and_calibration_change_nothing(data
         tuple(round(scale * side) for side in (height, width))
         for scale in (data.draw(st.floats(0.5, 1.6), label=name) for name in ('depth', 'info'))
     )
-    # As wide and high a view for all of them.
+    # The same field of view for all of them.
     focal_x, focal_y = (data.draw(st.floats(0.5, 2), label=name) for name in ('fx', 'fy'))
     distance = data.draw(st.floats(0.3, 20), label='distance')
-    # A plate, in parts of the view.
+    # A plate, in fractions of the field of view.
     left, top = (data.draw(st.floats(-0.45, 0.2), label=name) for name in ('left', 'top'))
     wide, high = (data.draw(st.floats(0.2, 0.25), label=name) for name in ('wide', 'high'))
     per_x, per_y = distance / focal_x, distance / focal_y
@@ -218,126 +209,14 @@ def test_resolution_and_shape_of_image_depth_and_calibration_change_nothing(data
     box = outline(low, end, (height, width), focal_x * width, focal_y * height)
     message, left_out = locate(tracks_of(box), depth, info, (height, width))
     assert left_out == 0
-    middle, size = middle_and_size(message.detections[0])
+    centre, size = centre_and_size(message.detections[0])
     expected = (np.array(low) + end) / 2
-    np.testing.assert_allclose(middle, expected, rtol=1e-4, atol=1e-4 * distance)
+    np.testing.assert_allclose(centre, expected, rtol=1e-4, atol=1e-4 * distance)
     np.testing.assert_allclose(size[:2], [wide * per_x, high * per_y], rtol=1e-4)
     assert size[2] == pytest.approx(max(0.05, 0.02 * distance), rel=1e-4)
 
 
-def test_a_slanted_surface_is_as_deep_as_nine_tenths_of_its_middle():
-    depth = np.tile(np.linspace(2, 4, 400, dtype=np.float32), (300, 1))
-    median, extent = find_surface(depth, np.array([0, 0, 400, 300], float))
-    assert median == pytest.approx(3, abs=0.02)
-    assert extent == pytest.approx(0.9, abs=0.03)  # the middle goes from 2.5 to 3.5
-
-
-# What cameras do to surfaces
-
-
-@pytest.fixture
-def scene() -> np.ndarray:
-    """Return an object 2 m away before a wall at 4 m: (80, 60), what its box holds."""
-    depth = np.full((80, 60), 4, np.float32)
-    depth[5:75, 8:52] = 2
-    return depth
-
-
-WHOLE = np.array([0, 0, 60, 80], float)
-
-
-def test_noise_neither_moves_nor_stretches_a_surface(scene):
-    scene *= np.random.default_rng(1).normal(1, 0.01, scene.shape)
-    median, extent = find_surface(scene, WHOLE)
-    assert median == pytest.approx(2, abs=0.005)
-    assert extent == pytest.approx(3.29 * 0.02, abs=0.01)
-
-
-def test_background_in_the_gaps_of_an_object_does_not_count(scene):
-    holes = np.random.default_rng(2).random(scene.shape) < 0.7
-    scene[holes] = 4
-    assert find_surface(scene, WHOLE) == (2, pytest.approx(0.05))
-
-
-def test_edges_that_blur_into_the_background_do_not_join_it_to_the_object(scene):
-    scene[:, 30:] = 4
-    random = np.random.default_rng(7)
-    blurred = random.random(scene.shape) < 0.12
-    scene[blurred] = random.uniform(2, 4, blurred.sum())
-    median, extent = find_surface(scene, WHOLE)
-    assert median == pytest.approx(2, abs=0.01)
-    assert extent < 0.2
-
-
-@pytest.mark.parametrize('wide', [1, 2, 5])
-def test_a_pole_before_the_object_does_not_count(scene, wide):
-    scene[:, 28 : 28 + wide] = 1
-    assert find_surface(scene, WHOLE) == (2, pytest.approx(0.05))
-
-
-def test_specks_near_the_camera_do_not_count(scene):
-    specks = np.random.default_rng(3).random(scene.shape)
-    scene[specks < 0.1] = np.random.default_rng(4).uniform(0.2, 1.5, (specks < 0.1).sum())
-    median, extent = find_surface(scene, WHOLE)
-    assert (median, extent) == (2, pytest.approx(0.05))
-
-
-def test_of_two_large_surfaces_the_nearer_is_the_object(scene):
-    scene[:, :28] = 1.5  # hides 13 columns of the middle 30
-    assert find_surface(scene, WHOLE)[0] == 1.5
-
-
-def test_where_no_surface_is_large_the_largest_counts():
-    depth = np.repeat(np.array([1, 2, 3, 4, 5, 6, 7, 7], np.float32), 8)[None].repeat(64, axis=0)
-    # 16 columns of 7 m in a box four times as wide, so that its middle is all of the picture.
-    assert find_surface(depth, np.array([-32, -32, 96, 96], float))[0] == 7
-    depth = np.repeat(np.array([1, 2, 3, 4, 5, 6, 7, 8], np.float32), 8)[None].repeat(64, axis=0)
-    depth[:, 8:18] = 2
-    assert find_surface(depth, np.array([-32, -32, 96, 96], float))[0] == 2
-
-
-def test_depths_that_are_scattered_do_not_hide_a_surface_nor_make_one(scene):
-    random = np.random.default_rng(8)
-    scattered = np.geomspace(0.1, 100, scene.size, dtype=np.float32).reshape(scene.shape)
-    random.shuffle(scattered.ravel())
-    assert find_surface(scattered, WHOLE) is None
-    scene[:, 30:] = scattered[:, 30:]
-    median, extent = find_surface(scene, WHOLE)
-    assert median == pytest.approx(2, abs=0.01)
-    assert extent < 0.3
-
-
-@pytest.mark.parametrize('shift', [-0.4, 0, 0.4])
-@pytest.mark.parametrize('around', [NAN, 1])
-def test_the_middle_half_is_of_the_pixels_whose_own_middle_is_in_it(shift, around):
-    depth = np.full((4, 4), around, np.float32)
-    depth[1:3, 1:3] = 2  # a pixel less is too few; with one more the nearer surface is large
-    assert find_surface(depth, np.array([0, 0, 4, 4]) + shift) == (2, pytest.approx(0.05))
-
-
-def test_an_eighth_of_the_depths_is_enough(scene):
-    missing = np.random.default_rng(5).random(scene.shape) < 0.875
-    scene[missing] = NAN
-    assert find_surface(scene, WHOLE) == (2, pytest.approx(0.05))
-
-
-def test_too_few_depths_are_none(scene):
-    few = np.random.default_rng(6).random(scene.shape) < 0.05
-    assert find_surface(np.where(few, scene, np.float32(NAN)), WHOLE) is None
-    assert find_surface(np.full_like(scene, NAN), WHOLE) is None
-
-
-@pytest.mark.parametrize(
-    'box', [[70, 10, 90, 30], [-40, 10, -10, 30], [5, 90, 20, 120], [5, 5, 7, 7], [9, 9, 9, 9]]
-)
-def test_a_box_beside_the_depth_image_or_without_pixels_has_no_depth(scene, box):
-    assert find_surface(scene, np.array(box, float)) is None
-
-
-# The message
-
-
-def test_header_ids_classes_and_scores_are_those_of_the_detections_in_2d():
+def test_header_ids_classes_and_scores_are_those_of_the_2d_detections():
     boxes = [[100, 100, 200, 200], [300, 100, 400, 300], [300, 300, 400, 450]]
     tracks = tracks_of(*boxes, confirmed=[True, False, True])
     depth = np.full(SIZE, 2, np.float32)
@@ -371,21 +250,19 @@ def test_without_any_depth_the_message_is_empty_but_stamped():
     assert (message.header, message.detections, left_out) == (HEADER, [], 0)
 
 
-# The calibration
-
 BOX = outline((0.2, 0.1, 2), (0.6, 0.7, 2.000001))
 
 
 def place(info, box=BOX, size=SIZE) -> np.ndarray:
-    """Return an object's position and size; its depth is 2 m everywhere."""
+    """Return the position and size of an object at a depth of 2 m."""
     message, _ = locate(tracks_of(box), np.full(size, 2, np.float32), info, size)
-    return np.concatenate(middle_and_size(message.detections[0]))
+    return np.concatenate(centre_and_size(message.detections[0]))
 
 
 TRUTH = [0.4, 0.4, 2, 0.4, 0.6, 0.05]
 
 
-def test_the_projection_of_the_rectified_image_goes_before_the_raw_cameras():
+def test_the_projection_of_the_rectified_image_is_preferred_to_the_raw_cameras():
     k = info_of().k
     p = np.insert(k.reshape(3, 3), 3, [-30, 0, 0], axis=1).ravel()
     off = k * np.array([1.1, 1, 1, 1, 1.1, 1, 1, 1, 1])
@@ -396,29 +273,32 @@ def test_the_projection_of_the_rectified_image_goes_before_the_raw_cameras():
     np.testing.assert_allclose(place(info), TRUTH, atol=1e-4)
 
 
-def test_binning_and_region_of_interest_are_of_the_whole_sensor():
+def test_binning_and_region_of_interest_refer_to_the_full_sensor():
     info = info_of((1000, 1400), 2 * FOCAL, 2 * FOCAL, binning_x=2, binning_y=2)
     info.roi.x_offset, info.roi.y_offset = 60, 20
     info.roi.width, info.roi.height = 2 * WIDTH, 2 * HEIGHT
-    # The axis is now 700 - 60 and 500 - 20 pixels of the sensor from the corner: the middle.
+    # The principal point is now 700 - 60 and 500 - 20 pixels of the sensor from the corner: the
+    # centre.
     np.testing.assert_allclose(place(info), TRUTH, atol=1e-4)
 
 
-def test_a_calibration_of_unknown_size_is_of_the_image_binned_or_not():
+def test_a_calibration_of_unknown_size_is_that_of_the_image_with_or_without_binning():
     plain, binned = info_of(), info_of((960, 1280), 2 * FOCAL, 2 * FOCAL, binning_x=2, binning_y=2)
     for info in (plain, binned):
         info.width = info.height = 0
         np.testing.assert_allclose(place(info), TRUTH, atol=1e-4)
 
 
-def test_a_calibration_of_another_resolution_is_scaled_and_binning_not_counted_twice():
+def test_a_calibration_of_another_resolution_is_scaled_and_binning_is_not_applied_twice():
     info = info_of((240, 320), FOCAL / 2, FOCAL / 2)
     np.testing.assert_allclose(place(info), TRUTH, atol=1e-4)
-    info = info_of(binning_x=2, binning_y=2)  # of a driver that says the binned image's size
+    info = info_of(
+        binning_x=2, binning_y=2
+    )  # of a driver that publishes the size of the binned image
     np.testing.assert_allclose(place(info), TRUTH, atol=1e-4)
 
 
-def test_a_camera_without_calibration_is_refused_with_the_way_out():
+def test_a_camera_without_calibration_is_refused_with_a_hint():
     with pytest.raises(ImageError, match=r'focal lengths \[0.0, 0.0\].*Calibrate.*depth to false'):
         place(CameraInfo(width=WIDTH, height=HEIGHT))
     for bad in (-FOCAL, NAN, INF):
@@ -426,22 +306,19 @@ def test_a_camera_without_calibration_is_refused_with_the_way_out():
             place(info_of(fx=bad))
 
 
-def test_views_that_are_a_part_of_one_another_are_refused():
+def test_a_view_that_is_a_crop_of_the_other_is_refused():
     with pytest.raises(ImageError, match=r'camera_info is of an image of 1280x720.*640x480'):
         place(info_of((720, 1280)))
     with pytest.raises(ImageError, match='640x360 pixels is not aligned to an image of 640x480'):
         locate(tracks_of(BOX), np.full((360, 640), 2, np.float32))
-    # Formats that sensors offer for one view differ by half a percent.
+    # The aspect ratios of a sensor's formats for the same view may differ by half a percent.
     message, _ = locate(
         tracks_of(BOX), np.full((480, 848), 2, np.float32), info_of((720, 1280)), (720, 1280)
     )
     assert len(message.detections) == 1
 
 
-# rviz
-
-
-def test_each_object_is_a_box_and_a_label_in_its_colour_after_all_were_deleted():
+def test_each_object_is_a_box_and_a_label_in_its_colour_after_old_ones_are_deleted():
     boxes = [[100, 100, 200, 200], [300, 100, 400, 300]]
     detections, _ = locate(tracks_of(*boxes), np.full(SIZE, 2, np.float32))
     first, *rest = markers_message(detections).markers
@@ -463,50 +340,6 @@ def test_each_object_is_a_box_and_a_label_in_its_colour_after_all_were_deleted()
     assert [m.text for m in rest[1::2]] == ['3 person', '4 bicycle']
 
 
-def test_no_objects_delete_what_was_drawn():
+def test_without_objects_old_markers_are_deleted():
     markers = markers_message(Detection3DArray(header=HEADER)).markers
     assert [marker.action for marker in markers] == [Marker.DELETEALL]
-
-
-# An image and its depth
-
-
-def stamped(nanoseconds: int) -> Image:
-    return Image(header=Header(stamp=Time(nanosec=nanoseconds)))
-
-
-def test_the_depth_image_of_a_moment_is_the_nearest_within_the_slop():
-    depths = Recent(10)
-    assert depths.nearest(0, 1000) is None
-    for stamp in (100, 200, 300):
-        depths.add(stamped(stamp))
-    assert depths.nearest(240, 40).header.stamp.nanosec == 200
-    assert depths.nearest(260, 40).header.stamp.nanosec == 300
-    assert depths.nearest(250, 49) is None
-    assert depths.nearest(200, 0).header.stamp.nanosec == 200
-    depths.clear()
-    assert depths.nearest(200, 1000) is None
-
-
-def test_depth_images_may_come_while_the_worker_looks_for_one():
-    depths, ended, failures = Recent(10), threading.Event(), []
-
-    def look() -> None:
-        try:
-            while not ended.is_set():
-                found = depths.nearest(500, 1000)
-                assert found is None or found.header.stamp.nanosec < 1000
-        except Exception as error:
-            failures.append(error)
-
-    worker = threading.Thread(target=look)
-    worker.start()
-    messages = [stamped(i) for i in range(1000)]
-    for message in messages * 3:
-        depths.add(message)
-    depths.clear()
-    depths.add(messages[7])
-    ended.set()
-    worker.join()
-    assert not failures
-    assert depths.nearest(7, 0) is messages[7]

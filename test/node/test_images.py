@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Image messages and arrays: every plain encoding shows the same pixels, nothing is copied."""
+"""Image messages become arrays and back; plain encodings are not copied."""
 
 from array import array
 from io import BytesIO
@@ -27,7 +27,7 @@ HEIGHT, WIDTH = 5, 7
 
 
 def encoded(rgb: np.ndarray, encoding: str) -> np.ndarray:
-    """Write RGB pixels out in an encoding, by the definition of that encoding."""
+    """Convert RGB pixels to an encoding, by its definition."""
     red, green, blue = np.moveaxis(rgb, 2, 0)
     alpha = np.full_like(red, 77)
     return np.stack(
@@ -46,7 +46,7 @@ def encoded(rgb: np.ndarray, encoding: str) -> np.ndarray:
 
 
 def message_of(pixels: np.ndarray, encoding: str, padding: int = 0) -> Image:
-    """Fill a message by hand, its rows followed by bytes that belong to no pixel."""
+    """Return a message whose rows are followed by padding."""
     height, width, channels = pixels.shape
     rows = np.full((height, width * channels + padding), 201, np.uint8)
     rows[:, : width * channels] = pixels.reshape(height, -1)
@@ -66,7 +66,7 @@ def rgb() -> np.ndarray:
 
 @pytest.mark.parametrize('padding', [0, 1, 13])
 @pytest.mark.parametrize('encoding', PLAIN_ENCODINGS)
-def test_plain_encodings_show_the_same_pixels_padded_or_not(rgb, encoding, padding):
+def test_plain_encodings_give_the_same_pixels_with_and_without_padding(rgb, encoding, padding):
     if encoding in ('mono8', '8UC1'):
         rgb = np.repeat(rgb[:, :, :1], 3, axis=2)
     view = image_to_array(message_of(encoded(rgb, encoding), encoding, padding))
@@ -83,7 +83,7 @@ def test_plain_encodings_are_views_of_the_message(rgb, encoding):
 
 
 @pytest.mark.parametrize('encoding', ['rgb8', 'bgr8', 'mono8', 'rgba8', 'bgra8'])
-def test_an_array_survives_the_way_into_a_message_and_back(rgb, encoding):
+def test_an_array_becomes_a_message_with_the_same_pixels(rgb, encoding):
     header = Header(frame_id='camera')
     header.stamp.sec = 12
     pixels = encoded(rgb, encoding)
@@ -122,7 +122,7 @@ def test_a_flat_gray_array_becomes_mono8(rgb):
         ({'height': 0}, ['empty', 'height 0']),
     ],
 )
-def test_a_bad_image_is_refused_with_value_and_way_out(rgb, change, words, monkeypatch):
+def test_an_invalid_image_is_refused_with_value_and_hint(rgb, change, words, monkeypatch):
     monkeypatch.setitem(sys.modules, 'cv_bridge', None)
     message = message_of(rgb, 'rgb8')
     for name, value in change.items():
@@ -133,7 +133,7 @@ def test_a_bad_image_is_refused_with_value_and_way_out(rgb, change, words, monke
         assert word in str(refusal.value)
 
 
-def test_other_encodings_go_through_cv_bridge_where_it_is_installed(rgb, monkeypatch):
+def test_other_encodings_are_converted_by_cv_bridge_if_it_is_installed(rgb, monkeypatch):
     class CvBridge:
         def imgmsg_to_cv2(self, message, desired_encoding):
             assert desired_encoding == 'rgb8'
@@ -164,8 +164,8 @@ def test_other_encodings_go_through_cv_bridge_where_it_is_installed(rgb, monkeyp
         ((4,), np.uint8, 'mono8'),
     ],
 )
-def test_an_array_that_is_no_image_of_the_encoding_is_refused(shape, dtype, encoding):
-    with pytest.raises(ImageError, match=f"no '{encoding}' image; expected"):
+def test_an_array_that_does_not_fit_the_encoding_is_refused(shape, dtype, encoding):
+    with pytest.raises(ImageError, match=f"do not fit encoding '{encoding}'; expected"):
         array_to_image(np.zeros(shape, dtype), Header(), encoding)
 
 
@@ -186,14 +186,14 @@ def test_a_compressed_image_is_read_as_rgb():
 
 
 @pytest.mark.parametrize('keep', [0, 10, 200])
-def test_a_compressed_image_that_is_cut_off_is_refused_by_its_format(keep):
+def test_a_truncated_compressed_image_is_refused_with_its_format(keep):
     message = compress(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8), Header())
     message.data = message.data[:keep]
-    with pytest.raises(ImageError, match=r'rgb8; jpeg compressed bgr8.*whole JPEG or PNG'):
+    with pytest.raises(ImageError, match=r'rgb8; jpeg compressed bgr8.*complete JPEG or PNG'):
         image_to_array(message)
 
 
-def test_a_compressed_depth_image_is_not_taken_for_a_picture():
+def test_a_compressed_depth_image_is_refused():
     buffer = BytesIO()
     Picture.fromarray(np.full((8, 8), 3000, np.uint16)).save(buffer, 'PNG')
     message = CompressedImage(format='16UC1; png compressed', data=buffer.getvalue())

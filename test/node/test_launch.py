@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The launch file, run by launch itself: its arguments reach the node."""
+"""The arguments of the launch file reach the node."""
 
 from pathlib import Path
 import signal
@@ -20,7 +20,7 @@ from node_processes import STOP_SECONDS
 pytestmark = pytest.mark.ros
 
 LAUNCH_FILE = Path('launch/tracker.launch.py')
-# What `ros2 launch` does, without the ros2 command.
+# The same as `ros2 launch`, without the ros2 command.
 LAUNCHER = """
 import sys
 from launch import LaunchService
@@ -82,7 +82,7 @@ def test_two_robots_in_two_namespaces_do_not_collide(tmp_path):
             camera.wait_for_tracker()
             stamps = {camera.exchange(np.zeros((20, 30, 3), np.uint8)).header.stamp.nanosec}
             stamps |= {s % 1_000_000_000 for s in camera.detections}
-            assert len(stamps) == 1  # nothing of the other robot's
+            assert len(stamps) == 1  # none of the other robot's
             camera.close()
 
 
@@ -94,7 +94,7 @@ def test_without_autostart_the_node_waits_for_a_manager(tmp_path):
         assert "device is 'nonsense'" not in launched.output
 
 
-def test_arguments_left_out_leave_the_parameters_file_in_force(tmp_path):
+def test_without_arguments_the_parameter_file_applies(tmp_path):
     parameters = tmp_path / 'parameters.yaml'
     parameters.write_text('/**: {ros__parameters: {device: nonsense, checkpoint: random}}')
     with launch(f'params_file:={parameters}') as launched:

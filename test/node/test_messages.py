@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Tracks as messages: every field where a subscriber looks for it."""
+"""Tracks become messages with the fields that subscribers expect."""
 
 import numpy as np
 import pytest
@@ -80,7 +80,7 @@ def test_each_confirmed_track_is_a_detection_with_id_class_score_and_box(tracks,
     assert person.bbox.center.theta == 0
 
 
-def test_every_track_is_a_trajectory_tentative_ones_included(tracks, header):
+def test_every_track_is_a_trajectory_even_tentative_ones(tracks, header):
     message = trajectories_message(tracks, header)
     assert message.header == header
     assert [(t.id, t.confirmed) for t in message.trajectories] == [
@@ -97,7 +97,7 @@ def test_every_track_is_a_trajectory_tentative_ones_included(tracks, header):
     assert [t.away for t in message.trajectories] == [0, 0, 45.25]
 
 
-def test_no_tracks_make_messages_that_are_empty_but_stamped(header):
+def test_without_tracks_the_messages_are_empty_but_stamped(header):
     nothing = Tracks(
         ids=np.zeros(0, np.int64),
         boxes=np.zeros((0, 4), np.float32),
@@ -112,7 +112,7 @@ def test_no_tracks_make_messages_that_are_empty_but_stamped(header):
     assert not trajectories.trajectories
 
 
-def test_trajectories_survive_the_wire(tracks, header):
+def test_trajectories_survive_serialization(tracks, header):
     message = trajectories_message(tracks, header)
     assert deserialize_message(serialize_message(message), TrajectoryArray) == message
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The node in this process, around a model of known truth: what it does, and what it leaves."""
+"""The node in this process, with a fake pipeline: its services, transitions and threads."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from gtr_ros.media import drawing
 from gtr_ros.node.messages.tracks import nanoseconds_to_stamp
 from gtr_ros.node.tracker import pipeline
 from gtr_ros.node.tracker.node import TrackerNode
-from gtr_ros.node.tracker.parameters import ConfigurationError
-from gtr_ros.node.tracker.pipeline import Events
+from gtr_ros.options import ConfigurationError
 from gtr_ros.structures import Tracks
+from gtr_ros.tracking.reidentification import Reidentification
 
 pytestmark = pytest.mark.ros
 
@@ -45,7 +45,7 @@ SUCCESS = TransitionCallbackReturn.SUCCESS
 
 
 class OneObject:
-    """A pipeline that sees one object in every image, but fails on bright ones."""
+    """A pipeline that detects one object in every image, and fails on bright images."""
 
     association, description, device_megabytes = 'none', 'one object', ''
     device, place, class_names = 'cpu', 'cpu', ['thing']
@@ -53,7 +53,7 @@ class OneObject:
     def __init__(self, parameters, progress) -> None:
         self.settings = parameters
         self.score_threshold = parameters.score_threshold
-        self.stamps, self.reset_count, self.batches = [], 0, []
+        self.stamps, self.reset_count = [], 0
 
     def update(self, parameters):
         if 'hamster' in parameters.class_names:
@@ -64,15 +64,19 @@ class OneObject:
     def reset(self):
         self.reset_count += 1
 
-    def events(self, camera=''):
-        return Events(self.reset_count)
+    def tracker(self, camera=''):
+        return SimpleNamespace(
+            resets=self.reset_count,
+            repaired_stamps=3,
+            returns=2,
+            last_return=Reidentification(0, 9, 1, 60.0),
+        )
 
     def close(self):
         self.settings = None
 
     def detect(self, frames):
         self.stamps += [frame.stamp for frame in frames]
-        self.batches.append(len(frames))
         if any(frame.image.mean() > 100 for frame in frames):
             raise RuntimeError('too bright')
         return frames
@@ -80,7 +84,7 @@ class OneObject:
     def compensate(self, frame, detections, camera=''):
         return detections
 
-    def follow(self, frame, camera=''):
+    def track(self, frame, camera=''):
         return Tracks(
             ids=np.array([1]),
             boxes=np.array([BOX], np.float32),
@@ -92,7 +96,7 @@ class OneObject:
 
 @pytest.fixture
 def running(monkeypatch) -> Iterator[SimpleNamespace]:
-    """Give the active node, its camera and the arguments of every call of `annotate`."""
+    """Return the active node, its camera and the arguments of every call of `annotate`."""
     drawn = []
     monkeypatch.setattr(pipeline, 'Pipeline', OneObject)
     monkeypatch.setattr(
@@ -108,7 +112,7 @@ def running(monkeypatch) -> Iterator[SimpleNamespace]:
 
 @contextmanager
 def spinning(**parameters) -> Iterator[TrackerNode]:
-    """Run an active node on a thread of its own."""
+    """Spin an active node on a thread of its own."""
 
     def spin() -> None:
         with suppress(ExternalShutdownException):
@@ -129,7 +133,7 @@ def spinning(**parameters) -> Iterator[TrackerNode]:
 
 
 def on_executor(running: SimpleNamespace, function: Callable[[], None]) -> None:
-    """Call something on the thread that spins the node, where a lifecycle would call it."""
+    """Call a function on the executor's thread, as a lifecycle service does."""
     task = running.node.executor.create_task(function)
     assert running.camera.spin_until(task.done, ANSWER_SECONDS)
     task.result()
@@ -139,7 +143,7 @@ def workers() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == 'tracker worker']
 
 
-def test_the_debug_image_is_drawn_only_while_somebody_subscribes(running):
+def test_the_debug_image_is_drawn_only_while_it_has_subscribers(running):
     camera, drawn = running.camera, running.drawn
     camera.exchange(DARK)
     assert not drawn
@@ -154,7 +158,7 @@ def test_the_debug_image_is_drawn_only_while_somebody_subscribes(running):
     assert debug.header == message.header
     assert set(debug.data) == {1}
     camera.ignore_debug_image()
-    publisher = running.node._outputs['']._debug_image
+    publisher = running.node.cameras[''].outputs.publishers['debug_image']
     assert camera.spin_until(lambda: publisher.get_subscription_count() == 0, ANSWER_SECONDS)
     camera.exchange(DARK)
     assert len(drawn) == 1
@@ -182,14 +186,20 @@ def test_an_image_without_a_stamp_is_tracked_without_one(running):
     camera.jump_to(0)
     stamp = camera.exchange(DARK).header.stamp
     assert (stamp.sec, stamp.nanosec) == (0, 0)
-    assert running.node._pipeline.stamps[-1] is None
+    assert running.node.pipeline.stamps[-1] is None
+
+
+def test_the_counters_of_the_tracker_are_reported(running):
+    values = running.camera.next_diagnostics()
+    assert (values['resets'], values['repaired_stamps'], values['returns']) == ('0', '3', '2')
+    assert values['last_return'] == 'id 1 after 60.0 s'
 
 
 def test_live_parameters_reach_the_pipeline_all_or_none(running):
     node = running.node
     [accepted] = node.set_parameters([Parameter('score_threshold', value=0.7)])
     assert accepted.successful
-    assert node._pipeline.settings.score_threshold == 0.7
+    assert node.pipeline.settings.score_threshold == 0.7
     for name, value, word in (
         ('score_threshold', 1.7, '1.7'),
         ('class_names', ['hamster'], 'no hamster'),
@@ -204,7 +214,7 @@ def test_live_parameters_reach_the_pipeline_all_or_none(running):
     [refused] = node.set_parameters([Parameter('weak_score_threshold', value=0.8)])
     assert not refused.successful
     assert 'weak_score_threshold is 0.8, above score_threshold 0.7' in refused.reason
-    assert node._pipeline.settings == node.settings
+    assert node.pipeline.settings == node.settings
     assert (node.settings.score_threshold, node.settings.window) == (0.7, 32)
 
 
@@ -216,14 +226,14 @@ def test_deactivate_leaves_no_thread_and_every_transition_can_be_repeated(runnin
         on_executor(running, node.trigger_deactivate)
         assert not workers()
         on_executor(running, node.trigger_cleanup)
-        assert node._pipeline is None
+        assert node.pipeline is None
         on_executor(running, node.trigger_configure)
         on_executor(running, node.trigger_activate)
         camera.wait_for_tracker()
         assert camera.exchange(DARK).detections
 
 
-def test_a_transition_that_raises_says_why_and_the_node_can_be_configured_again(
+def test_a_transition_that_raises_logs_why_and_the_node_can_be_configured_again(
     running, monkeypatch, capfd
 ):
     def fail(*_):
@@ -244,7 +254,7 @@ def test_a_transition_that_raises_says_why_and_the_node_can_be_configured_again(
     assert running.camera.exchange(DARK).detections
 
 
-def test_a_clock_that_goes_back_by_less_than_a_second_does_not_begin_again(monkeypatch):
+def test_only_a_clock_that_jumps_back_by_more_than_a_second_resets_the_tracks(monkeypatch):
     monkeypatch.setattr(pipeline, 'Pipeline', OneObject)
     with ros_environment(), spinning(use_sim_time=True) as node:
         camera = Camera()
@@ -260,9 +270,9 @@ def test_a_clock_that_goes_back_by_less_than_a_second_does_not_begin_again(monke
 
         for seconds in (20.0, 19.5, 19.6, 18.7, 18.8):
             set_to(seconds)
-        assert node._pipeline.reset_count == 0
+        assert node.pipeline.reset_count == 0
         set_to(17.5)
-        assert camera.spin_until(lambda: node._pipeline.reset_count == 1, ANSWER_SECONDS)
+        assert camera.spin_until(lambda: node.pipeline.reset_count == 1, ANSWER_SECONDS)
         camera.close()
 
 
@@ -279,37 +289,36 @@ def test_a_slow_model_lowers_the_rate_and_never_raises_the_age(monkeypatch, seco
         camera.wait_for_tracker()
         camera.exchange(DARK)
         ages = []
-        follow = node._cameras['']
+        statistics = node.cameras[''].statistics
         sent, end = 0, monotonic() + seconds
         while monotonic() < end:
             stamp = camera.send_now(DARK)
             sent += 1
             camera.spin_until(lambda: False, 1 / 30)
-            ages.append(follow.age)
+            ages.append(statistics.age)
             assert stamp
-        processed = node._worker.counts[''].processed
-        dropped = node._worker.dropped('')
+        processed, dropped = statistics.processed, statistics.dropped
         camera.close()
-    # It is twice the inference at most by design; the rest is for a machine that is shared.
+    # At most twice the inference by design; the rest is a margin for a shared machine.
     assert np.median(ages) < 2 * INFERENCE
     assert np.median(ages[-30:]) < 1.5 * np.median(ages[:30]) + INFERENCE / 2
     assert dropped > sent / 4
     assert processed > 0.4 * seconds / INFERENCE
 
 
-def test_no_more_images_are_tracked_than_max_rate_and_the_others_are_counted(monkeypatch):
+def test_images_beyond_max_rate_are_skipped_and_counted(monkeypatch):
     monkeypatch.setattr(pipeline, 'Pipeline', OneObject)
     with ros_environment(), spinning(max_rate=5.0) as node:
         camera = Camera()
         camera.wait_for_tracker()
         camera.exchange(DARK)
-        before, start = node._worker.counts[''].processed, monotonic()
+        statistics = node.cameras[''].statistics
+        before, start = statistics.processed, monotonic()
         while monotonic() - start < 3:
             camera.send_now(DARK)
             camera.spin_until(lambda: False, 0.02)
         elapsed = monotonic() - start
-        processed = node._worker.counts[''].processed - before
-        arrivals = node._cameras[''].inputs.arrivals
+        processed = statistics.processed - before
         camera.close()
     assert 3 <= processed <= 5 * elapsed + 2
-    assert arrivals.skipped > 0.5 * arrivals.received
+    assert statistics.skipped > 0.5 * statistics.received

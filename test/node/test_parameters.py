@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The node's parameters: one source of defaults, enforced ranges, readable refusals."""
+"""The parameters of the node: defaults, ranges, and messages for invalid values."""
 
 from dataclasses import asdict
 from dataclasses import fields
@@ -18,9 +18,10 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 import yaml
 
-from gtr_ros.node.tracker.parameters import ConfigurationError
-from gtr_ros.node.tracker.parameters import declare_all
+from gtr_ros.model.registry import MODELS
+from gtr_ros.node.declaring import declare_all
 from gtr_ros.node.tracker.parameters import NodeParameters
+from gtr_ros.options import ConfigurationError
 from gtr_ros.tracking import EvidenceRule
 from gtr_ros.tracking.rules import NAMES
 
@@ -38,7 +39,7 @@ LIVE = (
 
 @pytest.fixture
 def node_with():
-    """Make nodes that were started with some parameter overrides."""
+    """Return a function that makes nodes with parameter overrides."""
     context = rclpy.Context()
     rclpy.init(context=context)
     nodes = []
@@ -61,12 +62,12 @@ def node_with():
 
 
 def test_a_node_without_overrides_has_the_defaults(node_with):
-    assert declare_all(node_with()) == NodeParameters()
+    assert declare_all(node_with(), NodeParameters) == NodeParameters()
 
 
-def test_overrides_arrive(node_with):
+def test_overrides_are_applied(node_with):
     node = node_with(score_threshold=0.25, window=8, class_names=['dog', 'cat'], device='cuda:1')
-    parameters = declare_all(node)
+    parameters = declare_all(node, NodeParameters)
     assert parameters == replace(
         NodeParameters(),
         score_threshold=0.25,
@@ -76,8 +77,8 @@ def test_overrides_arrive(node_with):
     )
 
 
-def test_the_yaml_file_gives_exactly_the_defaults(node_with):
-    parameters = declare_all(node_with('--params-file', str(CONFIG)))
+def test_the_yaml_file_has_exactly_the_defaults(node_with):
+    parameters = declare_all(node_with('--params-file', str(CONFIG)), NodeParameters)
     assert parameters == NodeParameters()
 
 
@@ -88,7 +89,7 @@ def test_the_files_of_the_papers_models_have_the_published_settings(
     node_with, model, score_threshold, window
 ):
     file = CONFIG.with_name(f'{model}.yaml')
-    parameters = declare_all(node_with('--params-file', str(file)))
+    parameters = declare_all(node_with('--params-file', str(file)), NodeParameters)
     assert parameters == NodeParameters(
         model=model, score_threshold=score_threshold, window=window, min_hits=5
     )
@@ -102,11 +103,11 @@ def test_the_yaml_file_names_every_parameter_and_its_default():
     assert given == expected
 
 
-def test_files_and_readme_are_what_the_dataclass_says():
+def test_yaml_files_and_readme_are_generated_from_the_dataclass():
     sys.path.insert(0, 'tools')
     import parameter_files
 
-    for name in parameter_files.FILES:
+    for name in MODELS:
         text = CONFIG.with_name(f'{name}.yaml').read_text()
         assert text == parameter_files.yaml_file(name), f'run tools/parameter_files.py: {name}'
     readme = Path('README.md').read_text()
@@ -115,15 +116,15 @@ def test_files_and_readme_are_what_the_dataclass_says():
 
 
 @pytest.mark.parametrize('written', ['[]', "['']"])
-def test_an_empty_list_of_classes_means_all_and_leaves_no_parameter_unset(node_with, written):
+def test_an_empty_list_of_classes_means_all_and_the_parameter_is_set(node_with, written):
     node = node_with('-p', f'class_names:={written}')
-    assert declare_all(node).class_names == ()
+    assert declare_all(node, NodeParameters).class_names == ()
     assert node.get_parameter('class_names').value == ['']
 
 
 def test_every_parameter_has_a_descriptor(node_with):
     node = node_with()
-    declare_all(node)
+    declare_all(node, NodeParameters)
     types = {
         bool: ParameterType.PARAMETER_BOOL,
         int: ParameterType.PARAMETER_INTEGER,
@@ -165,26 +166,26 @@ def test_every_parameter_has_a_descriptor(node_with):
         ('image_transport', 'h264', ['image_transport', 'raw', 'compressed']),
     ],
 )
-def test_a_wrong_value_is_refused_with_value_rule_and_way_out(node_with, name, value, words):
+def test_a_wrong_value_is_refused_with_value_rule_and_hint(node_with, name, value, words):
     with pytest.raises(ConfigurationError) as refusal:
-        declare_all(node_with(**{name: value}))
+        declare_all(node_with(**{name: value}), NodeParameters)
     for word in words:
         assert word in str(refusal.value)
 
 
 def test_one_topic_of_boxes_for_several_cameras_is_refused():
-    with pytest.raises(ConfigurationError, match=r'/yolo.*2 cameras.*remap each'):
+    with pytest.raises(ConfigurationError, match=r'/yolo.*2 cameras.*remapped for each camera'):
         NodeParameters(cameras=('front', 'left'), detections_topic='/yolo')
     NodeParameters(cameras=('front', 'left'), detections_topic='yolo')
 
 
 @pytest.mark.parametrize('value', [float('nan'), -0.1, 1.1])
-def test_the_dataclass_refuses_by_itself_what_is_out_of_range(value):
+def test_the_dataclass_itself_refuses_values_out_of_range(value):
     with pytest.raises(ConfigurationError, match=r'score_threshold is .*from 0\.0 to 1\.0'):
         NodeParameters(score_threshold=value)
 
 
-def test_the_rules_are_those_of_the_trackers_and_so_is_how_long_they_remember():
+def test_rules_and_gallery_defaults_are_those_of_the_tracker():
     defaults = NodeParameters()
     [rule] = [spec for spec in fields(NodeParameters) if spec.name == 'rule']
     assert rule.metadata['choices'] == ('', *NAMES)
@@ -194,7 +195,7 @@ def test_the_rules_are_those_of_the_trackers_and_so_is_how_long_they_remember():
 
 def test_a_read_only_parameter_cannot_be_set_later(node_with):
     node = node_with()
-    declare_all(node)
+    declare_all(node, NodeParameters)
     [model, threshold] = node.set_parameters(
         [Parameter('model', value='mot'), Parameter('score_threshold', value=0.5)]
     )

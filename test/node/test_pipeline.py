@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The pipeline: parameters reach the model and the tracker, or are refused before they could."""
+"""The pipeline passes valid parameters to model and tracker, and refuses invalid ones."""
 
 from __future__ import annotations
 
@@ -17,23 +17,22 @@ import torch
 
 from gtr_ros.model.association import CosineAssociation
 from gtr_ros.node.tracker import pipeline
-from gtr_ros.node.tracker.parameters import ConfigurationError
 from gtr_ros.node.tracker.parameters import NodeParameters
-from gtr_ros.node.tracker.pipeline import Events
-from gtr_ros.node.tracker.pipeline import Frame
+from gtr_ros.node.tracker.pipeline import CameraFrame
 from gtr_ros.node.tracker.pipeline import Pipeline
+from gtr_ros.options import ConfigurationError
 from gtr_ros.structures import Detections
 from gtr_ros.tracking import RULES
-from gtr_ros.tracking.recognition import Return
 
 TENTH = 100_000_000
 IMAGE = np.zeros((40, 60, 3), np.uint8)
 
 
 class FourObjects(torch.nn.Module):
-    """A model that sees a cat, a dog, a cow and a dog in every image."""
+    """A model that detects a cat, a dog, a cow and a dog in every image."""
 
     class_names = ('cat', 'dog', 'cow')
+    device = torch.device('cpu')
     association = SimpleNamespace(description='none at all')
     detector = None
 
@@ -62,14 +61,13 @@ class FourObjects(torch.nn.Module):
         return replace(detections, features=torch.ones(len(detections), 2))
 
 
-class Listener:
-    """A tracker that gives back the detections themselves."""
+class EchoTracker:
+    """A tracker that returns the detections."""
 
     def __init__(self, association, rule, window, min_hits, begin_score) -> None:
         self.association, self.rule = association, rule
         self.window, self.min_hits, self.begin_score = window, min_hits, begin_score
         self.resets = 0
-        self.repaired_stamps, self.returns, self.last_return = 3, 2, Return(0, 9, 1, 60.0)
 
     def update(self, detections):
         return detections
@@ -81,7 +79,7 @@ class Listener:
 @pytest.fixture
 def make(monkeypatch):
     monkeypatch.setattr(pipeline, 'load_model', lambda *_: FourObjects())
-    monkeypatch.setattr(pipeline, 'Tracker', Listener)
+    monkeypatch.setattr(pipeline, 'Tracker', EchoTracker)
     return lambda **parameters: Pipeline(settings(**parameters))
 
 
@@ -89,13 +87,13 @@ def settings(**parameters) -> NodeParameters:
     return NodeParameters(checkpoint='random', device='cpu', **parameters)
 
 
-def track(pipe: Pipeline, stamp: int | None):
-    [found] = pipe.detect([Frame(IMAGE, stamp)])
-    return pipe.follow(found)
+def track_image(pipe: Pipeline, stamp: int | None):
+    [found] = pipe.detect([CameraFrame(IMAGE, stamp)])
+    return pipe.track(found)
 
 
 def test_only_the_classes_asked_for_reach_the_tracker_with_all_their_fields(make):
-    found = track(make(class_names=('dog',)), 7)
+    found = track_image(make(class_names=('dog',)), 7)
     assert found.labels.tolist() == [1, 1]
     assert found.boxes[:, 0].tolist() == [1, 3]
     np.testing.assert_allclose(found.scores, [0.1, 0.3], atol=1e-6)
@@ -105,29 +103,29 @@ def test_only_the_classes_asked_for_reach_the_tracker_with_all_their_fields(make
 
 
 def test_without_a_filter_every_class_reaches_the_tracker(make):
-    assert track(make(), 7).labels.tolist() == [0, 1, 2, 1]
+    assert track_image(make(), 7).labels.tolist() == [0, 1, 2, 1]
 
 
 def test_parameters_reach_the_model_and_the_tracker(make):
     pipe = make(score_threshold=0.25, window=5, min_hits=2)
-    [tracker] = pipe._trackers.values()
+    tracker = pipe.tracker()
     assert (tracker.window, tracker.min_hits, tracker.begin_score) == (5, 2, 0.25)
     assert tracker.rule == RULES['evidence']
-    assert make()._trackers[''].min_hits is None
-    track(pipe, 9)
+    assert make().tracker().min_hits is None
+    track_image(pipe, 9)
     assert pipe.model.calls[-1] == ([IMAGE.shape], [9], 0.25)
 
 
-def test_live_parameters_are_taken_over_at_once_or_not_at_all(make):
+def test_live_parameters_are_applied_together_or_not_at_all(make):
     pipe = make()
     pipe.update(settings(score_threshold=0.75, window=9, min_hits=4, class_names=('cow',)))
-    assert track(pipe, None).labels.tolist() == [2]
+    assert track_image(pipe, None).labels.tolist() == [2]
     assert pipe.model.calls[-1] == ([IMAGE.shape], [None], 0.75)
-    tracker = pipe._trackers['']
+    tracker = pipe.tracker()
     assert (tracker.window, tracker.min_hits, tracker.begin_score) == (9, 4, 0.75)
     pipe.update(settings(score_threshold=0.75, weak_score_threshold=0.5, class_names=('cow',)))
     assert tracker.min_hits is None
-    assert track(pipe, None).labels.tolist() == [2]
+    assert track_image(pipe, None).labels.tolist() == [2]
     assert pipe.model.calls[-1] == ([IMAGE.shape], [None], 0.5)
     assert tracker.begin_score == 0.75
     with pytest.raises(ConfigurationError, match='hamster'):
@@ -135,26 +133,25 @@ def test_live_parameters_are_taken_over_at_once_or_not_at_all(make):
     assert pipe.score_threshold == 0.75
 
 
-def test_all_cameras_go_through_the_model_at_once_and_have_trackers_of_their_own(make):
+def test_images_of_all_cameras_are_one_batch_and_each_camera_has_its_own_tracker(make):
     pipe = make(cameras=('front', 'left'))
     assert pipe.model.calls[-1][0] == [(480, 640, 3)] * 2
-    found = pipe.detect([Frame(IMAGE, 1), Frame(IMAGE[:20], 2)])
+    found = pipe.detect([CameraFrame(IMAGE, 1), CameraFrame(IMAGE[:20], 2)])
     assert pipe.model.calls[-1][:2] == ([(40, 60, 3), (20, 60, 3)], [1, 2])
     assert [objects.stamp for objects in found] == [1, 2]
-    assert pipe._trackers['front'] is not pipe._trackers['left']
+    assert pipe.tracker('front') is not pipe.tracker('left')
     pipe.reset()
-    assert [pipe.events(name).resets for name in ('front', 'left')] == [1, 1]
-    assert pipe.events('left') == Events(1, 3, 2, Return(0, 9, 1, 60.0))
+    assert [pipe.tracker(name).resets for name in ('front', 'left')] == [1, 1]
 
 
-def test_another_detectors_boxes_are_described_filtered_and_followed(make):
+def test_another_detectors_boxes_get_features_are_filtered_and_tracked(make):
     pipe = make(detections_topic='boxes', class_names=('forklift',), score_threshold=0.5)
     boxes = np.array([[1, 2, 9, 9], [2, 3, 8, 9], [3, 3, 9, 9]], np.float32)
     labels = np.array([pipe.label_of(name) for name in ('forklift', 'forklift', 'pallet')])
     scores = np.array([0.9, 0.1, 0.9], np.float32)
     given = Detections(boxes, scores, labels, torch.zeros(3, 1), (40, 60))
     calls = len(pipe.model.calls)
-    found = pipe.follow(pipe.detect([Frame(IMAGE, 5, given)])[0])
+    found = pipe.track(pipe.detect([CameraFrame(IMAGE, 5, given)])[0])
     assert len(pipe.model.calls) == calls
     assert found.boxes.tolist() == boxes[:1].tolist()
     assert found.features.tolist() == [[1, 1]]
@@ -174,64 +171,62 @@ def test_another_detectors_boxes_are_described_filtered_and_followed(make):
         ({'rule': 'gaussian'}, 'gaussian'),
     ],
 )
-def test_the_rule_is_the_one_asked_for_or_that_of_the_model_and_of_the_detector(
-    make, parameters, rule
-):
-    assert make(**parameters)._trackers[''].rule == RULES[rule]
+def test_the_rule_is_a_parameter_or_follows_from_model_and_detector(make, parameters, rule):
+    assert make(**parameters).tracker().rule == RULES[rule]
 
 
-def test_who_is_remembered_is_a_parameter_of_the_rule_evidence(make):
-    rule = make(gallery_size=7, gallery_seconds=60.0)._trackers[''].rule
+def test_the_gallery_of_the_rule_evidence_is_a_parameter(make):
+    rule = make(gallery_size=7, gallery_seconds=60.0).tracker().rule
     assert (rule.gallery.size, rule.gallery.seconds) == (7, 60.0)
-    assert make(rule='paper', gallery_size=7)._trackers[''].rule == RULES['paper']
+    assert make(rule='paper', gallery_size=7).tracker().rule == RULES['paper']
 
 
 @pytest.fixture
-def follow(monkeypatch):
-    """Give real trackers the boxes of another detector, each of a score, frame by frame."""
+def track_boxes(monkeypatch):
+    """Return a function that tracks another detector's boxes with given scores in a frame."""
     monkeypatch.setattr(FourObjects, 'association', CosineAssociation())
     monkeypatch.setattr(pipeline, 'load_model', lambda *_: FourObjects())
     stamps = iter(range(TENTH, 100 * TENTH, TENTH))
 
-    def follow(pipe: Pipeline, scores: list[float]):
+    def track_boxes(pipe: Pipeline, scores: list[float]):
         boxes = np.array([[1, 2, 9, 19], [30, 3, 38, 20]], np.float32)[: len(scores)]
         labels, nothing = np.zeros(len(scores), np.int64), torch.zeros(len(scores), 1)
         pipe.label_of('box')
         given = Detections(boxes, np.array(scores, np.float32), labels, nothing, (40, 60))
-        [found] = pipe.detect([Frame(IMAGE, next(stamps), given)])
-        return pipe.follow(found)
+        [found] = pipe.detect([CameraFrame(IMAGE, next(stamps), given)])
+        return pipe.track(found)
 
-    return follow
+    return track_boxes
 
 
-def test_weak_detections_continue_tracks_and_begin_none(follow):
+def test_weak_detections_continue_tracks_and_start_none(track_boxes):
     parameters = {'detections_topic': 'boxes', 'score_threshold': 0.5}
     pipe = Pipeline(settings(weak_score_threshold=0.2, **parameters))
-    assert follow(pipe, [0.9, 0.4]).ids.tolist() == [1]
-    assert follow(pipe, [0.3, 0.4]).ids.tolist() == [1]
-    assert follow(pipe, [0.1, 0.4]).ids.tolist() == []
-    assert follow(pipe, [0.9, 0.6]).ids.tolist() == [1, 2]
+    assert track_boxes(pipe, [0.9, 0.4]).ids.tolist() == [1]
+    assert track_boxes(pipe, [0.3, 0.4]).ids.tolist() == [1]
+    assert track_boxes(pipe, [0.1, 0.4]).ids.tolist() == []
+    assert track_boxes(pipe, [0.9, 0.6]).ids.tolist() == [1, 2]
     pipe.update(settings(**parameters))
-    assert follow(pipe, [0.4, 0.6]).ids.tolist() == [2]
+    assert track_boxes(pipe, [0.4, 0.6]).ids.tolist() == [2]
 
 
-def test_a_likely_object_is_believed_at_once_and_a_doubtful_one_later(follow):
+def test_a_likely_object_is_confirmed_at_once_and_a_doubtful_one_later(track_boxes):
     pipe = Pipeline(settings(detections_topic='boxes', score_threshold=0.5))
-    frames = [follow(pipe, [0.95, 0.55]).confirmed.tolist() for _ in range(8)]
+    frames = [track_boxes(pipe, [0.95, 0.55]).confirmed.tolist() for _ in range(8)]
     assert frames[0] == [True, False]
     assert frames[-1] == [True, True]
 
 
-def test_the_cameras_motion_is_told_to_the_tracker_of_that_camera(make):
+def test_the_motion_of_a_camera_is_passed_to_its_tracker(make):
     pipe = make(cameras=('front', 'left'), camera_motion=True)
     scene = np.random.default_rng(0).integers(0, 255, (60, 90, 3), np.uint8)
     scene = scene.repeat(8, axis=0).repeat(8, axis=1)
 
     def moved(camera: str, x: int, y: int) -> np.ndarray | None:
-        frame = Frame(scene[y : y + 240, x : x + 320], 1)
+        frame = CameraFrame(scene[y : y + 240, x : x + 320], 1)
         [found] = pipe.detect([frame])
         found = pipe.compensate(frame, found, camera)
-        return pipe.follow(found, camera).camera
+        return pipe.track(found, camera).camera
 
     assert moved('front', 40, 60) is None
     assert moved('left', 100, 100) is None
@@ -242,10 +237,10 @@ def test_the_cameras_motion_is_told_to_the_tracker_of_that_camera(make):
 
 
 @pytest.mark.parametrize('parameters', [{'camera_motion': False}, {'rule': 'paper'}])
-def test_the_cameras_motion_is_not_looked_at_for_nothing(make, parameters):
+def test_camera_motion_is_not_estimated_if_nothing_uses_it(make, parameters):
     pipe = make(**parameters)
-    [found] = pipe.detect([Frame(IMAGE, 1)])
-    assert pipe.compensate(Frame(IMAGE, 1), found) is found
+    [found] = pipe.detect([CameraFrame(IMAGE, 1)])
+    assert pipe.compensate(CameraFrame(IMAGE, 1), found) is found
 
 
 def test_a_closed_pipeline_holds_no_model(make):
@@ -255,7 +250,7 @@ def test_a_closed_pipeline_holds_no_model(make):
     assert model() is None
 
 
-def test_the_model_runs_once_before_the_first_image(make):
+def test_the_model_is_run_once_before_the_first_image(make):
     assert len(make().model.calls) == 1
 
 
@@ -268,11 +263,11 @@ def test_a_model_that_does_not_run_on_the_device_is_refused(make, monkeypatch):
         make()
 
 
-def test_an_unknown_class_is_refused_with_those_that_are_close(make):
+def test_an_unknown_class_is_refused_with_similar_ones(make):
     with pytest.raises(ConfigurationError, match=r"'dogg'.*one of dog\?"):
         make(class_names=('cat', 'dogg'))
 
 
-def test_a_device_that_is_not_there_is_refused():
+def test_an_unknown_device_is_refused():
     with pytest.raises(ConfigurationError, match="device is 'gpu'"):
         Pipeline(NodeParameters(checkpoint='random', device='gpu'))

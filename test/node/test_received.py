@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Another detector's boxes come into the camera's pixels, whatever image they were found in."""
+"""Another detector's boxes are converted to pixels of the camera's image."""
 
 import math
 
@@ -33,7 +33,7 @@ def detection(x1, y1, x2, y2, results=(('thing', 0.5),), theta=0.0) -> Detection
     return made
 
 
-def read(*detections, size=(100, 200), found_in=None):
+def read(*detections, size=(100, 200), boxes_size=None):
     names = []
 
     def label_of(name: str) -> int:
@@ -42,20 +42,20 @@ def read(*detections, size=(100, 200), found_in=None):
         return names.index(name)
 
     message = Detection2DArray(header=Header(), detections=list(detections))
-    return read_detections(message, size, label_of, found_in), names
+    return read_detections(message, size, label_of, boxes_size), names
 
 
 @given(
     size=st.tuples(SIDES, SIDES),
-    found_in=st.tuples(SIDES, SIDES),
+    boxes_size=st.tuples(SIDES, SIDES),
     corners=st.tuples(*[st.floats(0, 1)] * 4),
 )
-def test_boxes_are_in_the_cameras_pixels_for_any_two_shapes(size, found_in, corners):
+def test_boxes_are_in_the_cameras_pixels_for_any_two_image_sizes(size, boxes_size, corners):
     x1, x2 = sorted((corners[0], corners[2]))
     y1, y2 = sorted((corners[1], corners[3]))
-    height, width = found_in
+    height, width = boxes_size
     given_box = detection(x1 * width, y1 * height, x2 * width, y2 * height)
-    found, _ = read(given_box, size=size, found_in=found_in)
+    found, _ = read(given_box, size=size, boxes_size=boxes_size)
     expected = np.array([x1 * size[1], y1 * size[0], x2 * size[1], y2 * size[0]])
     if len(found):
         np.testing.assert_allclose(found.boxes[0], expected, rtol=1e-5, atol=1e-3)
@@ -63,7 +63,7 @@ def test_boxes_are_in_the_cameras_pixels_for_any_two_shapes(size, found_in, corn
         assert (expected[2:] - expected[:2]).min() < 1e-3
 
 
-def test_the_best_hypothesis_counts_and_classes_get_labels_as_they_come():
+def test_the_best_hypothesis_counts_and_new_classes_get_the_next_label():
     found, names = read(
         detection(1, 1, 5, 5, [('dog', 0.3), ('cat', 0.6)]), detection(2, 2, 6, 6, [('dog', 0.9)])
     )
@@ -73,18 +73,18 @@ def test_the_best_hypothesis_counts_and_classes_get_labels_as_they_come():
     assert found.image_size == (100, 200)
 
 
-def test_a_turned_box_counts_as_the_upright_one_around_it():
+def test_a_rotated_box_becomes_the_axis_aligned_box_around_it():
     found, _ = read(detection(40, 40, 60, 50, theta=math.pi / 2))
     np.testing.assert_allclose(found.boxes, [[45, 35, 55, 55]], atol=1e-4)
 
 
-def test_a_box_ends_at_the_image_and_one_beside_it_is_left_out():
+def test_boxes_are_clipped_and_removed_if_outside_of_the_image():
     found, _ = read(detection(-10, 90, 20, 120), detection(300, 0, 310, 10))
     assert found.boxes.tolist() == [[0, 90, 20, 100]]
     assert len(found.scores) == len(found.labels) == len(found.features) == 1
 
 
-def test_no_boxes_are_no_detections():
+def test_without_boxes_there_are_no_detections():
     found, _ = read()
     assert found.boxes.shape == (0, 4)
 
@@ -92,12 +92,12 @@ def test_no_boxes_are_no_detections():
 @pytest.mark.parametrize(
     ('bad', 'words'),
     [
-        (detection(1, 1, 5, 5, []), 'detection 1 has no result'),
+        (detection(1, 1, 5, 5, []), 'detection 1 has no results'),
         (detection(1, math.nan, 5, 5), 'detection 1 has the box'),
         (detection(1, 1, math.inf, 5), 'detection 1 has the box'),
         (detection(1, 1, 5, 5, [('dog', math.nan)]), 'the score nan'),
     ],
 )
-def test_what_is_no_box_is_refused_by_its_place(bad, words):
+def test_an_invalid_box_is_refused_with_its_index(bad, words):
     with pytest.raises(ValueError, match=words.replace('[', r'\[')):
         read(detection(1, 1, 5, 5), bad)

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Ctrl-C ends a program once: the first is an exception, the next are not."""
+"""The first Ctrl-C raises KeyboardInterrupt, later ones are ignored."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ import sys
 
 import pytest
 
+pytest.importorskip('rclpy', reason='needs rclpy')
+
 from gtr_ros.node.running import interrupt_once
 
 
 @pytest.fixture(autouse=True)
-def _handler_is_put_back():
+def _restore_handler():
     before = signal.getsignal(signal.SIGINT)
     yield
     signal.signal(signal.SIGINT, before)
 
 
-def test_the_first_interrupt_raises_and_later_ones_do_nothing():
+def test_the_first_interrupt_raises_and_later_ones_are_ignored():
     interrupt_once()
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
@@ -28,7 +30,7 @@ def test_the_first_interrupt_raises_and_later_ones_do_nothing():
     signal.raise_signal(signal.SIGINT)
 
 
-def test_once_the_end_has_begun_no_interrupt_raises():
+def test_during_shutdown_no_interrupt_raises():
     end_begins = interrupt_once()
     end_begins()
     signal.raise_signal(signal.SIGINT)

@@ -1,14 +1,12 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The node over real DDS: images in, detections with ids out, and nothing that stops it."""
+"""The node over real DDS: images in, detections with ids out, whatever the images are."""
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
-import os
 from pathlib import Path
-import signal
 
 import numpy as np
 from paths import SHARED
@@ -36,7 +34,7 @@ pytestmark = pytest.mark.ros
 
 VIDEO = SHARED / 'data/pets09_s2l1/vtest.avi'
 HEIGHT, WIDTH = 120, 161
-# Odd, so that no row of a padded image is aligned by chance.
+# Odd, so that the rows of padded images are not aligned by chance.
 PADDING = 13
 
 
@@ -48,7 +46,7 @@ def environment() -> Iterator[None]:
 
 @pytest.fixture(scope='module')
 def eager_weights(tmp_path_factory) -> Path:
-    """Make weights that find something anywhere: chance, stretched until it passes thresholds."""
+    """Return random weights, scaled so that some scores exceed the threshold in any image."""
     torch.manual_seed(1)
     detector = gtr_mobile().detector
     image = np.random.default_rng(2).integers(0, 256, (64, 64, 3), np.uint8)
@@ -63,7 +61,7 @@ def eager_weights(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope='module')
 def node(eager_weights: Path) -> Iterator[Process]:
-    """Run a node that publishes what it finds at once."""
+    """Run a node that confirms every track at once."""
     with tracker_node(checkpoint=eager_weights, min_hits=1, device='cpu') as node:
         node.wait_for_output('tracking on /image')
         yield node
@@ -107,7 +105,7 @@ def boxes_and_scores(message: Detection2DArray) -> np.ndarray:
 
 
 def same_boxes(found: np.ndarray, expected: np.ndarray) -> bool:
-    """Say whether each row has its like among the others, in any order."""
+    """Return whether each row has an equal one among the others, in any order."""
     differences = np.abs(found[:, None] - expected[None]).max(axis=2)
     return (
         len(found) == len(expected)
@@ -201,7 +199,7 @@ def test_with_onnx_runtime_the_boxes_are_the_same(camera, picture, eager_weights
         pytest.param({'compile': 'true'}, 'on cpu compiled', marks=pytest.mark.slow),
     ],
 )
-def test_in_other_forms_the_node_finds_the_same(parameters, place):
+def test_with_other_precisions_and_compilation_the_boxes_are_the_same(parameters, place):
     photograph = np.array(Picture.open('docs/demo.jpg').convert('RGB').resize((640, 480)))
     [expected] = build('mobile').detect([photograph], None, 0.45)
     assert len(expected) >= 3
@@ -229,7 +227,7 @@ def test_trajectories_carry_the_same_ids_and_end_at_this_image(camera, picture):
         assert trajectory.confirmed
 
 
-def test_a_still_picture_keeps_its_ids(camera, picture):
+def test_a_static_image_keeps_its_ids(camera, picture):
     first = ids_by_place(camera.exchange(picture))
     for _ in range(3):
         assert ids_by_place(camera.exchange(picture)) == first
@@ -253,7 +251,7 @@ def test_every_colour_encoding_gives_the_same_boxes(camera, picture, padding):
 
 
 @pytest.mark.parametrize('padding', [0, PADDING])
-def test_a_gray_picture_gives_the_same_boxes_as_mono8_and_in_colour(camera, picture, padding):
+def test_a_grey_image_gives_the_same_boxes_as_mono8_and_in_colour(camera, picture, padding):
     gray = picture[:, :, :1]
     expected = boxes_and_scores(camera.exchange(np.repeat(gray, 3, 2)))
     for encoding, channels in {'mono8': 1, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4}.items():
@@ -270,7 +268,7 @@ def test_a_gray_picture_gives_the_same_boxes_as_mono8_and_in_colour(camera, pict
         (narrow_step, f'step {WIDTH} is too small'),
     ],
 )
-def test_a_bad_image_is_logged_and_counted_and_the_node_goes_on(
+def test_an_invalid_image_is_logged_and_counted_and_the_node_continues(
     camera,
     node,
     picture,
@@ -318,7 +316,7 @@ def test_the_debug_image_has_the_header_and_size_of_the_image(camera, picture):
     camera.exchange(picture)
 
 
-def test_stamps_that_repeat_go_back_a_frame_or_are_none_keep_the_ids(camera, node, picture):
+def test_stamps_that_repeat_go_back_a_frame_or_are_missing_keep_the_ids(camera, node, picture):
     first = camera.exchange(picture)
     before = camera.next_diagnostics()
     newest = first.header.stamp.sec * 1_000_000_000 + first.header.stamp.nanosec
@@ -336,19 +334,19 @@ def test_stamps_that_repeat_go_back_a_frame_or_are_none_keep_the_ids(camera, nod
         for name in ('repaired_stamps', 'without_stamp', 'resets')
     }
     assert counted == {'repaired_stamps': 3, 'without_stamp': 2, 'resets': 0}
-    said = f'the stamp of an image of /image, {newest / 1e9:.3f} s, is not after the latest'
-    assert node.output.count('is not after the latest') == 1
-    assert said in node.output
-    assert node.output.count('an image of /image has the stamp 0.000 s') == 1
+    warning = f'the stamp of an image of /image, {newest / 1e9:.3f} s, is not after the newest one'
+    assert node.output.count('is not after the newest one') == 1
+    assert warning in node.output
+    assert node.output.count('an image of /image has no stamp (0.000 s)') == 1
 
 
-def test_a_jump_back_in_time_begins_new_ids(camera, node, picture):
+def test_a_jump_back_in_time_starts_new_ids(camera, node, picture):
     message = camera.exchange(picture)
     old = {detection.id for detection in message.detections}
     camera.jump_to((message.header.stamp.sec - 3600) * 1_000_000_000)
     new = {detection.id for detection in camera.exchange(picture).detections}
     assert min(map(int, new)) > max(map(int, old))
-    node.wait_for_output('time began again')
+    node.wait_for_output('the clock was reset')
 
 
 def test_silence_is_explained_by_topic_and_publishers(camera, node):
@@ -363,66 +361,8 @@ def test_silence_is_explained_by_topic_and_publishers(camera, node):
     )
 
 
-@pytest.mark.parametrize('moment', ['these untrained weights', 'tracking on /image'])
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_node_in_order_ready_or_not(number, moment):
-    with tracker_node(checkpoint='random', device='cpu') as node:
-        node.wait_for_output(moment)
-        node.send(number)
-        assert node.wait(STOP_SECONDS) == 0, node.output
-        assert 'Traceback' not in node.output
-
-
-def test_a_second_interrupt_does_not_spoil_the_end():
-    with tracker_node(checkpoint='random', device='cpu') as node:
-        node.wait_for_output('tracking on /image')
-        node.send(signal.SIGINT)
-        node.send(signal.SIGINT)
-        assert node.wait(STOP_SECONDS) == 0, node.output
-        assert 'Traceback' not in node.output
-
-
-@pytest.mark.parametrize(
-    ('parameters', 'words'),
-    [
-        (
-            {'checkpoint': '/nowhere/weights.safetensors'},
-            ['no weights at /nowhere/weights.safetensors', 'come with the package'],
-        ),
-        ({'model': 'mot'}, ['no weights at ', 'gtr_mot.safetensors', 'gtr weights convert']),
-        ({'device': 'gpu', 'checkpoint': 'random'}, ["device is 'gpu'", 'auto', 'cuda:N']),
-        (
-            {'class_names': '[person, hamster]', 'checkpoint': 'random'},
-            ["'hamster'", 'did you mean'],
-        ),
-        ({'window': '1', 'checkpoint': 'random'}, ['window', '1', 'Min: 2']),
-        pytest.param(
-            {'device': 'cuda', 'checkpoint': 'random'},
-            ["device is 'cuda'", '0 CUDA devices', 'cpu'],
-            marks=pytest.mark.skipif(torch.cuda.is_available(), reason='there is a CUDA device'),
-        ),
-    ],
-)
-def test_what_cannot_be_configured_is_refused_with_the_reason(tmp_path, parameters, words):
-    cache = {'XDG_CACHE_HOME': str(tmp_path)}
-    with tracker_node(environment=cache, **parameters) as node:
-        assert node.wait() == 1, node.output
-        for word in words:
-            assert word in node.output
-        assert 'Traceback' not in node.output
-
-
-def test_a_damaged_checkpoint_is_refused_with_its_path(tmp_path):
-    damaged = tmp_path / 'damaged.safetensors'
-    damaged.write_bytes(b'no weights')
-    with tracker_node(checkpoint=damaged) as node:
-        assert node.wait() == 1, node.output
-        assert str(damaged) in node.output
-        assert 'Traceback' not in node.output
-
-
 @pytest.mark.parametrize('min_hits', [0, 3])
-def test_people_in_a_still_frame_of_a_real_video_keep_their_ids(min_hits):
+def test_people_in_a_repeated_frame_of_a_real_video_keep_their_ids(min_hits):
     if not VIDEO.is_file():
         pytest.skip(f'no video at {VIDEO}')
     av = pytest.importorskip('av')
@@ -435,20 +375,9 @@ def test_people_in_a_still_frame_of_a_real_video_keep_their_ids(min_hits):
         camera.wait_for_tracker()
         messages = [camera.exchange(frame) for _ in range(6)]
         camera.close()
-    # A fixed count confirms in that frame and not before; else the likelier ones are there sooner.
+    # With a fixed count, tracks are confirmed in that frame; otherwise likely ones are earlier.
     assert bool(messages[1].detections) == (min_hits == 0)
     people = [d for d in messages[2].detections if d.results[0].hypothesis.class_id == 'person']
     assert len(people) >= 3
     for message in messages[3:]:
         assert ids_by_place(message) == ids_by_place(messages[2])
-
-
-def test_each_run_has_its_own_domain_on_this_machine_only():
-    assert os.environ['ROS_DOMAIN_ID'] != '0'
-    assert os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] == 'LOCALHOST'
-
-
-def test_in_the_node_torchs_threads_fall_asleep_soon():
-    environment = {'OMP_DISPLAY_ENV': 'verbose'}
-    with tracker_node('__ns:=/asleep', environment=environment, checkpoint='random') as node:
-        node.wait_for_output("GOMP_SPINCOUNT = '1000'")

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The publisher sends a video's frames when they are due, and ends."""
+"""The publisher publishes the frames of a video when they are due, and then ends."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def video(tmp_path_factory):
 
 
 class Viewer:
-    """Keeps what is published on `image`."""
+    """Keeps the images published on `image`."""
 
     def __init__(self) -> None:
         self.context = rclpy.Context()
@@ -59,11 +59,11 @@ class Viewer:
         self.images: list[Image] = []
         self.node.create_subscription(Image, 'image', self.images.append, qos_profile_sensor_data)
 
-    def see(self, count: int) -> list[Image]:
+    def receive(self, count: int) -> list[Image]:
         deadline = self.node.get_clock().now().nanoseconds + START_SECONDS * 1e9
         while len(self.images) < count and self.node.get_clock().now().nanoseconds < deadline:
             self.executor.spin_once(timeout_sec=0.1)
-        assert len(self.images) >= count, f'saw {len(self.images)} images of {count}'
+        assert len(self.images) >= count, f'received {len(self.images)} of {count} images'
         return self.images
 
     def close(self) -> None:
@@ -81,21 +81,21 @@ def viewer():
 
 def test_every_frame_arrives_in_order_and_the_process_ends(video, viewer):
     with process(*executable('video_publisher'), video, '--frame-id', 'eye') as publisher:
-        images = viewer.see(len(LEVELS))
+        images = viewer.receive(len(LEVELS))
         assert publisher.wait(STOP_SECONDS) == 0
     levels = [image_to_array(image).mean() for image in images]
     np.testing.assert_allclose(levels, LEVELS, atol=4)
     assert {image.header.frame_id for image in images} == {'eye'}
     stamps = [stamp_to_nanoseconds(image.header.stamp) for image in images]
-    # Due every 0.2 s; a busy machine may be late with one, never early.
+    # Due every 0.2 s; on a busy machine a frame may be late, but never early.
     assert all(later > earlier for earlier, later in pairwise(stamps))
     assert stamps[-1] - stamps[0] > 0.8e9
 
 
-def test_a_loop_goes_on_until_it_is_interrupted(video, viewer):
+def test_a_loop_repeats_until_it_is_interrupted(video, viewer):
     command = [*executable('video_publisher'), video, '--loop', '--rate', '50']
     with process(*command) as publisher:
-        viewer.see(2 * len(LEVELS) + 1)
+        viewer.receive(2 * len(LEVELS) + 1)
         publisher.send(signal.SIGINT)
         assert publisher.wait(STOP_SECONDS) == 0
         assert 'Traceback' not in publisher.output

@@ -1,43 +1,64 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The worker: the newest image is tracked, a bad one is counted and left behind."""
+"""The worker tracks the newest images; an image that fails is counted and skipped."""
 
 from queue import Queue
 from threading import Event
 
 import pytest
 
+from gtr_ros.node.tracker.statistics import CameraStatistics
 from gtr_ros.node.tracker.worker import Worker
 
 DEADLINE = 10.0
 
 
-class Harness:
-    """A worker of two cameras whose model waits until it is let on, and what came out of it."""
+class FakeCamera:
+    """Reads requests as frames, and keeps what is tracked."""
 
-    def __init__(self) -> None:
-        self.began = Queue()
-        self.go_on = Event()
-        self.delivered = Queue()
-        self.complaints = Queue()
-        self.worker = Worker(('', 'left'), self, lambda *what: self.complaints.put(what))
+    def __init__(self, name: str, tracked: Queue) -> None:
+        self.name = name
+        self.statistics = CameraStatistics()
+        self._tracked = tracked
 
-    def read(self, camera, request):
+    def read(self, request):
         if request == 'unreadable':
             raise ValueError('truncated')
         return f'frame {request}'
 
+    def track(self, request, frame, detections):
+        if request == 13:
+            raise RuntimeError('an unlucky number')
+        self._tracked.put((self.name, request, frame, detections))
+
+
+class Harness:
+    """A worker of two cameras whose model waits for permission, and the results."""
+
+    def __init__(self) -> None:
+        self.began = Queue()
+        self.permission = Event()
+        self.tracked = Queue()
+        self.errors = Queue()
+        self.cameras = {name: FakeCamera(name, self.tracked) for name in ('', 'left')}
+        self.worker = Worker(
+            self.cameras,
+            self.detect,
+            lambda camera, error: self.errors.put((camera.name, error)),
+        )
+
+    def submit(self, name: str, request: object) -> None:
+        self.worker.submit(self.cameras[name], request)
+
+    def statistics(self, name: str) -> CameraStatistics:
+        return self.cameras[name].statistics
+
     def detect(self, frames):
         self.began.put(frames)
-        assert self.go_on.wait(DEADLINE)
+        assert self.permission.wait(DEADLINE)
         if 'frame poison' in frames:
             raise RuntimeError('out of memory')
         return [f'objects of {frame}' for frame in frames]
-
-    def follow(self, camera, request, frame, detections):
-        if request == 13:
-            raise RuntimeError('an unlucky number')
-        self.delivered.put((camera, request, frame, detections))
 
 
 @pytest.fixture
@@ -45,40 +66,39 @@ def harness():
     harness = Harness()
     harness.worker.start()
     yield harness
-    harness.go_on.set()
+    harness.permission.set()
     assert harness.worker.stop(DEADLINE)
 
 
-def test_an_image_goes_through_every_step(harness):
-    harness.go_on.set()
-    harness.worker.submit('', 7)
-    assert harness.delivered.get(timeout=DEADLINE) == ('', 7, 'frame 7', 'objects of frame 7')
+def test_an_image_is_read_detected_in_and_tracked(harness):
+    harness.permission.set()
+    harness.submit('', 7)
+    assert harness.tracked.get(timeout=DEADLINE) == ('', 7, 'frame 7', 'objects of frame 7')
 
 
 def test_while_the_model_is_busy_only_the_newest_image_waits(harness):
-    worker = harness.worker
-    worker.submit('', 1)
+    harness.submit('', 1)
     assert harness.began.get(timeout=DEADLINE) == ['frame 1']
     for number in range(2, 8):
-        worker.submit('', number)
-    harness.go_on.set()
-    assert [harness.delivered.get(timeout=DEADLINE)[1] for _ in range(2)] == [1, 7]
-    assert worker.stop(DEADLINE)
-    counts = worker.counts['']
-    assert (counts.processed, worker.dropped(''), counts.failed) == (2, 5, 0)
-    assert counts.busy_seconds > 0
-    assert harness.delivered.empty()
+        harness.submit('', number)
+    harness.permission.set()
+    assert [harness.tracked.get(timeout=DEADLINE)[1] for _ in range(2)] == [1, 7]
+    assert harness.worker.stop(DEADLINE)
+    statistics = harness.statistics('')
+    assert (statistics.processed, statistics.dropped, statistics.failed) == (2, 5, 0)
+    assert statistics.processing_seconds > 0
+    assert harness.tracked.empty()
 
 
-def test_cameras_that_wait_go_through_the_model_together(harness):
-    harness.worker.submit('', 1)
+def test_waiting_images_of_all_cameras_are_one_batch(harness):
+    harness.submit('', 1)
     harness.began.get(timeout=DEADLINE)
-    harness.worker.submit('left', 2)
-    harness.worker.submit('', 3)
-    harness.go_on.set()
+    harness.submit('left', 2)
+    harness.submit('', 3)
+    harness.permission.set()
     assert harness.began.get(timeout=DEADLINE) == ['frame 2', 'frame 3']
-    delivered = [harness.delivered.get(timeout=DEADLINE)[:2] for _ in range(3)]
-    assert delivered == [('', 1), ('left', 2), ('', 3)]
+    tracked = [harness.tracked.get(timeout=DEADLINE)[:2] for _ in range(3)]
+    assert tracked == [('', 1), ('left', 2), ('', 3)]
 
 
 @pytest.mark.parametrize(
@@ -88,47 +108,47 @@ def test_cameras_that_wait_go_through_the_model_together(harness):
 def test_a_bad_image_is_counted_and_neither_the_next_nor_another_cameras_is_lost(
     harness, bad, error, text
 ):
-    harness.worker.submit('', 1)
+    harness.submit('', 1)
     harness.began.get(timeout=DEADLINE)
-    harness.worker.submit('', bad)
-    harness.worker.submit('left', 2)
-    harness.go_on.set()
-    camera, complaint = harness.complaints.get(timeout=DEADLINE)
-    assert (camera, type(complaint)) == ('', error)
-    assert text in str(complaint)
-    harness.worker.submit('', 3)
-    delivered = [harness.delivered.get(timeout=DEADLINE)[:2] for _ in range(3)]
-    assert delivered == [('', 1), ('left', 2), ('', 3)]
+    harness.submit('', bad)
+    harness.submit('left', 2)
+    harness.permission.set()
+    camera, reported = harness.errors.get(timeout=DEADLINE)
+    assert (camera, type(reported)) == ('', error)
+    assert text in str(reported)
+    harness.submit('', 3)
+    tracked = [harness.tracked.get(timeout=DEADLINE)[:2] for _ in range(3)]
+    assert tracked == [('', 1), ('left', 2), ('', 3)]
     assert harness.worker.stop(DEADLINE)
-    counts = harness.worker.counts['']
-    assert (counts.processed, counts.failed) == (2, 1)
-    assert text in counts.last_error
-    assert harness.worker.counts['left'].failed == 0
+    statistics = harness.statistics('')
+    assert (statistics.processed, statistics.failed) == (2, 1)
+    assert text in statistics.last_error
+    assert harness.statistics('left').failed == 0
 
 
-def test_images_that_the_model_cannot_take_are_counted_for_each_camera(harness):
-    harness.worker.submit('', 1)
+def test_images_that_the_model_fails_on_are_counted_for_each_camera(harness):
+    harness.submit('', 1)
     harness.began.get(timeout=DEADLINE)
-    harness.worker.submit('', 'poison')
-    harness.worker.submit('left', 2)
-    harness.go_on.set()
-    assert {harness.complaints.get(timeout=DEADLINE)[0] for _ in range(2)} == {'', 'left'}
-    harness.worker.submit('left', 3)
-    assert harness.delivered.get(timeout=DEADLINE)[1] == 1
-    assert harness.delivered.get(timeout=DEADLINE)[:2] == ('left', 3)
-    assert 'out of memory' in harness.worker.counts['left'].last_error
+    harness.submit('', 'poison')
+    harness.submit('left', 2)
+    harness.permission.set()
+    assert {harness.errors.get(timeout=DEADLINE)[0] for _ in range(2)} == {'', 'left'}
+    harness.submit('left', 3)
+    assert harness.tracked.get(timeout=DEADLINE)[1] == 1
+    assert harness.tracked.get(timeout=DEADLINE)[:2] == ('left', 3)
+    assert 'out of memory' in harness.statistics('left').last_error
 
 
-def test_stop_waits_for_the_image_in_hand_and_starts_no_other(harness):
-    harness.worker.submit('', 1)
+def test_stop_waits_for_the_image_in_progress_and_starts_no_other(harness):
+    harness.submit('', 1)
     harness.began.get(timeout=DEADLINE)
-    harness.worker.submit('', 2)
+    harness.submit('', 2)
     assert not harness.worker.stop(0.05)
-    harness.go_on.set()
+    harness.permission.set()
     assert harness.worker.stop(DEADLINE)
-    assert harness.worker.counts[''].processed == 1
+    assert harness.statistics('').processed == 1
     assert harness.began.empty()
 
 
-def test_stop_of_a_worker_that_never_began_returns_at_once():
-    assert Worker([''], None, lambda *_: None).stop(DEADLINE)
+def test_stop_of_a_worker_that_was_not_started_returns_at_once():
+    assert Worker({}, lambda frames: [], lambda *_: None).stop(DEADLINE)

@@ -1,9 +1,11 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A tracked bag: everything that was in it, byte for byte, and the detections of its images."""
+"""Tracking of bags: all messages are copied unchanged, and detections are added."""
 
 from itertools import islice
 from pathlib import Path
+import re
+import sqlite3
 
 import numpy as np
 import pytest
@@ -20,17 +22,16 @@ from rosbags.typesys import Stores
 from writers import write_bag
 
 from gtr_ros.cli import main
-from gtr_ros.data.formats.bag_messages import image_message
+from gtr_ros.data.formats.bag_messages import bag_image_message
 from gtr_ros.data.formats.bag_messages import make_header
 from gtr_ros.data.formats.bag_messages import typestore
+from gtr_ros.data.formats.bag_reader import STORAGES
 from gtr_ros.data.formats.errors import FormatError
 from gtr_ros.data.formats.rosbag import read_bag_detections
-from gtr_ros.data.formats.rosbag import STORAGES
 from gtr_ros.media.video import VideoReader
 from gtr_ros.model.association import CosineAssociation
 from gtr_ros.model.build import gtr_mobile
-from gtr_ros.model.checkpoint import default_checkpoint
-from gtr_ros.recordings import bags
+from gtr_ros.model.registry import default_checkpoint
 from gtr_ros.recordings.bags import output_topics
 from gtr_ros.recordings.bags import track_bag
 from gtr_ros.recordings.recording import track_recording
@@ -49,20 +50,20 @@ def picture(t: int) -> np.ndarray:
 
 
 def write(path: Path, topics: dict[str, str], count: int = 6, storage: str = 'mcap') -> Path:
-    """Write a bag of images, received 5 ms after their stamp, and of a driver's words."""
+    """Write a bag of images, received 5 ms after their stamp, and of strings."""
     store = typestore()
     with Writer(path, version=9, storage_plugin=STORAGES[storage]) as writer:
         images = {n: writer.add_connection(n, k, typestore=store) for n, k in topics.items()}
-        words = writer.add_connection('/words', 'std_msgs/msg/String', typestore=store)
+        strings = writer.add_connection('/strings', 'std_msgs/msg/String', typestore=store)
         for t in range(count):
             stamp = (t + 1) * TENTH
             for name, kind in topics.items():
-                message = image_message((stamp, picture(t)), kind == COMPRESSED, 'optical')
+                message = bag_image_message(stamp, picture(t), kind == COMPRESSED, 'optical')
                 data = store.serialize_cdr(message, kind)
                 writer.write(images[name], stamp + 5_000_000, data)
-            word = store.types['std_msgs/msg/String'](f'word {t}')
-            data = store.serialize_cdr(word, 'std_msgs/msg/String')
-            writer.write(words, stamp + 6_000_000, data)
+            string = store.types['std_msgs/msg/String'](f'string {t}')
+            data = store.serialize_cdr(string, 'std_msgs/msg/String')
+            writer.write(strings, stamp + 6_000_000, data)
     return path
 
 
@@ -72,7 +73,7 @@ def read(path: Path) -> list[tuple[str, int, bytes]]:
 
 
 class OneObject:
-    """Confirms, from the third image on, one object."""
+    """A fake tracker with one track, which is confirmed from the third image on."""
 
     def __init__(self) -> None:
         self.seen = []
@@ -89,15 +90,15 @@ class OneObject:
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
-def test_everything_is_kept_and_each_image_is_followed_by_its_detections(tmp_path, storage):
+def test_all_messages_are_copied_and_each_image_is_followed_by_its_detections(tmp_path, storage):
     bag = write(tmp_path / 'bag', {'/camera/image_raw': IMAGE}, storage=storage)
-    out, follow = tmp_path / 'tracked', OneObject()
+    out, tracker = tmp_path / 'tracked', OneObject()
     topics = output_topics(bag)
     assert topics == {'/camera/image_raw': '/tracker/detections'}
-    tracks = track_bag(bag, out, topics, {'/camera/image_raw': follow}, ('person',))
+    tracks = track_bag(bag, out, topics, {'/camera/image_raw': tracker}, ('person',))
     assert (tracks.images, tracks.boxes) == (6, 4)
     assert tracks.identities == {'/camera/image_raw': {7}}
-    assert follow.seen == [(10 * t, (t + 1) * TENTH) for t in range(6)]
+    assert tracker.seen == [(10 * t, (t + 1) * TENTH) for t in range(6)]
     written = read(out)
     assert [m for m in written if m[0] != '/tracker/detections'] == read(bag)
     times = [m[1] for m in written]
@@ -113,36 +114,36 @@ def test_everything_is_kept_and_each_image_is_followed_by_its_detections(tmp_pat
     assert message.header == make_header(6 * TENTH, 'optical')
 
 
-def test_several_cameras_have_trackers_and_topics_of_their_own(tmp_path):
+def test_each_camera_has_its_own_tracker_and_topic(tmp_path):
     kinds = {'/front/image_raw': IMAGE, '/left/image/compressed': COMPRESSED}
     bag = write(tmp_path / 'bag', kinds)
-    with pytest.raises(FormatError, match=r'several topics.*name those.*/left/image/compressed'):
+    with pytest.raises(FormatError, match=r'several image topics; name.*/left/image/compressed'):
         output_topics(bag)
     topics = output_topics(bag, list(kinds))
     assert list(topics.values()) == ['/tracker/front/detections', '/tracker/left/detections']
-    follow = {name: OneObject() for name in kinds}
-    track_bag(bag, tmp_path / 'out', topics, follow, ('person',))
+    trackers = {name: OneObject() for name in kinds}
+    track_bag(bag, tmp_path / 'out', topics, trackers, ('person',))
     for name in kinds:
-        assert [value for value, _ in follow[name].seen] == [0, 10, 20, 30, 40, 50]
+        assert [value for value, _ in trackers[name].seen] == [0, 10, 20, 30, 40, 50]
         assert len(read_bag_detections(tmp_path / 'out', topics[name], image_size=(16, 24))) == 6
     assert output_topics(bag, ['/front/image_raw']) == {'/front/image_raw': '/tracker/detections'}
 
 
-def test_an_image_that_cannot_be_read_is_told_and_kept(tmp_path):
+def test_an_image_that_cannot_be_read_is_reported_and_copied(tmp_path):
     store = typestore()
     bag = tmp_path / 'bag'
     with Writer(bag, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         topic = writer.add_connection('/image', IMAGE, typestore=store)
         for t in range(3):
-            message = image_message((t * TENTH, picture(t)), False, 'optical')
+            message = bag_image_message(t * TENTH, picture(t), False, 'optical')
             if t == 1:
                 message.encoding = '16UC1'
             writer.write(topic, (t + 1) * TENTH, store.serialize_cdr(message, IMAGE))
     tracks = track_bag(bag, tmp_path / 'out', output_topics(bag), {'/image': OneObject()}, ('a',))
     assert tracks.images == 2
-    [said] = tracks.skipped
-    assert '/image, image at 0.200 s' in said
-    assert '16UC1' in said
+    [error] = tracks.skipped
+    assert '/image, image at 0.200 s' in error
+    assert '16UC1' in error
     assert len([m for m in read(tmp_path / 'out') if m[0] == '/image']) == 3
 
 
@@ -152,7 +153,7 @@ def write_stamps(path: Path, stamps: list[int]) -> Path:
     with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         topic = writer.add_connection('/image', IMAGE, typestore=store)
         for t, stamp in enumerate(stamps):
-            message = image_message((stamp, picture(t)), False, 'optical')
+            message = bag_image_message(stamp, picture(t), False, 'optical')
             writer.write(topic, 10**18 + t * TENTH, store.serialize_cdr(message, IMAGE))
     return path
 
@@ -160,19 +161,19 @@ def write_stamps(path: Path, stamps: list[int]) -> Path:
 @pytest.mark.parametrize(
     ('stamps', 'times'),
     [
-        # none: when they were received; of another clock than the others', the difference
+        # no stamps: receive times; otherwise with the delay of the last stamped image
         ([0, 0, 0], [10**18, 10**18 + TENTH, 10**18 + 2 * TENTH]),
         ([TENTH, 0, 0, 4 * TENTH], [TENTH, 2 * TENTH, 3 * TENTH, 4 * TENTH]),
     ],
 )
-def test_an_image_without_a_stamp_is_of_the_time_it_was_received_at(tmp_path, stamps, times):
-    bag, follow = write_stamps(tmp_path / 'bag', stamps), OneObject()
-    track_bag(bag, tmp_path / 'out', output_topics(bag), {'/image': follow}, ('a',))
-    assert [time for _, time in follow.seen] == times
+def test_an_image_without_a_stamp_gets_its_time_from_when_it_was_received(tmp_path, stamps, times):
+    bag, tracker = write_stamps(tmp_path / 'bag', stamps), OneObject()
+    track_bag(bag, tmp_path / 'out', output_topics(bag), {'/image': tracker}, ('a',))
+    assert [time for _, time in tracker.seen] == times
 
 
 class OneBox:
-    """A model that finds one box, and always the same."""
+    """A fake model that always finds the same box."""
 
     class_names = ('person',)
     association = CosineAssociation()
@@ -195,8 +196,8 @@ class OneBox:
     ('tenths', 'ids'),
     [
         ([50, 51, 51, 50, 53, 54, 46, 55], '11111111'),  # jitter
-        ([50, 51, 52, 12, 13, 14], '111222'),  # time began again
-        ([50, 51, 0, 0, 54, 0], '111111'),  # some have none
+        ([50, 51, 52, 12, 13, 14], '111222'),  # the clock was reset
+        ([50, 51, 0, 0, 54, 0], '111111'),  # some images have no stamp
     ],
 )
 def test_stamps_that_jitter_keep_the_ids_of_a_bag(tmp_path, tenths, ids):
@@ -208,17 +209,17 @@ def test_stamps_that_jitter_keep_the_ids_of_a_bag(tmp_path, tenths, ids):
     assert [''.join(names) for _, _, names in found] == list(ids)
 
 
-def test_a_bag_that_is_cut_off_is_tracked_as_far_as_it_goes(tmp_path):
+def test_a_truncated_bag_is_tracked_as_far_as_it_can_be_read(tmp_path):
     bag = write(tmp_path / 'bag', {'/image': IMAGE}, 40, 'sqlite3')
     metadata = bag / 'metadata.yaml'
     metadata.write_text(metadata.read_text().replace('message_count: 80', 'message_count: 90'))
     out = tmp_path / 'out'
-    with pytest.raises(FormatError, match=r'bag.*cut off: it has 80 messages, and 90'):
+    with pytest.raises(FormatError, match=r'bag.*truncated: 80 messages of the 90'):
         track_bag(bag, out, output_topics(bag), {'/image': OneObject()}, ('a',))
     assert len(read(out)) == 120
 
 
-def test_a_file_without_its_metadata_keeps_types_of_ones_own(tmp_path):
+def test_custom_types_are_kept_for_a_file_without_its_metadata(tmp_path):
     bag = tmp_path / 'bag'
     own, definition = 'robot_msgs/msg/Mood', 'string name\nfloat32 strength\n'
     types = get_typestore(Stores.ROS2_JAZZY)
@@ -226,7 +227,7 @@ def test_a_file_without_its_metadata_keeps_types_of_ones_own(tmp_path):
     with Writer(bag, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         image = writer.add_connection('/image', IMAGE, typestore=types)
         mood = writer.add_connection('/mood', own, typestore=types)
-        message = image_message((TENTH, picture(1)), False, 'optical')
+        message = bag_image_message(TENTH, picture(1), False, 'optical')
         writer.write(image, TENTH, typestore().serialize_cdr(message, IMAGE))
         writer.write(mood, TENTH, types.serialize_cdr(types.types[own]('calm', 0.5), own))
     [file] = bag.glob('*.mcap')
@@ -240,64 +241,80 @@ def test_a_file_without_its_metadata_keeps_types_of_ones_own(tmp_path):
         ]
 
 
-def test_a_bag_that_cannot_be_copied_leaves_nothing_in_the_way(tmp_path, monkeypatch):
-    bag, out = write(tmp_path / 'bag', {'/image': IMAGE}), tmp_path / 'out'
+def remove_type_definitions(bag: Path) -> Path:
+    """Make an sqlite3 bag like those from before Iron, which do not define their types."""
+    metadata = bag / 'metadata.yaml'
+    hashes = re.compile(r'type_description_hash:\s*\S+')
+    metadata.write_text(hashes.sub("type_description_hash: ''", metadata.read_text()))
+    [file] = bag.glob('*.db3')
+    with sqlite3.connect(file) as database:
+        database.execute('DELETE FROM message_definitions')
+        database.execute("UPDATE topics SET type_description_hash = ''")
+    database.close()
+    return bag
 
-    def refuse(*_):
-        raise FormatError(bag, 'an unknown type')
 
-    with monkeypatch.context() as patch:
-        patch.setattr(bags, '_add', refuse)
-        with pytest.raises(FormatError, match='an unknown type'):
-            track_bag(bag, out, output_topics(bag), {'/image': OneObject()}, ('a',))
+def test_a_bag_with_unknown_types_leaves_no_output(tmp_path):
+    types = get_typestore(Stores.ROS2_JAZZY)
+    types.register(get_types_from_msg('string name\n', 'robot_msgs/msg/Mood'))
+    bag, out = tmp_path / 'custom', tmp_path / 'out'
+    with Writer(bag, version=9, storage_plugin=StoragePlugin.SQLITE3) as writer:
+        writer.add_connection('/image', IMAGE, typestore=types)
+        writer.add_connection('/mood', 'robot_msgs/msg/Mood', typestore=types)
+    remove_type_definitions(bag)
+    with pytest.raises(FormatError, match=r'/mood has the type robot_msgs/msg/Mood, whose def'):
+        track_bag(bag, out, output_topics(bag), {'/image': OneObject()}, ('a',))
     assert not out.exists()
+    bag = remove_type_definitions(write(tmp_path / 'standard', {'/image': IMAGE}, 6, 'sqlite3'))
     track_bag(bag, out, output_topics(bag), {'/image': OneObject()}, ('a',))
+    assert len(read(out)) == 18
 
 
-def test_after_ctrl_c_what_was_tracked_is_there(tmp_path):
+def test_after_ctrl_c_the_output_has_what_was_tracked(tmp_path):
     bag = write(tmp_path / 'bag', {'/image': IMAGE})
-    steps = iter(range(4))
+    messages = iter(range(4))
 
     def interrupt() -> None:
-        if next(steps, None) is None:
+        if next(messages, None) is None:
             raise KeyboardInterrupt
 
     out = tmp_path / 'out'
+    topics, trackers = output_topics(bag), {'/image': OneObject()}
     with pytest.raises(KeyboardInterrupt):
-        track_bag(bag, out, output_topics(bag), {'/image': OneObject()}, ('a',), step=interrupt)
+        track_bag(bag, out, topics, trackers, ('a',), on_message=interrupt)
     assert len([m for m in read(out) if m[0] == '/image']) == 3
 
 
-def test_what_is_there_is_not_overwritten_and_a_tracked_bag_not_tracked_twice(tmp_path):
+def test_existing_output_is_not_overwritten_and_a_tracked_bag_not_tracked_again(tmp_path):
     bag = write(tmp_path / 'bag', {'/image': IMAGE})
     out, topics = tmp_path / 'out', output_topics(bag)
     track_bag(bag, out, topics, {'/image': OneObject()}, ('a',))
     before = read(out)
-    with pytest.raises(FormatError, match='exists, and is not overwritten'):
+    with pytest.raises(FormatError, match='exists and is not overwritten'):
         track_bag(bag, out, topics, {'/image': OneObject()}, ('a',))
     assert read(out) == before
-    with pytest.raises(FormatError, match='has a topic /tracker/detections already'):
+    with pytest.raises(FormatError, match='already has a topic /tracker/detections'):
         output_topics(out, ['/image'])
 
 
 @pytest.mark.parametrize(
-    ('arguments', 'words'),
+    ('arguments', 'message'),
     [
         (['nowhere.mcap'], 'no such bag'),
-        (['bag', '--image-topic', '/rear'], 'no topic of images named /rear'),
+        (['bag', '--image-topic', '/rear'], 'no image topic named /rear'),
         (['bag', '--video', 'out.mp4'], '--video is for videos'),
         (['bag', '--out', 'bag'], 'not overwritten'),
-        (['video.mp4', '--storage', 'mcap'], 'no bag'),
+        (['video.mp4', '--storage', 'mcap'], 'is not a bag'),
     ],
 )
-def test_the_command_says_what_is_wrong(tmp_path, monkeypatch, capsys, arguments, words):
+def test_errors_of_the_command(tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / 'bag', {'/image': IMAGE})
     assert main(['track', *arguments, '--checkpoint', 'random']) == 1
-    assert words in ' '.join(capsys.readouterr().err.split())
+    assert message in ' '.join(capsys.readouterr().err.split())
 
 
-def test_a_bag_of_real_video_gets_the_ids_that_its_frames_get(pets, tmp_path):
+def test_a_bag_of_real_video_has_the_ids_of_its_tracked_frames(pets, tmp_path):
     with VideoReader(pets / 'vtest.avi') as video:
         images = [frame.image for frame in islice(video, 24)]
     rows = [((t + 1) * TENTH, image) for t, image in enumerate(images)]

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Many recordings: nothing is done twice, nothing stops the others, a cluster gives the same."""
+"""Tracking of recordings: one, batches that are resumed, and on a cluster."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gtr_ros.media.video import VideoWriter
 from gtr_ros.model.association import CosineAssociation
 from gtr_ros.recordings import recording
 from gtr_ros.recordings.folder import Job
-from gtr_ros.recordings.folder import Outcome
+from gtr_ros.recordings.folder import JobResult
 from gtr_ros.recordings.folder import ResultsFolder
 from gtr_ros.recordings.recording import Summary
 from gtr_ros.recordings.recording import track_recording
@@ -32,8 +32,8 @@ from gtr_ros.tracking import Tracker
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 
-#: sees something in noise, too: shows that results are the same, never that they are good
-ANYTHING = ['--score-threshold', '0', '--min-hits', '1', '--cores', '1']
+#: finds boxes in noise, too: for tests that compare results, not of their quality
+FIND_ANYTHING = ['--score-threshold', '0', '--min-hits', '1', '--cores', '1']
 
 
 def write_video(path: Path, seed: int = 0, count: int = 4) -> Path:
@@ -54,7 +54,7 @@ def results(folder: Path) -> dict[str, str]:
 
 
 class Scripted:
-    """A model that finds one box, frame by frame of a score: 0 if it is not there."""
+    """A fake model that finds one box, with a given score in each frame; 0: no box."""
 
     class_names = ('person',)
     association = CosineAssociation()
@@ -81,7 +81,7 @@ class Scripted:
 
 @pytest.fixture
 def track(tmp_path, monkeypatch):
-    """Track a video of so many frames; return what is written of it: the frames with a box."""
+    """Return a function that tracks a video and returns its summary and the frames with a box."""
     drawn = []
 
     def annotate(image, tracks, _) -> np.ndarray:
@@ -120,22 +120,22 @@ def track(tmp_path, monkeypatch):
         ({}, [2, 3, 4, 6]),
     ],
 )
-def test_what_is_confirmed_is_written_and_drawn(track, settings, frames):
+def test_confirmed_tracks_are_written_and_drawn(track, settings, frames):
     model = Scripted(0.6, 0.7, 0.8, 0.9, 0.3, 0.8)
     summary, found = track(model, 6, **settings)
     assert found == frames
     assert str(summary) == f'{len(frames)} boxes of 1 tracks in 6 images'
 
 
-def test_the_cameras_motion_is_estimated_from_image_to_image(tmp_path, monkeypatch):
+def test_camera_motion_is_estimated_between_frames(tmp_path, monkeypatch):
     moved = []
     update = Tracker.update
 
-    def watch(self, detections):
+    def record(self, detections):
         moved.append(detections.camera)
         return update(self, detections)
 
-    monkeypatch.setattr(Tracker, 'update', watch)
+    monkeypatch.setattr(Tracker, 'update', record)
     scene = np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)
     scene = scene.repeat(8, axis=0).repeat(8, axis=1)
     path = tmp_path / 'video.mp4'
@@ -152,23 +152,23 @@ def test_the_cameras_motion_is_estimated_from_image_to_image(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize('gallery', [True, False])
-def test_the_summary_says_how_many_came_back(track, gallery):
+def test_the_summary_has_the_number_of_re_identified_tracks(track, gallery):
     model = Scripted(*[0.9] * 6, *[0] * 50, *[0.9] * 8)
     summary, _ = track(model, 64, min_hits=1, gallery=gallery)
     assert summary.returns == int(gallery)
-    back = ' (1 came back)' if gallery else ''
-    assert f'tracks{back} in 64 images' in str(summary)
+    returns = ' (1 re-identified)' if gallery else ''
+    assert f'tracks{returns} in 64 images' in str(summary)
 
 
-def test_one_that_is_wrong_fails_and_the_others_go_on(tmp_path, capsys):
+def test_a_recording_that_fails_does_not_stop_the_others(tmp_path, capsys):
     good = [str(write_video(tmp_path / f'{n}.mp4', n)) for n in range(2)]
     wrong = tmp_path / 'wrong.mp4'
     wrong.write_text('no video')
     out = tmp_path / 'out'
     sources = [good[0], str(wrong), str(tmp_path / 'gone.mp4'), good[1]]
-    assert main(['track', *sources, '--out', str(out), *ANYTHING]) == 1
+    assert main(['track', *sources, '--out', str(out), *FIND_ANYTHING]) == 1
     error = ' '.join(capsys.readouterr().err.split())
-    assert f'failed: {wrong} is no video that can be read' in error
+    assert f'failed: {wrong} is not a readable video' in error
     assert f'failed: no video at {tmp_path / "gone.mp4"}' in error
     assert '2 of 4 failed: wrong, gone' in error
     states = {name: entry['state'] for name, entry in manifest(out).items()}
@@ -176,18 +176,18 @@ def test_one_that_is_wrong_fails_and_the_others_go_on(tmp_path, capsys):
     assert sorted(path.name for path in out.iterdir()) == ['0.txt', '1.txt', 'manifest.json']
 
 
-def test_each_is_tracked_as_if_it_were_alone(tmp_path):
+def test_recordings_of_a_batch_have_the_results_of_single_ones(tmp_path):
     sources = [str(write_video(tmp_path / f'{n}.mp4', n)) for n in range(2)]
     out = tmp_path / 'out'
-    assert main(['track', *sources, '--out', str(out), *ANYTHING]) == 0
+    assert main(['track', *sources, '--out', str(out), *FIND_ANYTHING]) == 0
     for n, source in enumerate(sources):
         alone = tmp_path / 'alone.txt'
-        assert main(['track', source, '--out', str(alone), *ANYTHING]) == 0
+        assert main(['track', source, '--out', str(alone), *FIND_ANYTHING]) == 0
         assert results(out)[f'{n}.txt'] == alone.read_text()
         assert manifest(out)[str(n)]['summary']['images'] == 4
 
 
-def test_bags_and_videos_go_together(tmp_path):
+def test_a_batch_may_have_bags_and_videos(tmp_path):
     pytest.importorskip('rosbags', reason='needs the evaluation extra')
     from writers import write_bag
 
@@ -196,24 +196,24 @@ def test_bags_and_videos_go_together(tmp_path):
     image = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
     write_bag(tmp_path / 'bag', images=[(t * 10**8, image) for t in range(1, 4)])
     video, out = write_video(tmp_path / 'video.mp4'), tmp_path / 'out'
-    command = ['track', str(tmp_path / 'bag'), str(video), '--out', str(out), *ANYTHING]
+    command = ['track', str(tmp_path / 'bag'), str(video), '--out', str(out), *FIND_ANYTHING]
     assert main(command) == 0
     assert len(read_bag_detections(out / 'bag', image_size=(48, 64))) == 3
-    # Again, as a bag that was changed: it takes the place of the old one.
+    # A changed bag is tracked again and replaces the result.
     os.utime(tmp_path / 'bag' / 'metadata.yaml', (1, 2**31))
     assert main(command) == 0
     assert len(read_bag_detections(out / 'bag', image_size=(48, 64))) == 3
 
 
-def test_what_is_done_is_not_done_again(tmp_path, capsys):
+def test_finished_recordings_are_not_tracked_again(tmp_path, capsys):
     sources = [write_video(tmp_path / f'{n}.mp4', n) for n in range(3)]
     out = tmp_path / 'out'
-    command = ['track', '--out', str(out), *ANYTHING]
+    command = ['track', '--out', str(out), *FIND_ANYTHING]
     assert main([*command, *map(str, sources[:2])]) == 0
     before = {path.name: path.stat().st_mtime_ns for path in out.glob('*.txt')}
     write_video(sources[1], seed=9)
     assert main([*command, *map(str, sources)]) == 0
-    assert '1 of 3 were done before' in capsys.readouterr().err
+    assert '1 of 3 were already done' in capsys.readouterr().err
     after = {path.name: path.stat().st_mtime_ns for path in out.glob('*.txt')}
     assert after['0.txt'] == before['0.txt']
     assert after['1.txt'] > before['1.txt']
@@ -224,14 +224,14 @@ def folder_of(path: Path, *sources: Path, **settings) -> ResultsFolder:
     return ResultsFolder(path, list(map(str, sources)), TrackingOptions(**settings), 'weights')
 
 
-def test_a_folder_goes_on_after_it_was_killed(tmp_path):
+def test_a_batch_that_was_killed_is_resumed(tmp_path):
     videos = [write_video(tmp_path / f'{n}.mp4') for n in range(2)]
     out = tmp_path / 'out'
     with folder_of(out, *videos) as folder:
         assert [job.name for job in folder.waiting] == ['0', '1']
         (out / '0.txt').write_text('')
-        folder.record(Outcome('0', Summary(4, 0, 0)))
-        # What a kill leaves behind: a result that nobody recorded, and one that is not whole.
+        folder.record(JobResult('0', Summary(4, 0, 0)))
+        # What a killed process leaves: an unrecorded result and an incomplete one.
         (out / '1.txt').write_text('?')
         (folder.partial / '1.abc').mkdir()
     with folder_of(out, *videos) as folder:
@@ -239,11 +239,14 @@ def test_a_folder_goes_on_after_it_was_killed(tmp_path):
         assert not list(folder.partial.iterdir())
 
 
-def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path):
+def test_a_folder_that_does_not_fit_is_refused_before_anything_is_written(tmp_path):
     video, out = write_video(tmp_path / 'a.mp4'), tmp_path / 'out'
     out.mkdir()
-    (out / 'a.txt').write_text('of others')
-    with pytest.raises(ValueError, match=r'a\.txt exists, and is not of'), folder_of(out, video):
+    (out / 'a.txt').write_text('another file')
+    with (
+        pytest.raises(ValueError, match=r'a\.txt exists and is not a result of'),
+        folder_of(out, video),
+    ):
         pass
     assert [path.name for path in out.iterdir()] == ['a.txt']
     (out / 'a.txt').unlink()
@@ -257,31 +260,34 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path):
         with pytest.raises(ValueError, match=f'with {name} '), folder_of(out, video, **settings):
             pass
     with folder_of(out, video, device='cuda', runtime='onnxruntime'):
-        pass  # where it runs does not matter
+        pass  # device and runtime may differ
     (out / 'manifest.json').write_text('{"format": 1}')
-    with pytest.raises(ValueError, match=r'manifest\.json is no manifest'), folder_of(out, video):
+    with (
+        pytest.raises(ValueError, match=r'manifest\.json is not a manifest'),
+        folder_of(out, video),
+    ):
         pass
     (out / 'manifest.json').write_text('{"format": 1, "settings": {}, "recordings": {}}')
     with pytest.raises(ValueError, match='another version'), folder_of(out, video):
         pass
 
 
-def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path):
+def test_files_of_the_same_name_are_named_by_their_folders(tmp_path):
     paths = [tmp_path / name for name in ('x/a/cam.mp4', 'y/a/cam.mp4', 'y/b/cam.mp4', 'b.mp4')]
     with folder_of(tmp_path / 'out', *paths, paths[0]) as folder:
         names = [job.name for job in folder.waiting]
         assert names == ['x_a_cam', 'y_a_cam', 'b_cam', 'b']
-    # Names stay, whoever comes later.
+    # Names do not change when recordings are added.
     later = tmp_path / 'z' / 'b.mp4'
     with folder_of(tmp_path / 'out', later, *paths) as folder:
         assert [job.name for job in folder.waiting] == ['z_b', *names]
 
 
 @pytest.mark.parametrize(
-    ('arguments', 'words'),
+    ('arguments', 'message'),
     [
-        (['a.mp4', '/dev/video0'], 'is a camera, which does not end'),
-        (['a.mp4', 'b.mp4', '--video', 'c.mp4'], '--video is for one video'),
+        (['a.mp4', '/dev/video0'], 'is a camera, which has no end'),
+        (['a.mp4', 'b.mp4', '--video', 'c.mp4'], '--video is for a single video'),
         (['a.mp4', 'b.mp4', '--cores', '0'], '--cores is 0'),
         (['a.mp4', '--ray', 'local', '--retries', '-1'], '--retries is -1'),
         (['a.mp4', '--min-hits', '-1'], '--min-hits is -1; expected 0 or more'),
@@ -289,20 +295,20 @@ def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path):
             ['a.mp4', '--checkpoint', 'random', '--weak-score-threshold', '0.5'],
             '--weak-score-threshold is 0.5, above --score-threshold 0.4',
         ),
-        (['a.mp4', 'b.mp4', '--image-topic', '/image'], 'is no bag'),
+        (['a.mp4', 'b.mp4', '--image-topic', '/image'], 'is not a bag'),
         (['a.mp4', 'b.mp4', '--checkpoint', 'no.safetensors'], 'no.safetensors'),
-        (['a.mp4', 'b.mp4', '--checkpoint', 'random'], 'others in each process'),
+        (['a.mp4', 'b.mp4', '--checkpoint', 'random'], 'random weights differ in each process'),
     ],
 )
-def test_the_command_says_what_is_wrong(tmp_path, monkeypatch, capsys, arguments, words):
+def test_errors_of_the_command(tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
     assert main(['track', *arguments]) == 1
-    assert words in ' '.join(capsys.readouterr().err.split())
+    assert message in ' '.join(capsys.readouterr().err.split())
     assert not list(tmp_path.iterdir())
 
 
 def workers_of(process: int) -> list[int]:
-    """Return those below a process that track a recording now."""
+    """Return the descendants of a process that are tracking a recording."""
     parents, titles = {}, {}
     for status in Path('/proc').glob('[0-9]*/stat'):
         try:
@@ -310,24 +316,24 @@ def workers_of(process: int) -> list[int]:
             parents[number] = int(status.read_text().rpartition(')')[2].split()[1])
             titles[number] = (status.parent / 'cmdline').read_text()
         except OSError:
-            continue  # it ended meanwhile
+            continue  # the process has ended
 
-    def is_below(number: int) -> bool:
+    def is_descendant(number: int) -> bool:
         while number in parents:
             number = parents[number]
             if number == process:
                 return True
         return False
 
-    return [n for n in titles if titles[n].startswith('ray::_track') and is_below(n)]
+    return [n for n in titles if titles[n].startswith('ray::_track') and is_descendant(n)]
 
 
-def test_a_cluster_whose_worker_is_killed_gives_what_one_process_gives(tmp_path):
+def test_a_cluster_with_a_killed_worker_has_the_results_of_one_process(tmp_path):
     pytest.importorskip('ray', reason='needs the cluster extra')
     sources = [write_video(tmp_path / f'{n}.mp4', n, count=30) for n in range(3)]
     (tmp_path / 'wrong.mp4').write_text('no video')
     sources.append(tmp_path / 'wrong.mp4')
-    command = ['track', *map(str, sources), *ANYTHING, '--out']
+    command = ['track', *map(str, sources), *FIND_ANYTHING, '--out']
     spread, killed = tmp_path / 'spread', []
     process = subprocess.Popen(
         [sys.executable, '-m', 'gtr_ros.cli', *command, str(spread), '--ray', 'local'],
@@ -335,20 +341,20 @@ def test_a_cluster_whose_worker_is_killed_gives_what_one_process_gives(tmp_path)
         text=True,
     )
     with ThreadPoolExecutor() as pool:
-        said = pool.submit(process.communicate)
+        output = pool.submit(process.communicate)
         while process.poll() is None and not killed:
             workers = workers_of(process.pid)
-            # What is not whole yet shows that a recording has begun.
+            # An incomplete result shows that a recording has been started.
             if workers and len(list(spread.glob('.partial/*'))) >= len(workers):
                 killed = workers[:1]
                 os.kill(killed[0], signal.SIGKILL)
             time.sleep(0.05)
-        error = ' '.join(said.result(timeout=300)[1].split())
+        error = ' '.join(output.result(timeout=300)[1].split())
     assert killed, error
     assert process.returncode == 1, error
-    assert 'its worker was lost; it begins again' in error
+    assert 'its worker was lost; restarting' in error
     assert '1 of 4 failed: wrong' in error
-    assert error.count('is no video that can be read') == 1
+    assert error.count('is not a readable video') == 1
     alone = tmp_path / 'alone'
     assert main([*command, str(alone)]) == 1
     assert len(results(alone)) == 3
@@ -357,16 +363,16 @@ def test_a_cluster_whose_worker_is_killed_gives_what_one_process_gives(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ('address', 'words'),
+    ('address', 'message'),
     [
         ('nowhere.invalid:6379', 'no Ray cluster at nowhere.invalid:6379'),
         ('localhost:1', 'no Ray cluster at localhost:1'),
         ('cluster', "--ray is 'cluster'; expected 'local', 'auto' or HOST:PORT"),
     ],
 )
-def test_no_cluster_at_an_address_is_one_clear_line(tmp_path, capsys, address, words):
+def test_a_wrong_address_of_a_cluster_is_reported(tmp_path, capsys, address, message):
     pytest.importorskip('ray', reason='needs the cluster extra')
     video = str(write_video(tmp_path / 'a.mp4'))
-    command = ['track', video, '--out', str(tmp_path / 'out'), *ANYTHING]
+    command = ['track', video, '--out', str(tmp_path / 'out'), *FIND_ANYTHING]
     assert main([*command, '--ray', address]) == 1
-    assert words in ' '.join(capsys.readouterr().err.split())
+    assert message in ' '.join(capsys.readouterr().err.split())

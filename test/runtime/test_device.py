@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gtr_ros.model.build import choose_device
+from gtr_ros.runtime.device import choose_device
 
 
 @pytest.mark.parametrize('name', ['gpu', 'cuda:', 'cuda:x', '', 'CPU', 'cpu:0'])

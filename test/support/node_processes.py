@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The node in a process of its own, and the test's side of its topics."""
+"""The node in a process of its own, and a camera that publishes to it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from gtr_ros.msg import TrajectoryArray
 from gtr_ros.node.messages.images import array_to_image
 from gtr_ros.node.messages.tracks import nanoseconds_to_stamp
 
-# Starting means importing torch and building a model, on a machine that may be busy.
+# At startup torch is imported and a model is built, possibly on a busy machine.
 START_SECONDS = 90.0
 ANSWER_SECONDS = 30.0
 STOP_SECONDS = 20.0
@@ -42,7 +42,7 @@ _FRAME_NANOSECONDS = 100_000_000
 
 @contextmanager
 def ros_environment() -> Iterator[None]:
-    """Keep this process and its children to this machine and to a domain of their own."""
+    """Restrict this process and its children to this machine and to a domain of their own."""
     profile = str(REPOSITORY / 'config/fastdds_large_images.xml')
     settings = {
         'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
@@ -61,7 +61,7 @@ def ros_environment() -> Iterator[None]:
 
 
 class Process:
-    """A program that is running, and what it has said so far."""
+    """A running program, and its output so far."""
 
     def __init__(self, *command: object, environment: dict[str, str] | None = None) -> None:
         self._popen = subprocess.Popen(
@@ -73,22 +73,22 @@ class Process:
             env={**os.environ, 'PYTHONUNBUFFERED': '1', **(environment or {})},
         )
         self._lines: list[str] = []
-        self._silent = False
-        self._said = threading.Condition()
+        self._ended = False
+        self._changed = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     @property
     def output(self) -> str:
-        """Everything the program has said, on either stream."""
-        with self._said:
+        """The output of the program so far, stdout and stderr."""
+        with self._changed:
             return ''.join(self._lines)
 
     def wait_for_output(self, text: str, timeout: float = START_SECONDS) -> None:
-        """Wait until the program has said this."""
-        with self._said:
-            self._said.wait_for(lambda: text in ''.join(self._lines) or self._silent, timeout)
-        assert text in self.output, f'{text!r} was never said:\n{self.output}'
+        """Wait until the output contains this text."""
+        with self._changed:
+            self._changed.wait_for(lambda: text in ''.join(self._lines) or self._ended, timeout)
+        assert text in self.output, f'the output never contained {text!r}:\n{self.output}'
 
     def wait(self, timeout: float = START_SECONDS) -> int:
         """Wait for the program's end and return its exit code."""
@@ -104,7 +104,7 @@ class Process:
         self._popen.send_signal(number)
 
     def end(self) -> None:
-        """End the program, in order if it can be: a killed one leaves its shared memory behind."""
+        """Interrupt the program, and kill it only if needed: that leaks its shared memory."""
         self._popen.send_signal(signal.SIGINT)
         try:
             self._popen.wait(STOP_SECONDS)
@@ -116,12 +116,12 @@ class Process:
 
     def _read(self) -> None:
         for line in self._popen.stdout:
-            with self._said:
+            with self._changed:
                 self._lines.append(line)
-                self._said.notify_all()
-        with self._said:
-            self._silent = True
-            self._said.notify_all()
+                self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
 
 
 @contextmanager
@@ -135,7 +135,7 @@ def process(*command: object, environment: dict[str, str] | None = None) -> Iter
 
 
 def executable(name: str) -> list[str]:
-    """Give the command line of a program this package installs."""
+    """Return the command line of a program that this package installs."""
     path = Path(get_package_prefix('gtr_ros'), 'lib', 'gtr_ros', name)
     return [sys.executable, str(path)]
 
@@ -150,7 +150,7 @@ def tracker_node(
     Run the node.
 
     :param remappings: such as 'image:=/camera/image'
-    :param parameters: values as they are written on a command line
+    :param parameters: values as on a command line
     """
     arguments = [word for rule in remappings for word in ('-r', rule)]
     for name, value in parameters.items():
@@ -161,7 +161,7 @@ def tracker_node(
 
 
 class Camera:
-    """The test's side: publishes images and keeps what the node makes of them."""
+    """Publishes images to the node, and keeps the messages that it publishes."""
 
     def __init__(self, tracker: str = '/tracker', image_topic: str = '/image') -> None:
         self._context = rclpy.Context()
@@ -187,20 +187,20 @@ class Camera:
         self.node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
 
     def close(self) -> None:
-        """Leave the graph."""
+        """Destroy the node of this camera."""
         self._executor.shutdown()
         self.node.destroy_node()
         rclpy.shutdown(context=self._context)
 
     def spin_until(self, condition: Callable[[], bool], timeout: float) -> bool:
-        """Receive until the condition holds; say whether it does."""
+        """Spin until the condition holds; return whether it does."""
         deadline = monotonic() + timeout
         while not condition() and monotonic() < deadline:
             self._executor.spin_once(timeout_sec=0.05)
         return condition()
 
     def wait_for_tracker(self) -> None:
-        """Wait until images reach the node and its answers reach this side."""
+        """Wait until the topics of this camera and of the node are matched."""
         node = self.node
         assert self.spin_until(
             lambda: (
@@ -232,7 +232,7 @@ class Camera:
         return self._stamp
 
     def send_now(self, image: np.ndarray) -> int:
-        """Publish an RGB image whose stamp is this moment, and return that."""
+        """Publish an RGB image with the current time as its stamp, and return the stamp."""
         self.jump_to(self.node.get_clock().now().nanoseconds)
         return self.send(image)
 
@@ -242,7 +242,7 @@ class Camera:
         encoding: str = 'rgb8',
         padding: int = 0,
     ) -> Detection2DArray:
-        """Publish an image until its detections come back: best effort may lose one."""
+        """Publish an image until its detections arrive: best effort may lose some."""
         for _ in range(3):
             stamp = self.send(image, encoding, padding)
             if self.spin_until(
@@ -257,16 +257,16 @@ class Camera:
         self._stamp = nanoseconds - _FRAME_NANOSECONDS
 
     def next_diagnostics(self) -> dict[str, str]:
-        """Wait for a diagnostics message that was made after this call."""
+        """Wait for a diagnostics message that was made after this call, and return it."""
         seen = len(self.diagnostics)
-        # The next one may be under way already; the one after it is not.
+        # The next one may have been made already, but not the one after it.
         assert self.spin_until(lambda: len(self.diagnostics) >= seen + 2, ANSWER_SECONDS), (
             'no /diagnostics'
         )
         return self.diagnostics[-1]
 
     def watch_debug_image(self) -> None:
-        """Subscribe to the debug image, and wait until the node knows."""
+        """Subscribe to the debug image, and wait for its publisher."""
         topic = f'{self._tracker}/debug_image'
         self._debug_subscription = self.node.create_subscription(
             Image, topic, lambda message: self._keep(message, self.debug_images), 10

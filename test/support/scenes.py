@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Frames that tests of the tracker make by hand: who is where, and what they look like."""
+"""Hand-made frames for tests of the tracker: positions and features of people."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ LOOKS = _LOOKS / np.linalg.norm(_LOOKS, axis=1, keepdims=True)
 
 def looks(people: Sequence[int], seed: int | None = None, noise: float = 0.5) -> np.ndarray:
     """
-    Return what people look like in one frame, (N, D): different ones have cosines around 0.
+    Return the features of people in one frame, (N, D); those of different people are dissimilar.
 
-    :param seed: of the noise; None: everybody looks the same every time
-    :param noise: its length, beside that of the feature, which is 1
+    :param seed: of the noise; None: without noise
+    :param noise: length of the noise, relative to the feature's
     """
     features = LOOKS[list(people)].reshape(-1, WIDTH)
     if seed is not None:
@@ -45,11 +45,11 @@ def frame(
     image_size: tuple[int, int] = (480, 640),
 ) -> Detections:
     """
-    Make a frame of people half as wide as they are high.
+    Return a frame with people half as wide as they are high.
 
-    :param places: x and y of each one's centre, pixels
-    :param seconds: of the frame; None: it has no stamp
-    :param features: (N, D); None: they have none
+    :param places: x and y of each person's centre, pixels
+    :param seconds: stamp of the frame; None: it has none
+    :param features: (N, D); None: of length 0
     """
     centre = np.array(places, np.float64).reshape(-1, 2)
     half = np.array([height / 4, height / 2])
@@ -66,5 +66,5 @@ def frame(
     )
 
 
-def tracker(**options) -> Tracker:
+def make_tracker(**options) -> Tracker:
     return Tracker(CosineAssociation(), **options)

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Small data to train on: coloured rectangles on noise, as images with COCO's JSON."""
+"""Small training data: coloured rectangles on noise, as images with COCO's JSON and as clips."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gtr_ros.training.clip import Clip
 
 
 def write_coco(folder: Path, count: int = 4, size: int = 96) -> Path:
-    """Write images and their JSON, `train.json` beside `train/`; return the JSON."""
+    """Write images and their JSON, `train.json` next to `train/`; return the JSON file."""
     (folder / 'train').mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     images, annotations = [], []
@@ -45,13 +45,13 @@ def write_coco(folder: Path, count: int = 4, size: int = 96) -> Path:
 
 
 def write_config(file: Path, **changes: object) -> Path:
-    """Write a training of the data of `write_coco` that takes seconds; return the file."""
+    """Write a configuration that trains on the data of `write_coco` in seconds; return it."""
     config = {
         'model': 'mobile',
         'start': 'random',
         'classes': ['person', 'crate'],
         'clips': [
-            {'stills': 'coco', 'annotations': 'train.json', 'frames': 2, 'window': {'size': 64}}
+            {'stills': 'coco', 'annotations': 'train.json', 'frames': 2, 'crop': {'size': 64}}
         ],
         'schedule': {'iterations': 4, 'batch': 2, 'warmup': 1, 'ema': 0.9},
         'save_every': 2,
@@ -65,7 +65,7 @@ def write_config(file: Path, **changes: object) -> Path:
 def rectangles(
     seed: int = 0, frames: int = 2, size: int = 64, objects: int = 2, labels: int = 2
 ) -> Clip:
-    """Return a clip of objects that stand still."""
+    """Return a clip of objects that do not move."""
     rng = np.random.default_rng(seed)
     image = rng.integers(0, 60, (size, size, 3), np.uint8)
     boxes = []
@@ -74,10 +74,10 @@ def rectangles(
         w, h = rng.integers(size // 4, size // 2 - 2, 2).tolist()
         image[y : y + h, x : x + w] = rng.integers(120, 255, 3)
         boxes.append((x, y, x + w, y + h))
-    own = np.array(boxes, np.float32).reshape(-1, 4)
+    every_box = np.array(boxes, np.float32).reshape(-1, 4)
     return Clip(
         images=(image,) * frames,
-        boxes=(own,) * frames,
+        boxes=(every_box,) * frames,
         labels=(np.arange(objects) % labels,) * frames,
         ids=(np.arange(1, objects + 1),) * frames,
         source=f'rectangles {seed}',

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Writers of the formats that are only read elsewhere: bags, MOTChallenge, KITTI, boxes."""
+"""Writers of formats that the package only reads: bags, MOTChallenge, KITTI, boxes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import numpy as np
 from rosbags.rosbag2 import Writer
 from rosbags.rosbag2 import WriterError
 
+from gtr_ros.data.formats.bag_messages import bag_detections_message
+from gtr_ros.data.formats.bag_messages import bag_image_message
 from gtr_ros.data.formats.bag_messages import COMPRESSED_IMAGE
 from gtr_ros.data.formats.bag_messages import DETECTIONS
-from gtr_ros.data.formats.bag_messages import detections_message
 from gtr_ros.data.formats.bag_messages import IMAGE
-from gtr_ros.data.formats.bag_messages import image_message
 from gtr_ros.data.formats.bag_messages import typestore
+from gtr_ros.data.formats.bag_reader import STORAGES
 from gtr_ros.data.formats.errors import FormatError
-from gtr_ros.data.formats.rosbag import STORAGES
 from gtr_ros.data.sequence import Role
 from gtr_ros.data.sequence import Sequence
 from gtr_ros.stamps import NANOSECONDS
@@ -33,7 +33,7 @@ _STAMP_END = 2**31 * NANOSECONDS
 
 
 def write_motchallenge(folder: str | Path, sequence: Sequence) -> None:
-    """Write `seqinfo.ini` and `gt/gt.txt` of nine columns, counted boxes as pedestrians."""
+    """Write `seqinfo.ini`, and `gt/gt.txt` with nine columns; counted boxes as pedestrians."""
     folder = Path(folder)
     (folder / 'gt').mkdir(parents=True, exist_ok=True)
     height, width = sequence.image_size
@@ -54,7 +54,7 @@ def write_motchallenge(folder: str | Path, sequence: Sequence) -> None:
 
 
 def write_kitti(path: str | Path, sequence: Sequence) -> None:
-    """Write the truth of a sequence of these classes; distractors as Van and Person."""
+    """Write the ground truth of cars and people; distractors as Van and Person."""
     names = {
         (0, Role.COUNTED): 'Car',
         (0, Role.DISTRACTOR): 'Van',
@@ -104,20 +104,22 @@ def write_bag(
     frame_id: str = 'camera',
 ) -> None:
     """
-    Write a bag as ROS 2 Jazzy does; it appears under its name only when it is whole.
+    Write a bag as ROS 2 Jazzy does; it gets its name only when it is complete.
 
-    :param path: the bag's folder, which is made
+    :param path: the bag's folder, which is created
     :param storage: 'mcap' or 'sqlite3'
     :param images: (stamp, image) each, stamps in nanoseconds, ascending; (H, W, 3) uint8 RGB
     :param detections: (stamp, boxes, scores, labels, ids) each, as `LabelledBoxes`, ascending
-    :param compressed: whether the images are JPEG; else they are rgb8
-    :raises FormatError: if there is something under that name, or it cannot be written
+    :param compressed: whether the images are JPEG; False: rgb8
+    :raises FormatError: if the path exists, or the bag cannot be written
     """
     path = Path(path)
     if storage not in STORAGES:
         raise FormatError(path, f'storage is {storage!r}; expected {" or ".join(STORAGES)}')
     if path.exists():
-        raise FormatError(path, 'exists, and is not overwritten; remove it, or name another')
+        raise FormatError(
+            path, 'exists, and is not overwritten; remove it, or choose another name'
+        )
     image_type = COMPRESSED_IMAGE if compressed else IMAGE
     # At one stamp the image comes first: merge keeps the order of its arguments.
     messages = merge(
@@ -136,14 +138,15 @@ def write_bag(
                 for stamp, topic, kind, row in messages:
                     if not 0 <= stamp < _STAMP_END:
                         raise FormatError(
-                            path, f'stamp is {stamp} ns; a header holds 0 to {_STAMP_END - 1}'
+                            path,
+                            f'stamp is {stamp} ns; a header has 0 to {_STAMP_END - 1}',
                         )
                     if topic not in connections:
                         connections[topic] = writer.add_connection(topic, kind, typestore=store)
                     if kind == DETECTIONS:
-                        message = detections_message(row, class_names, frame_id)
+                        message = bag_detections_message(*row, class_names, frame_id)
                     else:
-                        message = image_message(row, compressed, frame_id)
+                        message = bag_image_message(*row, compressed, frame_id)
                     data = store.serialize_cdr(message, kind)
                     writer.write(connections[topic], int(stamp), data)
             part.replace(path)

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What `make bench` writes, and what it calls slower; not how fast anything is."""
+"""The report of `make bench` and its comparison with an earlier one; not the speeds themselves."""
 
 from __future__ import annotations
 
@@ -32,58 +32,58 @@ def report(tmp_path_factory) -> Path:
     return file
 
 
-def test_the_report_has_our_trackers_beside_the_fastest_peer(report):
+def test_the_report_compares_our_trackers_with_the_fastest_peer(report):
     content = json.loads(report.read_text())
     rows = {row['name']: row for row in content['rows']}
     title = 'tracker, T = 16, 20 objects'
     for name in ('evidence', 'evidence, transformer', 'gaussian, streaming', 'gaussian, cached'):
         own = rows[f'{title}, {name}']
         assert own['low'] <= own['milliseconds'] <= own['high']
-        assert own['comparator'].endswith('the fastest peer')
+        assert own['comparator'].endswith('the fastest baseline')
         assert own['ratio_low'] <= own['ratio'] <= own['ratio_high']
-    beside = rows[f'{title}, evidence, beside gaussian, streaming']
+    beside = rows[f'{title}, evidence, against gaussian, streaming']
     assert beside['comparator'] == 'gaussian, streaming'
     assert beside['milliseconds'] == rows[f'{title}, evidence']['milliseconds']
     assert all(limit['flops'] > 1e8 for limit in content['limits'].values())
 
 
 @pytest.mark.ros
-def test_the_node_beside_a_bare_one_has_a_row_of_each_thing():
+def test_the_node_is_compared_with_a_bare_one():
     pytest.importorskip('rclpy', reason='needs rclpy and the built messages')
     from benchmarks.node_overhead import rows
     from benchmarks.node_overhead import run
 
-    turns = run(objects=7, frames=30)
-    assert (turns['node'].objects, turns['bare'].objects) == (7, 0)
+    measured = run(objects=7, frames=30)
+    assert (measured['node'].objects, measured['bare'].objects) == (7, 0)
     for kind in ('node', 'bare'):
-        own = turns[kind]
+        own = measured[kind]
         assert len(own.seconds) + own.lost == len(own.cpu) == 30
         assert own.lost < 15
-        assert [turn for turn, _ in own.megabytes] == [0, 10, 20]
+        assert [i for i, _ in own.megabytes] == [0, 10, 20]
         assert min(megabytes for _, megabytes in own.megabytes) > 10
-    made = list(rows(7, turns))
-    names = [each.name.rpartition(', ')[2] for each in made]
-    assert names == ['image to message', 'bare', 'overhead', 'CPU', 'CPU of the bare']
-    assert all(each.low <= each.milliseconds <= each.high for each in made)
-    assert '7 published' in made[0].note
-    assert made[0].comparator == made[3].comparator == 'bare'
+    table = list(rows(7, measured))
+    names = [each.name.rpartition(', ')[2] for each in table]
+    assert names == ['image to message', 'bare node', 'overhead', 'CPU', 'CPU of the bare node']
+    assert all(each.low <= each.milliseconds <= each.high for each in table)
+    assert '7 published' in table[0].note
+    assert table[0].comparator == table[3].comparator == 'bare'
 
 
-def test_a_ratio_that_is_far_worse_than_it_was_is_named():
+def test_a_ratio_that_is_worse_than_tolerated_is_reported():
     now = row('a', [2.0, 2.0], 'b', [4.0, 4.0])
     assert now.ratio == 2
     before = {'a': {**asdict(now), 'ratio': 2.5}}
     assert not list(slower_than(before, [now], tolerance=0.25))
     [line] = slower_than(before, [now], tolerance=0.1)
-    assert line == 'a: 2.00 times as fast as b, it was 2.50 times'
-    # Beside something else it was another question.
+    assert line == 'a: 2.00 times as fast as b, before: 2.50 times'
+    # With another comparator the ratios cannot be compared.
     before['a']['comparator'] = 'c'
     assert not list(slower_than(before, [now], tolerance=0.1))
 
 
-def test_what_is_no_report_is_refused(tmp_path):
+def test_a_file_that_is_not_a_report_is_refused(tmp_path):
     file = tmp_path / 'no.json'
     file.write_text('{}')
     result = bench('--against', str(file))
     assert result.returncode == 1
-    assert 'is no report of this command' in result.stderr
+    assert 'is not a report of this command' in result.stderr

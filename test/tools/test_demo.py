@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The demo records what it promises, ends by itself, and leaves no process behind."""
+"""The demo records a bag and a video, ends by itself, and leaves no process behind."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def long_video(tmp_path):
 
 
 def children_of(folder) -> list[str]:
-    """Return the command lines of the processes that write, or were given, files in a folder."""
+    """Return the command lines of processes that use files in a folder, as output or argument."""
     found = []
     for entry in Path('/proc').iterdir():
         if not entry.name.isdecimal() or int(entry.name) == os.getpid():
@@ -76,14 +76,14 @@ def children_of(folder) -> list[str]:
         try:
             line = (entry / 'cmdline').read_text().replace('\0', ' ')
             output = os.readlink(entry / 'fd' / '1')
-        except OSError:  # it has ended meanwhile
+        except OSError:  # the process has ended
             continue
         if str(folder) in line or str(folder) in output:
             found.append(line)
     return found
 
 
-def test_the_demo_records_a_bag_and_a_video_and_prints_its_table(video, tmp_path):
+def test_the_demo_records_a_bag_and_a_video_and_prints_its_results(video, tmp_path):
     out, types = tmp_path / 'out', get_typestore(Stores.ROS2_JAZZY)
     with process(*DEMO, '--video', video, '--frames', '15', '--out', out) as demo:
         assert demo.wait(2 * START_SECONDS) == 0, demo.output
@@ -102,7 +102,7 @@ def test_the_demo_records_a_bag_and_a_video_and_prints_its_table(video, tmp_path
     seconds = [stamp.sec + stamp.nanosec / 1e9 for stamp in (stamps[0], stamps[-1])]
     with VideoReader(out / 'tracked.mp4') as recorded:
         assert recorded.size == (320, 240)
-        # 5 frames a second, also where the node dropped some.
+        # 5 frames a second, even if the node dropped some.
         assert abs(recorded.frame_count - 1 - 5 * (seconds[1] - seconds[0])) <= 1
     assert children_of(tmp_path) == []
 
@@ -112,27 +112,27 @@ def test_the_demo_records_a_bag_and_a_video_and_prints_its_table(video, tmp_path
     [signal.SIGINT, signal.SIGTERM, signal.SIGHUP],
     ids=['Ctrl-C', 'kill', 'closed terminal'],
 )
-def test_being_told_to_stop_ends_the_demo_and_its_processes(long_video, tmp_path, number):
+def test_a_signal_ends_the_demo_and_its_processes(long_video, tmp_path, number):
     with process(*DEMO, '--video', long_video, '--out', tmp_path / 'out') as demo:
         demo.wait_for_output('starting the publisher')
         demo.send(number)
         assert demo.wait(START_SECONDS) == 128 + number
         assert 'Traceback' not in demo.output
-        assert 'nothing is left running' in demo.output
+        assert 'all processes were stopped' in demo.output
     assert children_of(tmp_path) == []
 
 
-def test_impatience_leaves_no_process_behind(long_video, tmp_path):
+def test_repeated_interrupts_leave_no_process_behind(long_video, tmp_path):
     with process(*DEMO, '--video', long_video, '--out', tmp_path / 'out') as demo:
         demo.wait_for_output('starting the publisher')
         deadline = monotonic() + START_SECONDS
-        # Ctrl-C again and again, whatever the demo is at: it ends, and so do its children.
+        # Ctrl-C again and again, at any point: the demo ends, and so do its children.
         while children_of(tmp_path) and monotonic() < deadline:
             demo.send(signal.SIGINT)
         assert children_of(tmp_path) == []
 
 
-def test_a_video_of_unknown_length_can_be_followed(video, tmp_path):
+def test_a_video_of_unknown_length_shows_progress(video, tmp_path):
     unknown = without_a_frame_count(video)
     with VideoReader(unknown) as reader:
         assert reader.frame_count is None
@@ -142,7 +142,7 @@ def test_a_video_of_unknown_length_can_be_followed(video, tmp_path):
     assert '│ frames published              │ 30' in demo.output
 
 
-def test_a_node_that_cannot_start_is_shown_with_its_reason(video, tmp_path):
+def test_the_reason_is_shown_if_the_node_cannot_start(video, tmp_path):
     (tmp_path / 'torchvision.py').write_text("raise ImportError('torchvision is damaged')")
     broken = {'PYTHONPATH': str(tmp_path)}
     with process(*DEMO, '--video', video, '--out', tmp_path / 'out', environment=broken) as demo:

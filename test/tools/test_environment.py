@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The set-up says in one line what it cannot do, and where it stopped."""
+"""The set-up reports in one line what failed, and at which step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 @pytest.fixture
 def checkout(tmp_path):
-    """Copy what the set-up reads."""
+    """Copy the files that the set-up reads."""
     for name in ('tools', 'gtr_ros', 'msg', 'scripts', 'launch', 'config'):
         shutil.copytree(REPOSITORY / name, tmp_path / name)
     for name in ('CMakeLists.txt', 'package.xml'):
@@ -34,32 +34,32 @@ def set_up(checkout, *distribution: str, **environment: str) -> subprocess.Compl
     )
 
 
-def test_an_interpreter_that_the_wheels_are_not_for_is_refused(checkout):
+def test_an_interpreter_without_wheels_is_refused(checkout):
     run = set_up(checkout, PYTHON='/bin/false')
     assert run.returncode == 1
     assert 'error: no Python 3.11 or 3.12 found (tried /bin/false)' in run.stderr
     assert not (checkout / '.venv').exists()
 
 
-def test_without_a_network_the_step_and_the_way_on_are_named_and_kept(checkout):
+def test_a_failure_without_network_names_its_step_and_resumes_there(checkout):
     offline = {'PIP_NO_INDEX': '1', 'PIP_FIND_LINKS': str(checkout), 'PIP_CONFIG_FILE': os.devnull}
     first, second = set_up(checkout, **offline), set_up(checkout, **offline)
     for run in (first, second):
         assert run.returncode == 1
         assert '== 2/5 ROS 2 Jazzy (wheels)' in run.stdout
         assert 'No matching distribution found' in run.stderr
-        assert 'Run this again to go on' in run.stderr
+        assert 'Run this again to resume' in run.stderr
     assert '1/5 virtual environment: done' in first.stdout
-    assert '1/6' not in second.stdout
+    assert '1/5' not in second.stdout
 
 
 def test_a_distribution_without_wheels_is_refused(checkout):
     run = set_up(checkout, 'humble')
     assert run.returncode == 1
-    assert "'humble' is not one that has wheels; expected jazzy or kilted" in run.stderr
+    assert "'humble' has no wheels; expected jazzy or kilted" in run.stderr
 
 
-def test_kilted_gets_an_environment_of_its_own_that_git_does_not_see(checkout):
+def test_kilted_gets_its_own_environment_ignored_by_git(checkout):
     subprocess.run(['git', 'init', '-q', checkout], check=True)
     offline = {'PIP_NO_INDEX': '1', 'PIP_FIND_LINKS': str(checkout), 'PIP_CONFIG_FILE': os.devnull}
     run = set_up(checkout, 'kilted', **offline)
@@ -72,12 +72,12 @@ def test_kilted_gets_an_environment_of_its_own_that_git_does_not_see(checkout):
     assert '.venv-kilted' not in seen
 
 
-def test_a_disk_that_is_too_full_is_refused_before_anything_is_written(checkout):
+def test_too_little_disk_space_is_refused_before_anything_is_written(checkout):
     folder = checkout / 'bin'
     folder.mkdir()
     (folder / 'df').write_text('#!/bin/sh\necho header\necho "disk 9 9 2000000 9% /"\n')
     (folder / 'df').chmod(0o755)
     run = set_up(checkout, PATH=f'{folder}:{os.environ["PATH"]}')
     assert run.returncode == 1
-    assert 'has 1 GB of disk left; the environment needs about 8 GB' in run.stderr
+    assert 'has 1 GB of disk space left; the environment needs about 8 GB' in run.stderr
     assert not (checkout / '.venv').exists()

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A background that is moved by a known motion is found to have moved by it."""
+"""A known motion of the background is estimated correctly."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from gtr_ros.data.synthetic import generate
 from gtr_ros.data.synthetic import Scene
+from gtr_ros.data.synthetic.world import World
 from gtr_ros.tracking.camera_motion import CameraMotion
 
 HEIGHT, WIDTH = 480, 640
@@ -18,7 +19,7 @@ STILL = np.eye(2, 3)
 
 @pytest.fixture(scope='module')
 def scenery() -> np.ndarray:
-    """Return (1440, 1920, 3) uint8, texture of all sizes, as photographs have it."""
+    """Return (1440, 1920, 3) uint8, texture at all scales, as in photographs."""
     stream = np.random.default_rng(0)
     picture = Image.new('F', (1920, 1440), 128)
     for cell, strength in ((3, 12), (12, 20), (50, 25), (200, 30)):
@@ -32,15 +33,15 @@ def scenery() -> np.ndarray:
 def similarity(
     degrees: float = 0, zoom: float = 1, shift: tuple[float, float] = (0, 0)
 ) -> np.ndarray:
-    """Return (2, 3), a turn and a zoom about the image's middle, then a shift in pixels."""
+    """Return (2, 3), a rotation and zoom about the image centre, then a shift in pixels."""
     turn = zoom * np.exp(1j * np.deg2rad(degrees))
     middle = (WIDTH + 1j * HEIGHT) / 2
     rest = middle + complex(*shift) - turn * middle
     return np.array([[turn.real, -turn.imag, rest.real], [turn.imag, turn.real, rest.imag]])
 
 
-def look(scenery: np.ndarray, motion: np.ndarray = STILL, seed: int = 1) -> np.ndarray:
-    """Return (480, 640, 3) uint8 of the scenery's middle after a motion, with sensor noise."""
+def view_of(scenery: np.ndarray, motion: np.ndarray = STILL, seed: int = 1) -> np.ndarray:
+    """Return (480, 640, 3) uint8, the centre of the scenery after a motion, with sensor noise."""
     inverse = np.linalg.inv(np.vstack([motion, [0, 0, 1]]))[:2]
     inverse[:, 2] += [640, 480]
     image = Image.fromarray(scenery).transform(
@@ -51,7 +52,7 @@ def look(scenery: np.ndarray, motion: np.ndarray = STILL, seed: int = 1) -> np.n
 
 
 def largest_error(found: np.ndarray | None, true: np.ndarray) -> float:
-    """Return how far off the corners and the middle are at most, in pixels."""
+    """Return the largest error at the corners and the centre, pixels."""
     assert found is not None
     assert found.shape == (2, 3)
     assert found.dtype == np.float64
@@ -60,7 +61,7 @@ def largest_error(found: np.ndarray | None, true: np.ndarray) -> float:
 
 
 def paste(image: np.ndarray, texture: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Return the image with a piece of texture of its own in each box, (N, 4) int, xyxy."""
+    """Return the image with a different texture in each box, (N, 4) int, xyxy."""
     image = image.copy()
     for k, (x1, y1, x2, y2) in enumerate(boxes.tolist()):
         image[y1:y2, x1:x2] = 255 - texture[40 * k : 40 * k + y2 - y1, 30 * k : 30 * k + x2 - x1]
@@ -82,13 +83,13 @@ def paste(image: np.ndarray, texture: np.ndarray, boxes: np.ndarray) -> np.ndarr
     ],
     ids=['slow', 'pan', 'fast', 'third', 'turn', 'roll', 'back', 'ahead', 'all'],
 )
-def test_motion_of_the_background_is_found_to_two_pixels(scenery, motion):
+def test_motion_of_the_background_is_estimated_within_two_pixels(scenery, motion):
     camera = CameraMotion()
-    assert camera.update(look(scenery)) is None
-    assert largest_error(camera.update(look(scenery, motion, seed=2)), motion) < 2
+    assert camera.update(view_of(scenery)) is None
+    assert largest_error(camera.update(view_of(scenery, motion, seed=2)), motion) < 2
 
 
-def test_motion_is_in_pixels_of_large_images_and_of_small_ones(scenery):
+def test_motion_is_in_pixels_of_the_image_at_any_size(scenery):
     for crop, shift in ((scenery[::4, ::4], 9), (scenery, 36)):
         camera, width = CameraMotion(), crop.shape[1]
         camera.update(crop[:, : width - shift])
@@ -97,57 +98,58 @@ def test_motion_is_in_pixels_of_large_images_and_of_small_ones(scenery):
         np.testing.assert_allclose(found[:, :2], np.eye(2), atol=0.005)
 
 
-def test_each_motion_is_the_one_since_the_image_before(scenery):
+def test_each_motion_is_relative_to_the_previous_image(scenery):
     camera = CameraMotion()
-    camera.update(look(scenery))
+    camera.update(view_of(scenery))
     for k in range(1, 4):
-        found = camera.update(look(scenery, similarity(shift=(20 * k, 0)), seed=k))
+        found = camera.update(view_of(scenery, similarity(shift=(20 * k, 0)), seed=k))
         assert largest_error(found, similarity(shift=(20, 0))) < 2
 
 
 def test_a_camera_that_stands_still_gives_exactly_the_identity(scenery):
     camera = CameraMotion()
-    camera.update(look(scenery))
+    camera.update(view_of(scenery))
     for seed in range(2, 7):
-        np.testing.assert_array_equal(camera.update(look(scenery, seed=seed)), STILL)
+        np.testing.assert_array_equal(camera.update(view_of(scenery, seed=seed)), STILL)
 
 
-def test_light_that_changes_is_no_motion(scenery):
+def test_a_change_of_light_is_no_motion(scenery):
     camera = CameraMotion()
-    camera.update(look(scenery))
-    darker = (look(scenery, seed=2) * 0.8).astype(np.uint8)
+    camera.update(view_of(scenery))
+    darker = (view_of(scenery, seed=2) * 0.8).astype(np.uint8)
     np.testing.assert_array_equal(camera.update(darker), STILL)
 
 
 @pytest.mark.parametrize('motion', [STILL, similarity(degrees=2, shift=(25, 8))])
-def test_objects_that_move_before_the_background_do_not_disturb(scenery, motion):
+def test_objects_that_move_in_front_of_the_background_do_not_disturb(scenery, motion):
     boxes = np.array([[40, 120, 200, 420], [260, 60, 400, 300], [440, 200, 600, 460]])
     later = boxes + np.array([[12, 4, 12, 4], [-14, 0, -14, 0], [10, -6, 10, -6]])
     camera = CameraMotion()
-    camera.update(paste(look(scenery), scenery, boxes), boxes)
-    found = camera.update(paste(look(scenery, motion, seed=2), scenery, later), later)
+    camera.update(paste(view_of(scenery), scenery, boxes), boxes)
+    found = camera.update(paste(view_of(scenery, motion, seed=2), scenery, later), later)
     assert largest_error(found, motion) < 3
 
 
-def test_an_object_alone_before_a_blank_wall_is_not_the_background(scenery):
+def test_an_object_in_front_of_a_blank_wall_is_not_the_background(scenery):
     wall = np.full((HEIGHT, WIDTH, 3), 120, np.uint8)
     camera = CameraMotion()
     camera.update(paste(wall, scenery, np.array([[200, 150, 320, 400]])))
     assert camera.update(paste(wall, scenery, np.array([[220, 150, 340, 400]]))) is None
 
 
-def test_objects_that_cover_the_image_leave_nothing_to_tell_from(scenery):
+def test_motion_is_unknown_if_objects_cover_the_image(scenery):
     everywhere = np.array([[-20.0, -20.0, 700.0, 500.0]], np.float32)
     camera = CameraMotion()
-    camera.update(look(scenery), everywhere)
-    assert camera.update(look(scenery, seed=2), everywhere) is None
+    camera.update(view_of(scenery), everywhere)
+    assert camera.update(view_of(scenery, seed=2), everywhere) is None
 
 
-def test_a_turning_camera_of_a_synthetic_scene_is_followed():
+def test_the_pan_of_a_synthetic_scene_is_estimated():
     scene = Scene(camera=120.0, duration=1.2, occlusion=0)
     made = generate(scene)
     images = made.sequence.images
-    path = np.round(images._world.camera + images._world.margin)  # it is drawn at whole pixels
+    world = World.at(scene, made.sequence.stamps, made.hidings)
+    path = np.round(world.camera + world.margin)  # it is drawn at whole pixels
     camera = CameraMotion()
     for t in range(len(path)):
         found = camera.update(images.at(t), made.detections[t].boxes)
@@ -156,37 +158,37 @@ def test_a_turning_camera_of_a_synthetic_scene_is_followed():
             assert largest_error(found, similarity(shift=tuple(shift))) < 2.5
 
 
-def test_a_blank_image_says_nothing(scenery):
+def test_motion_is_unknown_for_blank_images(scenery):
     blank = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
     camera = CameraMotion()
-    for image in (blank, blank, look(scenery), blank):
+    for image in (blank, blank, view_of(scenery), blank):
         assert camera.update(image) is None
 
 
-def test_another_scene_says_nothing(scenery):
+def test_motion_is_unknown_for_another_scene(scenery):
     camera = CameraMotion()
-    camera.update(look(scenery))
-    assert camera.update(look(scenery[::-1, ::-1])) is None
+    camera.update(view_of(scenery))
+    assert camera.update(view_of(scenery[::-1, ::-1])) is None
 
 
-def test_another_size_begins_anew(scenery):
+def test_another_image_size_starts_again(scenery):
     camera = CameraMotion()
-    camera.update(look(scenery))
-    half = look(scenery)[::2, ::2]
+    camera.update(view_of(scenery))
+    half = view_of(scenery)[::2, ::2]
     assert camera.update(half) is None
     np.testing.assert_array_equal(camera.update(half), STILL)
 
 
-def test_a_reset_forgets_the_previous_image(scenery):
+def test_a_reset_discards_the_previous_image(scenery):
     camera = CameraMotion()
-    camera.update(look(scenery))
+    camera.update(view_of(scenery))
     camera.reset()
-    assert camera.update(look(scenery)) is None
+    assert camera.update(view_of(scenery)) is None
 
 
-def test_views_give_the_same_as_copies_of_them(scenery):
+def test_strided_views_give_the_same_result_as_copies(scenery):
     motion = similarity(degrees=1, shift=(12, -7))
-    images = [look(scenery), look(scenery, motion, seed=2)]
+    images = [view_of(scenery), view_of(scenery, motion, seed=2)]
     wide = [np.empty((2 * HEIGHT, WIDTH + 24, 4), np.uint8) for _ in images]
     views = [padded[::2, 8 : WIDTH + 8, 2::-1] for padded in wide]
     for view, image in zip(views, images):
@@ -200,15 +202,15 @@ def test_views_give_the_same_as_copies_of_them(scenery):
 
 
 def test_images_are_not_kept(scenery):
-    image = look(scenery)
+    image = view_of(scenery)
     camera = CameraMotion()
     camera.update(image)
     image[:] = 0
-    np.testing.assert_array_equal(camera.update(look(scenery, seed=2)), STILL)
+    np.testing.assert_array_equal(camera.update(view_of(scenery, seed=2)), STILL)
 
 
 @pytest.mark.parametrize('size', [(0, 0), (1, 1), (40, 40), (25, 31), (33, 300), (480, 20)])
-def test_small_images_are_taken(size):
+def test_small_images_are_accepted(size):
     image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
     camera = CameraMotion()
     for _ in range(2):
@@ -224,11 +226,11 @@ def test_small_images_are_taken(size):
         np.zeros((60, 80, 4), np.uint8),
     ],
 )
-def test_an_image_of_another_kind_is_refused(image):
+def test_an_image_of_another_type_or_shape_is_rejected(image):
     with pytest.raises(ValueError, match=r'image is (float32|uint8) \(60, 80.*expected uint8'):
         CameraMotion().update(image)
 
 
-def test_boxes_of_another_shape_are_refused():
+def test_boxes_of_another_shape_are_rejected():
     with pytest.raises(ValueError, match=r'boxes have shape \(2, 5\); expected \(N, 4\), xyxy'):
         CameraMotion().update(np.zeros((60, 80, 3), np.uint8), np.zeros((2, 5)))

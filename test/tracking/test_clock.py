@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Times ascend whatever the stamps do, and are the stamps where those are good."""
+"""Frame times ascend whatever the stamps are, and equal them where they are valid."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scenes import frame
 from scenes import looks
-from scenes import tracker
+from scenes import make_tracker
 
 from gtr_ros.tracking.clock import FrameClock
 
@@ -17,19 +17,19 @@ START = 1_700_000_000 * SECOND
 
 
 def times(*stamps: float | None) -> tuple[FrameClock, list[float]]:
-    """Return the clock, and the times of stamps in seconds, both after the start."""
+    """Return the clock, and frame times for the stamps, both in seconds after START."""
     clock = FrameClock()
     given = [None if s is None else START + round(s * SECOND) for s in stamps]
     return clock, [(clock.time(stamp) - START) / SECOND for stamp in given]
 
 
-def test_good_stamps_are_the_times():
+def test_valid_stamps_are_the_times():
     clock, found = times(0, 0.1, 0.25, 7, 7.001)
     assert found == pytest.approx([0, 0.1, 0.25, 7, 7.001])
     assert clock.repaired == 0
 
 
-def test_a_stamp_that_repeats_is_one_frame_later():
+def test_a_repeated_stamp_is_one_frame_later():
     clock, found = times(0, 0.04, 0.04, 0.08)
     assert found[:3] == pytest.approx([0, 0.04, 0.08])
     assert found[3] > found[2]
@@ -42,18 +42,18 @@ def test_a_stamp_that_steps_back_is_one_frame_later():
     assert clock.repaired == 1
 
 
-def test_missing_stamps_among_good_ones_are_filled_in():
+def test_missing_stamps_are_interpolated():
     clock, found = times(0, 0.1, None, 0.3, None, None, 0.6)
     assert found == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
-    assert clock.repaired == 0  # there was none to repair
+    assert clock.repaired == 0  # missing stamps do not count
 
 
-def test_where_every_other_stamp_is_missing_frames_are_evenly_apart():
+def test_frames_are_evenly_spaced_if_every_other_stamp_is_missing():
     _, found = times(*(None if t % 2 else t * 0.05 for t in range(20)))
     np.testing.assert_allclose(np.diff(found[4:]), 0.05, rtol=1e-6)
 
 
-def test_where_stamps_come_twice_frames_are_evenly_apart():
+def test_frames_are_evenly_spaced_if_stamps_come_in_pairs():
     _, found = times(*(t // 2 * 0.1 for t in range(20)))
     np.testing.assert_allclose(np.diff(found[4:]), 0.05, rtol=1e-6)
 
@@ -71,37 +71,37 @@ def test_a_clock_that_was_set_back_catches_up():
     np.testing.assert_allclose(found[-10:], stamps[-10:])
 
 
-def test_a_forward_gap_is_believed():
+def test_a_forward_gap_is_accepted():
     _, found = times(0, 0.1, 3600, 3600.1)
     assert found == pytest.approx([0, 0.1, 3600, 3600.1])
 
 
-def test_after_a_gap_a_missing_stamp_is_a_second_later_at_most():
+def test_after_a_gap_a_missing_stamp_is_at_most_a_second_later():
     _, found = times(0, 60, None)
     assert found == pytest.approx([0, 60, 61])
 
 
-def test_only_more_than_a_second_back_is_another_beginning():
+def test_only_a_jump_back_of_more_than_a_second_is_a_reset():
     clock, _ = times(0, 5)
-    assert not clock.began_again(None)
-    assert not clock.began_again(START + 4 * SECOND)
-    assert clock.began_again(START + 4 * SECOND - 1)
-    assert not FrameClock().began_again(0)
+    assert not clock.was_reset(None)
+    assert not clock.was_reset(START + 4 * SECOND)
+    assert clock.was_reset(START + 4 * SECOND - 1)
+    assert not FrameClock().was_reset(0)
 
 
-def test_after_a_reset_any_stamp_is_good_and_what_was_repaired_is_still_counted():
+def test_after_a_reset_any_stamp_is_accepted_and_the_count_of_repairs_stays():
     clock, _ = times(5, 5)
     clock.reset()
-    assert not clock.began_again(START)
+    assert not clock.was_reset(START)
     assert clock.time(START) == START
     assert clock.repaired == 1
 
 
 def walk(stamps: list[float | None]) -> tuple:
-    """Track somebody who stands still through frames with these stamps."""
-    follow = tracker()
-    ids = {follow.update(frame([(100, 100)], s, looks([0]))).ids[0] for s in stamps}
-    return follow, ids
+    """Track a person who stands still through frames with these stamps."""
+    tracker = make_tracker()
+    ids = {tracker.update(frame([(100, 100)], s, looks([0]))).ids[0] for s in stamps}
+    return tracker, ids
 
 
 @pytest.mark.parametrize(
@@ -114,23 +114,23 @@ def walk(stamps: list[float | None]) -> tuple:
         ([None, None, None], 0),
     ],
 )
-def test_an_id_survives_stamps_that_are_a_little_wrong(stamps, repaired):
-    follow, ids = walk(stamps)
+def test_an_id_survives_slightly_wrong_stamps(stamps, repaired):
+    tracker, ids = walk(stamps)
     assert ids == {1}
-    assert follow.repaired_stamps == repaired
-    assert follow.resets == 0
+    assert tracker.repaired_stamps == repaired
+    assert tracker.resets == 0
 
 
-def test_a_jump_back_begins_new_ids():
-    follow, ids = walk([5.0, 5.1, 3.0, 3.1])
+def test_a_jump_back_starts_new_ids():
+    tracker, ids = walk([5.0, 5.1, 3.0, 3.1])
     assert ids == {1, 2}
-    assert follow.resets == 1
-    assert follow.repaired_stamps == 0
+    assert tracker.resets == 1
+    assert tracker.repaired_stamps == 0
 
 
-def test_tracks_have_the_times_that_were_made():
-    follow = tracker()
+def test_tracks_have_the_repaired_times():
+    tracker = make_tracker()
     for stamp in (5.0, 5.1, 5.1):
-        tracks = follow.update(frame([(100, 100)], stamp, looks([0])))
+        tracks = tracker.update(frame([(100, 100)], stamp, looks([0])))
     stamps = tracks.trajectories[0].stamps / SECOND
     np.testing.assert_allclose(stamps, [5.0, 5.1, 5.2])

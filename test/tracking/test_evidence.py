@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Each cue of linking by evidence, against values that are computed by hand."""
+"""Each cue of linking by evidence, against values computed by hand."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from gtr_ros.tracking.motion import MotionModel
 E = 0.02
 
 
-def test_what_is_equally_likely_either_way_is_no_evidence():
+def test_a_ratio_of_one_is_no_evidence():
     assert ratio_evidence(np.array(1.0), E) == pytest.approx(0)
 
 
 @pytest.mark.parametrize('outlier', [0.01, 0.2])
-def test_evidence_against_is_at_most_the_logarithm_of_the_tail(outlier):
+def test_evidence_is_never_below_the_logarithm_of_the_tail(outlier):
     assert ratio_evidence(np.array(0.0), outlier) == pytest.approx(log(outlier))
     assert motion_evidence(np.zeros((1, 1)), 3e5, outlier)[0, 0] == pytest.approx(log(outlier))
     huge = size_evidence(np.log([1e4]), np.log([10.0]), np.array([0.02]), 1.0, outlier)
     assert huge[0, 0] == pytest.approx(log(outlier))
 
 
-def test_motion_with_one_hypothesis_is_a_normal_density_against_the_image():
+def test_motion_with_one_hypothesis_compares_a_normal_density_with_the_image():
     filters = MotionFilters((MotionModel(0.1, 0.05, 1.0, 1.0),), memory=1.0)
     filters.begin(np.array([[100.0, 50.0]]))
     filters.predict(0.5)
@@ -53,67 +53,67 @@ def test_motion_weighs_each_hypothesis_by_its_probability():
     filters.begin(np.array([[100.0, 50.0]]))
     height, places = 80.0, np.array([[104.0, 50.0], [100.0, 80.0]])
     expected = np.zeros(2)
-    for share, r in ((0.9, 0.05), (0.1, 0.2)):
-        variance = 2 * r**2 * height**2  # of where it was seen, and of where it will be
+    for weight, r in ((0.9, 0.05), (0.1, 0.2)):
+        variance = 2 * r**2 * height**2  # of the last box, and of the next one
         squares = ((places - [100.0, 50.0]) ** 2).sum(axis=1)
-        expected += share * np.exp(-squares / (2 * variance)) / (2 * pi * variance)
+        expected += weight * np.exp(-squares / (2 * variance)) / (2 * pi * variance)
     density = filters.density(places, np.array([height]), limit=3.0)
     np.testing.assert_allclose(density[:, 0], expected)
     evidence = motion_evidence(density, 1e5, E)[:, 0]
     np.testing.assert_allclose(evidence, np.log((1 - E) * 1e5 * expected + E))
 
 
-def test_size_is_a_narrow_normal_against_a_wide_one():
-    variance, anything = 0.04, 0.5
+def test_size_compares_a_narrow_normal_with_a_wide_one():
+    variance, spread = 0.04, 0.5
     offset = log(60 / 50)
     narrow = exp(-(offset**2) / (2 * variance)) / variance**0.5
-    wide = exp(-(offset**2) / (2 * anything**2)) / anything
-    evidence = size_evidence(np.log([60.0]), np.log([50.0]), np.array([variance]), anything, E)
+    wide = exp(-(offset**2) / (2 * spread**2)) / spread
+    evidence = size_evidence(np.log([60.0]), np.log([50.0]), np.array([variance]), spread, E)
     assert evidence[0, 0] == pytest.approx(log((1 - E) * narrow / wide + E))
 
 
-def test_twice_as_high_says_what_half_as_high_does():
+def test_twice_the_height_is_the_same_evidence_as_half_the_height():
     expected, variance = np.log([50.0]), np.array([0.02])
     taller, lower = size_evidence(np.log([100.0, 25.0]), expected, variance, 1.0, E)[:, 0]
     assert taller == pytest.approx(lower)
     assert taller < 0 < size_evidence(expected, expected, variance, 1.0, E)[0, 0]
 
 
-def test_evidence_is_of_every_detection_and_every_track():
+def test_every_detection_is_compared_with_every_track():
     heights, tracks = np.log([50.0, 100.0, 20.0]), np.log([50.0, 100.0])
     evidence = size_evidence(heights, tracks, np.array([0.02, 0.02]), 1.0, E)
     assert evidence.shape == (3, 2)
     assert evidence[0, 0] == pytest.approx(evidence[1, 1]) == evidence.max()
 
 
-def test_appearance_is_a_line_between_two_limits():
-    likeness = np.array([[0.5, 0.6, 0.45, 1.0, -1.0]])
-    evidence = appearance_evidence(likeness, slope=20.0, level=0.5, limit=6.0)
+def test_appearance_is_linear_between_two_limits():
+    similarity = np.array([[0.5, 0.6, 0.45, 1.0, -1.0]])
+    evidence = appearance_evidence(similarity, slope=20.0, level=0.5, limit=6.0)
     np.testing.assert_allclose(evidence, [[0, 2, -1, 6, -6]])
 
 
-def test_where_all_have_one_label_that_two_have_it_says_nothing():
+def test_the_only_label_in_a_camera_is_no_evidence():
     boxes = np.array([1.0, 3.0, 50.0])
     evidence = class_evidence(np.stack([boxes, boxes]), boxes, np.ones(2), 1.0, 0.1)
     np.testing.assert_allclose(evidence, 0, atol=1e-12)
 
 
-def test_a_label_that_a_track_never_had_says_the_more_against_it_the_more_boxes_it_has():
+def test_a_new_label_is_stronger_evidence_against_a_track_with_more_boxes():
     votes, boxes = np.zeros((1, 3)), np.array([1.0, 4.0, 1e9])
-    evidence = class_evidence(votes, boxes, np.array([0.25]), doubt=2.0, error=0.1)
+    evidence = class_evidence(votes, boxes, np.array([0.25]), prior=2.0, error=0.1)
     expected = [log(0.9 * 2 / 3 + 0.1), log(0.9 * 2 / 6 + 0.1), log(0.1)]
     np.testing.assert_allclose(evidence[0], expected, rtol=1e-6)
     assert evidence.max() < 0
 
 
-def test_a_rare_label_says_more_than_a_frequent_one():
+def test_a_rare_label_is_more_evidence_than_a_frequent_one():
     votes, boxes = np.full((2, 1), 10.0), np.array([10.0])
     [[rare], [frequent]] = class_evidence(votes, boxes, np.array([0.01, 0.9]), 1.0, 0.1)
     assert rare == pytest.approx(log(0.9 * (1000 + 1) / 11 + 0.1))
     assert 0 < frequent < 0.2
 
 
-def test_a_track_that_had_both_labels_is_likelier_than_one_that_had_another():
+def test_a_track_with_both_labels_is_more_likely_than_one_with_the_other_label():
     votes = np.array([[5.0, 0.0, 10.0]])
     [[both, other, always]] = class_evidence(votes, np.full(3, 10.0), np.array([0.5]), 1.0, 0.1)
     assert other < both < always

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The filters of motion are Kalman's, in box heights and seconds; the true hypothesis wins."""
+"""The motion filters are Kalman filters in box heights and seconds; the true hypothesis wins."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Textbook:
 
 
 def walked(filters: MotionFilters, steps, scale: float = 1.0) -> MotionFilters:
-    """Let one track take steps, (seconds, place or None), places in heights."""
+    """Update one track with steps (seconds, position in heights or None)."""
     for seconds, place in steps:
         filters.predict(seconds)
         if place is not None:
@@ -66,7 +66,7 @@ def started(models=MODELS, place=(0.0, 0.0), scale: float = 1.0) -> MotionFilter
 
 @pytest.mark.parametrize('model', [CALM, ERRATIC], ids=['calm', 'erratic'])
 @pytest.mark.parametrize('seed', range(5))
-def test_the_filter_is_the_textbooks(model, seed):
+def test_the_filter_equals_the_textbook_filter(model, seed):
     steps = random_steps(seed)
     filters = started((model,), (1.0, 2.0))
     books = [Textbook(model, 1.0), Textbook(model, 2.0)]
@@ -86,9 +86,9 @@ def test_the_filter_is_the_textbooks(model, seed):
 
 
 @pytest.mark.parametrize('parts', [(0.2, 0.3), (0.1,) * 5, (0.49, 0.01), (0.0, 0.5)])
-def test_a_gap_is_the_same_in_any_parts(parts):
+def test_a_gap_can_be_predicted_in_any_number_of_parts(parts):
     whole, split = (walked(started(), random_steps(9, 6)) for _ in range(2))
-    camera = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])  # stands still
+    camera = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])  # the camera stands still
     whole.predict(0.5, camera)
     for part in parts:
         split.predict(part, camera)
@@ -111,7 +111,7 @@ def test_box_heights_are_the_unit(scale):
     np.testing.assert_allclose(scaled * scale**2, density, rtol=1e-6)
 
 
-def test_the_place_of_what_is_lost_for_long_has_a_limit():
+def test_the_position_uncertainty_of_a_lost_track_has_a_limit():
     filters = started()
     filters.predict(1000.0)
     np.testing.assert_allclose(filters.spread(LIMIT), LIMIT)
@@ -120,11 +120,11 @@ def test_the_place_of_what_is_lost_for_long_has_a_limit():
     np.testing.assert_allclose(peak, 1 / (2 * np.pi * (LIMIT * HEIGHT[0]) ** 2))
 
 
-def test_a_new_tracks_hypotheses_are_as_probable_as_at_first():
+def test_the_hypotheses_of_a_new_track_have_their_prior():
     np.testing.assert_allclose(started().weight[0], [0.4, 0.4, 0.2])
 
 
-def test_the_probability_of_a_hypothesis_is_bayes_rule():
+def test_the_probability_of_a_hypothesis_follows_bayes_rule():
     filters = started()
     filters.predict(0.1)
     place = np.array([[30.0, 10.0]])
@@ -138,7 +138,7 @@ def test_the_probability_of_a_hypothesis_is_bayes_rule():
     np.testing.assert_allclose(filters.weight[0], expected)
 
 
-def test_what_turns_all_the_time_is_erratic_and_what_walks_on_is_not():
+def test_an_object_that_keeps_turning_is_erratic_and_one_that_walks_on_is_not():
     turning = [(0.25, (x, 0.0)) for x in (0.5, 1.0, 1.5, 1.0, 0.5, 0.0) * 4]
     walking = [(0.2, (0.2 * t, 0.0)) for t in range(1, 12)]
     erratic = walked(started(), turning).weight[0, 2]
@@ -147,7 +147,7 @@ def test_what_turns_all_the_time_is_erratic_and_what_walks_on_is_not():
 
 
 @pytest.mark.parametrize(('follows', 'winner'), [(False, 1), (True, 0)])
-def test_who_a_camera_carries_along_is_told_from_whom_it_follows(follows, winner):
+def test_objects_on_the_background_are_distinguished_from_one_the_camera_follows(follows, winner):
     rng = np.random.default_rng(0)
     filters, place = started(), np.zeros(2)
     for _ in range(20):
@@ -159,10 +159,10 @@ def test_who_a_camera_carries_along_is_told_from_whom_it_follows(follows, winner
     assert filters.weight[0, winner] > 0.6
 
 
-def test_a_camera_carries_only_the_hypotheses_that_say_so():
+def test_camera_motion_is_compensated_only_for_hypotheses_with_background():
     filters = walked(started(), [(0.1, (0.1, 0.0)), (0.1, (0.2, 0.0))])
     still, moved = (walked(started(), [(0.1, (0.1, 0.0)), (0.1, (0.2, 0.0))]) for _ in range(2))
-    turn = np.array([[0.0, -2.0, 5.0], [2.0, 0.0, 7.0]])  # a quarter turn, twice as near
+    turn = np.array([[0.0, -2.0, 5.0], [2.0, 0.0, 7.0]])  # a quarter turn, and a zoom of 2
     still.predict(0.1)
     moved.predict(0.1, turn)
     for j in (0, 2):
@@ -173,14 +173,14 @@ def test_a_camera_carries_only_the_hypotheses_that_say_so():
     np.testing.assert_allclose(moved.velocity[0, 1], turn[:, :2] @ filters.velocity[0, 1])
 
 
-def test_a_camera_motion_that_is_not_finite_is_not_known():
+def test_a_camera_motion_that_is_not_finite_is_ignored():
     known, unknown = started(), started()
     known.predict(0.1, np.full((2, 3), np.nan))
     unknown.predict(0.1)
     np.testing.assert_array_equal(known.position, unknown.position)
 
 
-def test_probabilities_return_to_what_they_were_at_first():
+def test_probabilities_return_to_the_prior():
     filters = walked(started(), [(0.25, (x, 0.0)) for x in (0.5, 1.0, 1.5, 1.0, 0.5, 0.0)])
     before, first = filters.weight.copy(), np.array([0.4, 0.4, 0.2])
     filters.predict(0.7)
@@ -189,7 +189,7 @@ def test_probabilities_return_to_what_they_were_at_first():
     np.testing.assert_allclose(filters.weight[0], first)
 
 
-def test_what_no_hypothesis_explains_changes_no_probability():
+def test_a_box_that_no_hypothesis_explains_changes_no_probability():
     filters = walked(started(), [(0.1, (0.1, 0.0)), (0.1, (0.2, 0.0))])
     filters.predict(0.1)
     before = filters.weight.copy()
@@ -197,7 +197,7 @@ def test_what_no_hypothesis_explains_changes_no_probability():
     np.testing.assert_array_equal(filters.weight, before)
 
 
-def test_tracks_are_kept_and_updated_each_by_itself():
+def test_tracks_are_kept_and_updated_independently():
     both = started()
     both.begin(np.array([[400.0, 300.0]]))
     both.predict(0.1)

@@ -1,9 +1,10 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The association frame by frame gives what the plain one gives for the whole window."""
+"""The incremental association gives the likelihoods of the plain one for the whole window."""
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 
 from hypothesis import given
@@ -23,16 +24,16 @@ from gtr_ros.structures import Detections
 from gtr_ros.tracking import EvidenceRule
 from gtr_ros.tracking import RULES
 from gtr_ros.tracking import Tracker
-from gtr_ros.tracking.online import CachedEncoder
-from gtr_ros.tracking.online import online
+from gtr_ros.tracking.online import CachingAssociation
+from gtr_ros.tracking.online import make_online
 from gtr_ros.tracking.online import OnlineAssociation
-from gtr_ros.tracking.online import Recomputed
-from gtr_ros.tracking.online import RowBuffer
-from gtr_ros.tracking.online import Streaming
+from gtr_ros.tracking.online import RecomputingAssociation
+from gtr_ros.tracking.online import StreamingAssociation
+from gtr_ros.tracking.row_buffer import RowBuffer
 
 D = 64
 
-#: of the published models and of every ablation
+#: the published models and every ablation
 VARIANTS = [
     {},
     {'scale': 12.0},
@@ -66,33 +67,34 @@ def frames(count: int, seed: int = 0, most: int = 9) -> list[tuple[Tensor, Tenso
     ]
 
 
-def run(own: OnlineAssociation, scene: list, window: int = 6) -> list[Tensor]:
-    """Ask of every frame; now and then the newest leaves, at the end the oldest."""
+def run(online: OnlineAssociation, scene: list, window: int = 6) -> list[Tensor]:
+    """Associate every frame; every fifth time the newest frame is dropped, later the oldest."""
     answers, held = [], 0
     for t, (features, boxes) in enumerate(scene):
-        answers.append(own.ask(features, boxes))
+        answers.append(online.associate(features, boxes))
         if t % 5 == 3:
-            own.drop_newest()
+            online.drop_newest()
             held -= 1
-        own.add()
+        online.add()
         held += 1
         if held == window:
-            own.drop_oldest()
+            online.drop_oldest()
             held -= 1
     return answers
 
 
 @pytest.mark.parametrize('options', VARIANTS, ids=str)
-def test_likelihoods_are_the_plain_ones(options):
+def test_likelihoods_equal_the_plain_ones(options):
     model = transformer(**options)
     scene = frames(40)
-    for fast, plain in zip(run(online(model), scene), run(Recomputed(model), scene), strict=True):
+    results = run(make_online(model), scene), run(RecomputingAssociation(model), scene)
+    for fast, plain in zip(*results, strict=True):
         assert fast.shape == plain.shape
         torch.testing.assert_close(fast, plain, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize('objects', [3, 40])  # few project the queries, many the objects
-def test_logits_are_the_plain_ones_to_a_ten_thousandth(objects, monkeypatch):
+@pytest.mark.parametrize('objects', [3, 40])  # few queries are projected, or many objects
+def test_logits_equal_the_plain_ones_to_a_ten_thousandth(objects, monkeypatch):
     seen: list[Tensor] = []
 
     def keep(logits: Tensor, counts: list[int]) -> Tensor:
@@ -100,12 +102,12 @@ def test_logits_are_the_plain_ones_to_a_ten_thousandth(objects, monkeypatch):
         return frame_softmax(logits, counts)
 
     monkeypatch.setattr('gtr_ros.tracking.online.frame_softmax', keep)
-    model, own = transformer(), CachedEncoder(transformer())
+    model, online = transformer(), CachingAssociation(transformer())
     chance = torch.Generator().manual_seed(1)
     scene = [(torch.randn(objects, D, generator=chance), torch.rand(objects, 4)) for _ in range(9)]
     for features, boxes in scene:
-        own.ask(features, boxes)
-        own.add()
+        online.associate(features, boxes)
+        online.add()
     features = torch.cat([f for f, _ in scene])
     queries = slice(8 * objects, 9 * objects)
     with torch.no_grad():
@@ -115,9 +117,9 @@ def test_logits_are_the_plain_ones_to_a_ten_thousandth(objects, monkeypatch):
 
 def recall(model: AssociationTransformer, scene: list, window: int) -> list[Tensor]:
     """
-    Compute what `Streaming` gives by the layers' plain modules, object by object as they came.
+    Compute the likelihoods of `StreamingAssociation` with the plain layers, frame by frame.
 
-    Each layer's inputs of every frame are kept as they were when the frame came.
+    The inputs of each layer are kept as they were when the frame arrived.
     """
     kept: list[tuple[list[Tensor], Tensor | None, int]] = []
     answers, position = [], None
@@ -159,27 +161,29 @@ def recall(model: AssociationTransformer, scene: list, window: int) -> list[Tens
 
 
 @pytest.mark.parametrize('options', [v for v in VARIANTS if not v.get('time_embedding')], ids=str)
-def test_the_streaming_encoder_remembers_what_its_plain_layers_would(options):
+def test_the_streaming_encoder_equals_its_plain_layers(options):
     model = transformer(causal=True, **options)
     scene = [frame for frame in frames(60, most=7) if len(frame[0])]
-    own = online(model)
-    assert isinstance(own, Streaming)
+    online = make_online(model)
+    assert isinstance(online, StreamingAssociation)
     with torch.no_grad():
         plain = recall(model, scene, 6)
-    for fast, slow in zip(run(own, scene), plain, strict=True):
+    for fast, slow in zip(run(online, scene), plain, strict=True):
         torch.testing.assert_close(fast, slow, atol=1e-5, rtol=1e-4)
 
 
-def test_the_streaming_encoder_is_the_causal_one_as_long_as_nobody_leaves():
+def test_the_streaming_encoder_equals_the_causal_one_until_a_frame_is_dropped():
     model, scene = transformer(causal=True), frames(12, seed=5)
-    own, plain = Streaming(model), Recomputed(model)
+    online, plain = StreamingAssociation(model), RecomputingAssociation(model)
     for features, boxes in scene:
-        torch.testing.assert_close(own.ask(features, boxes), plain.ask(features, boxes))
-        own.add()
+        torch.testing.assert_close(
+            online.associate(features, boxes), plain.associate(features, boxes)
+        )
+        online.add()
         plain.add()
 
 
-def test_a_causal_encoder_does_not_see_what_comes_later():
+def test_a_causal_encoder_does_not_see_later_frames():
     model = transformer(causal=True)
     features = torch.randn(12, D)
     other = features.clone()
@@ -192,32 +196,35 @@ def test_a_causal_encoder_does_not_see_what_comes_later():
             features, None, torch.arange(12) // 4 > (torch.arange(12) // 4)[:, None]
         )
     torch.testing.assert_close(alone[4:8], later[4:8])
-    assert not torch.allclose(first, second)  # but the decoder looks at all there is
+    assert not torch.allclose(first, second)  # but the decoder attends to all frames
 
 
 @pytest.mark.parametrize(
     ('association', 'kind'),
     [
-        (CosineAssociation(), Recomputed),
-        (transformer(), CachedEncoder),
-        (transformer(causal=True), Streaming),
-        (transformer(encoder_layers=0), Streaming),
-        (transformer(position_embedding=True, time_embedding=True), Recomputed),
-        (transformer(causal=True, position_embedding=True, time_embedding=True), Recomputed),
+        (CosineAssociation(), RecomputingAssociation),
+        (transformer(), CachingAssociation),
+        (transformer(causal=True), StreamingAssociation),
+        (transformer(encoder_layers=0), StreamingAssociation),
+        (transformer(position_embedding=True, time_embedding=True), RecomputingAssociation),
+        (
+            transformer(causal=True, position_embedding=True, time_embedding=True),
+            RecomputingAssociation,
+        ),
     ],
 )
-def test_an_association_is_run_in_the_way_that_repeats_least(association, kind):
-    assert type(online(association)) is kind
+def test_each_association_is_computed_with_the_least_repetition(association, kind):
+    assert type(make_online(association)) is kind
 
 
 @pytest.mark.parametrize('rule', RULES)
 @pytest.mark.parametrize('causal', [False, True])
-def test_a_tracker_gives_the_ids_of_the_plain_path(rule, causal, monkeypatch):
-    # Everything that leaves: old frames, those too near in time, and all of them after a jump.
+def test_a_tracker_gives_the_ids_of_the_plain_association(rule, causal, monkeypatch):
+    # Frames are dropped: old ones, those too close in time, and all of them after a jump.
     rng = np.random.default_rng(4)
     model = transformer(causal=causal, scale=3.0)
     people = torch.nn.functional.normalize(torch.randn(6, D), dim=1)
-    # Once one has left, a causal plain path has forgotten what the others saw when they came.
+    # Once a frame was dropped, the plain causal encoder cannot reproduce earlier encodings.
     length, steps = (9, [400]) if causal else (80, [20, 70, 300])
     stamp, scene = 0, []
     for t in range(length):
@@ -237,13 +244,13 @@ def test_a_tracker_gives_the_ids_of_the_plain_path(rule, causal, monkeypatch):
             )
         )
     linking = RULES[rule]
-    if isinstance(linking, EvidenceRule):  # which asks only where the transformer is its cue
-        linking = replace(linking, appearance='transformer', memory=4.0)  # no frame is skipped
+    if isinstance(linking, EvidenceRule):  # which needs P_A only if the transformer is its cue
+        linking = replace(linking, appearance='transformer', memory=4.0)  # no frame is left out
         model.calibration = Calibration(logit_slope=1.0)
     fast = Tracker(model, linking, window=12)
-    monkeypatch.setattr('gtr_ros.tracking.window.online', Recomputed)
+    monkeypatch.setattr('gtr_ros.tracking.window.make_online', RecomputingAssociation)
     plain = Tracker(model, linking, window=12)
-    assert type(fast._window._online) is not type(plain._window._online)
+    assert type(fast.online_association) is not type(plain.online_association)
     for detections in scene:
         a, b = fast.update(detections), plain.update(detections)
         assert a.ids.tolist() == b.ids.tolist()
@@ -253,50 +260,52 @@ def test_a_tracker_gives_the_ids_of_the_plain_path(rule, causal, monkeypatch):
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 3), st.booleans()), max_size=60))
-def test_rows_are_those_that_came_and_did_not_leave(steps):
+def test_rows_are_those_that_were_added_and_not_dropped(steps):
     rows, expected, number = RowBuffer(), [], 0
     like = torch.zeros(1)
-    for count, leaving, newest_leaves in steps:
+    for count, dropped, drop_newest in steps:
         view = rows.stage(count, 2, like)
         assert view[: len(view) - count, 0].tolist() == [v for part in expected for v in part]
         new = list(range(number, number + count))
         number += count
         view[len(view) - count :] = torch.tensor(new, dtype=torch.float)[:, None]
-        if newest_leaves and expected:
+        if drop_newest and expected:
             rows.drop_last(len(expected.pop()))
         rows.commit()
         expected.append(new)
-        for _ in range(min(leaving, len(expected))):
+        for _ in range(min(dropped, len(expected))):
             rows.drop_first(len(expected.pop(0)))
         assert len(rows) == sum(map(len, expected))
         assert rows.stage(0, 2, like)[:, 1].tolist() == [v for part in expected for v in part]
 
 
-def test_a_long_run_keeps_no_more_than_the_window():
-    own = Streaming(transformer(causal=True))
+def test_a_long_run_keeps_only_the_window():
+    online = StreamingAssociation(transformer(causal=True))
     for features, boxes in frames(1000, most=12):
-        own.ask(features, boxes)
-        own.add()
-        if len(own._counts) > 8:
-            own.drop_oldest()
-        # What is beyond was never written to: it is no memory yet.
-        assert own._rows._end <= 9 * 12 + 256
-    assert len(own._rows._buffer) <= 4096
+        online.associate(features, boxes)
+        online.add()
+        if len(online.counts) > 8:
+            online.drop_oldest()
+        # Rows beyond the end were never written to, and use no memory.
+        assert online.rows.end <= 9 * 12 + 256
+    assert online.rows.capacity <= 4096
 
 
-def test_features_of_another_length_are_refused_and_the_window_goes_on():
-    own, plain = (kind(transformer(causal=True)) for kind in (Streaming, Recomputed))
+def test_features_of_another_length_are_rejected_and_the_window_continues():
+    online, plain = (
+        kind(transformer(causal=True)) for kind in (StreamingAssociation, RecomputingAssociation)
+    )
     first, second = frames(2, seed=1)
-    for kept in (own, plain):
-        kept.ask(*first)
+    for kept in (online, plain):
+        kept.associate(*first)
         kept.add()
-        with pytest.raises(ValueError, match='of one network'):
-            kept.ask(torch.rand(2, D // 2), torch.rand(2, 4))
-    torch.testing.assert_close(own.ask(*second), plain.ask(*second))
+        with pytest.raises(ValueError, match='from one network'):
+            kept.associate(torch.rand(2, D // 2), torch.rand(2, 4))
+    torch.testing.assert_close(online.associate(*second), plain.associate(*second))
 
 
 @pytest.mark.parametrize('causal', [False, True])
-def test_likelihoods_are_those_of_the_plain_path_from_when_somebody_reads_them(causal):
+def test_likelihoods_equal_the_plain_ones_from_when_they_are_read(causal):
     rng = np.random.default_rng(7)
     model = transformer(causal=causal, scale=3.0)
     people = torch.nn.functional.normalize(torch.randn(5, D), dim=1)
@@ -309,7 +318,7 @@ def test_likelihoods_are_those_of_the_plain_path_from_when_somebody_reads_them(c
         centre = 60 + 70 * here + rng.normal(0, 2, len(here))
         frame = Detections(
             boxes=np.stack((centre - 20, centre, centre + 20, centre + 60), 1).astype(np.float32),
-            # Some begin no track, and are left out of the window.
+            # Weak boxes begin no track, and are not added to the window.
             scores=rng.choice([0.4, 0.9], len(here)).astype(np.float32),
             labels=np.zeros(len(here), np.int64),
             features=people[here] + 0.05 * torch.randn(len(here), D),
@@ -317,16 +326,17 @@ def test_likelihoods_are_those_of_the_plain_path_from_when_somebody_reads_them(c
             stamp=t * 2_000_000_000,
         )
         kept, plain = (tracker.update(frame) for tracker in trackers)
+        # Reading a copy does not count, so that the second tracker computes P_A from scratch.
+        plain = deepcopy(plain)
         assert kept.ids.tolist() == plain.ids.tolist()
         if t in readers:
             for one, other in zip(kept.trajectories, plain.trajectories, strict=True):
                 np.testing.assert_allclose(one.likelihoods, other.likelihoods, atol=1e-4)
-        trackers[1]._window._was_read = False  # so that it computes everything anew
-        assert trackers[1]._window._online is None
-        assert (trackers[0]._window._online is not None) == (t >= 7)
+        assert trackers[1].online_association is None
+        assert (trackers[0].online_association is not None) == (t >= 7)
 
 
-def test_what_is_kept_for_readers_goes_when_nobody_reads():
+def test_the_online_association_is_dropped_when_likelihoods_are_not_read():
     model = transformer(causal=True)
     tracker = Tracker(model, window=8)
     for t in range(40):
@@ -342,4 +352,4 @@ def test_what_is_kept_for_readers_goes_when_nobody_reads():
         )
         if 5 <= t < 10:
             assert len(tracks.trajectories[0].likelihoods)
-        assert (tracker._window._online is not None) == (6 <= t < 18)
+        assert (tracker.online_association is not None) == (6 <= t < 18)

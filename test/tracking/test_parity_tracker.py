@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The published presets of the tracker give the published system's identities and scores."""
+"""With the published rules the tracker gives the ids and scores of the published system."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import torch
 
 from gtr_ros.model.association import AssociationTransformer
 from gtr_ros.structures import Detections
-from gtr_ros.tracking import LinkingRule
+from gtr_ros.tracking import LikelihoodRule
 from gtr_ros.tracking import Tracker
-from gtr_ros.tracking.linking import PUBLISHED_MOT
-from gtr_ros.tracking.linking import PUBLISHED_TAO
+from gtr_ros.tracking.likelihood_rule import PUBLISHED_MOT
+from gtr_ros.tracking.likelihood_rule import PUBLISHED_TAO
 
-#: the public code's defaults: as its TAO preset, without the gate on classes
-DEFAULT = LinkingRule(
+#: the public code's defaults: its TAO rule without the class gate
+DEFAULT = LikelihoodRule(
     average=False,
     motion=0.0,
     same_label=False,
@@ -42,7 +42,7 @@ RUNS = {
 
 
 def association(zeroed: bool) -> AssociationTransformer:
-    """Return the fixtures' transformer; zeroed, its logits are the features' dot products."""
+    """Return the fixtures' transformer; if zeroed, its logits are dot products of the features."""
     model = with_rule_weights(AssociationTransformer(features=64), 'association.')
     if zeroed:
         with torch.no_grad():
@@ -69,18 +69,18 @@ def frames_of(data) -> list[Detections]:
     ]
 
 
-class RecordingRule(LinkingRule):
-    """A rule that keeps the scores it gave."""
+class RecordingRule(LikelihoodRule):
+    """A rule that records its scores."""
 
     def scores(self, likelihoods, past, now):
         scores, thresholds = super().scores(likelihoods, past, now)
-        self.__dict__.setdefault('given', []).append(scores)
+        self.__dict__.setdefault('recorded', []).append(scores)
         return scores, thresholds
 
 
 @pytest.mark.parametrize('sequence', ['s1', 's2', 's4'])
 @pytest.mark.parametrize('run', RUNS)
-def test_a_published_preset_gives_the_published_ids(sequence, run):
+def test_a_published_rule_gives_the_published_ids(sequence, run):
     data = np.load(FIXTURES / f'b_tracker_{sequence}.npz')
     rule, window = RUNS[run]
     rule = RecordingRule(**vars(rule))
@@ -90,14 +90,14 @@ def test_a_published_preset_gives_the_published_ids(sequence, run):
     np.testing.assert_array_equal(ids, data[f'ids_{run}'])
 
     if f'score_{run}' in data:
-        given = np.concatenate([s.ravel() for s in rule.given])
-        np.testing.assert_allclose(given, data[f'score_{run}'], rtol=1e-4, atol=1e-4)
+        recorded = np.concatenate([s.ravel() for s in rule.recorded])
+        np.testing.assert_allclose(recorded, data[f'score_{run}'], rtol=1e-4, atol=1e-4)
 
 
-def test_the_tao_preset_gives_the_published_ids():
+def test_the_tao_rule_gives_the_published_ids():
     data = np.load(FIXTURES / 'b_tracker_tao.npz')
     splits = np.cumsum(data['nt'])[:-1]
-    scores = np.split(data['cls_scores'][:, :-1], splits)  # the last column is no class
+    scores = np.split(data['cls_scores'][:, :-1], splits)  # the last column is the background
     tracker = Tracker(association(zeroed=True), PUBLISHED_TAO, 16)
     ids = [
         tracker.update(replace(frame, class_scores=s)).ids
@@ -106,7 +106,7 @@ def test_the_tao_preset_gives_the_published_ids():
     np.testing.assert_array_equal(np.concatenate(ids), data['ids_raw'])
 
 
-def test_the_class_gate_parts_objects_of_unlike_classes():
+def test_the_class_gate_separates_objects_of_different_classes():
     def frame(*class_scores: float) -> Detections:
         return Detections(
             boxes=np.array([[10, 10, 30, 50]], np.float32),
@@ -120,4 +120,4 @@ def test_the_class_gate_parts_objects_of_unlike_classes():
     tracker = Tracker(association(zeroed=True), PUBLISHED_TAO, 16)
     assert tracker.update(frame(0.9, 0.0)).ids.tolist() == [1]
     assert tracker.update(frame(0.2, 0.9)).ids.tolist() == [1]
-    assert tracker.update(frame(0.0, 0.001)).ids.tolist() == [3]  # 2 is the id that is skipped
+    assert tracker.update(frame(0.0, 0.001)).ids.tolist() == [3]  # id 2 is skipped

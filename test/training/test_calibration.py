@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a network's numbers are worth: measured on clips, kept with the weights."""
+"""Calibration: measured on clips, stored with the weights."""
 
 from __future__ import annotations
 
@@ -27,79 +27,83 @@ from gtr_ros.training.clip import Clip
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 
-WORTH = Calibration(same=0.7, different=0.3, deviation=0.16, drop=0.05, logit_slope=1.5)
+CALIBRATION = Calibration(same=0.7, different=0.3, deviation=0.16, drop=0.05, logit_slope=1.5)
 
 
-class Looks:
-    """Stands in for a model: what is of class k looks like axis k, at first of 256."""
+class OneHotModel:
+    """A fake model: the feature of an object of label k is the unit vector of axis k of 256."""
 
     def __init__(self, association=None) -> None:
         self.association = association or CosineAssociation()
-        self.looks = torch.eye(256)
+        self.vectors = torch.eye(256)
 
     def eval(self):
         return self
 
     def describe(self, image, detections):
         labels = torch.from_numpy(detections.labels)
-        return replace(detections, features=self.looks[labels])
+        return replace(detections, features=self.vectors[labels])
 
 
 def clip(*frames: dict[int, int]) -> Clip:
-    """Return a clip in which the objects, by their ids, look like this in each frame."""
-    places = [np.array([[10 * i, 5, 10 * i + 8, 25] for i in ids], np.float32) for ids in frames]
+    """Return a clip with the objects of each frame, given as labels by id."""
+    boxes_of = [np.array([[10 * i, 5, 10 * i + 8, 25] for i in ids], np.float32) for ids in frames]
     return Clip(
         images=(np.zeros((32, 64, 3), np.uint8),) * len(frames),
-        boxes=tuple(boxes.reshape(-1, 4) for boxes in places),
-        labels=tuple(np.array(list(looks.values()), np.int64) for looks in frames),
+        boxes=tuple(boxes.reshape(-1, 4) for boxes in boxes_of),
+        labels=tuple(np.array(list(labels.values()), np.int64) for labels in frames),
         ids=tuple(np.array(list(ids), np.int64) for ids in frames),
     )
 
 
-def test_who_always_looks_the_same_and_like_nobody_else_has_the_cosines_1_and_0():
+def test_constant_orthogonal_features_have_the_cosines_1_and_0():
     steady = clip(*[{1: 0, 2: 1, 3: 2}] * 4)
-    found = calibrate(Looks(), [steady])
+    found = calibrate(OneHotModel(), [steady])
     assert found == Calibration(same=1.0, different=0.0, deviation=0.15, drop=0.0)
-    assert calibrate(Looks(), [steady], cue='transformer') == replace(found, cue='transformer')
+    assert calibrate(OneHotModel(), [steady], cue='transformer') == replace(
+        found, cue='transformer'
+    )
 
 
-def test_where_everybody_looks_alike_same_and_different_are_equal():
-    found = calibrate(Looks(make_transformer('mobile').eval()), [clip(*[{1: 0, 2: 0}] * 3)])
+def test_if_all_features_are_equal_same_and_different_are_equal():
+    found = calibrate(OneHotModel(make_transformer('mobile').eval()), [clip(*[{1: 0, 2: 0}] * 3)])
     assert found.same == found.different == 1
     assert found.logit_slope == found.logit_level == 0
 
 
-def test_who_comes_back_counts_and_successive_frames_say_how_much_easier_they_are():
-    model = Looks()
-    model.looks[2, :3] = torch.tensor([0.6, 0.0, 0.8])  # cosine 0.6 with what was before
+def test_objects_that_return_count_and_successive_frames_give_the_drop():
+    model = OneHotModel()
+    model.vectors[2, :3] = torch.tensor([0.6, 0.0, 0.8])  # cosine 0.6 with label 0
     away = clip({1: 0, 2: 1}, {1: 0, 2: 1}, {2: 1}, {1: 2, 2: 1})
     found = calibrate(model, [away] * 20)
     assert (found.same, found.drop) == pytest.approx((0.6, 0.4))
-    # Of one that comes back not much can be learnt.
+    # With only one return all pairs of the same object count.
     found = calibrate(model, [away])
     assert (found.same, found.drop) == pytest.approx((4.6 / 5, 0.08))
 
 
-def test_an_objects_mean_feature_is_what_it_is_compared_with():
-    model = Looks()
-    # Half of one look and half of another: the third box's cosine with that is 1 / sqrt(2).
+def test_a_box_is_compared_with_the_mean_feature():
+    model = OneHotModel()
+    # The third box's cosine with the mean of two orthogonal features is 1 / sqrt(2).
     changing = clip({1: 0, 2: 5}, {1: 1, 2: 5}, {1: 1, 2: 5})
     found = calibrate(model, [changing])
     assert found.same == pytest.approx((0 + 2**-0.5 + 1 + 1) / 4, abs=1e-4)
     assert found.deviation > 0.15
 
 
-def test_only_who_is_in_the_same_frame_is_certainly_somebody_else():
-    # 3 looks as 1 did, and came when 1 had gone: who knows whether that can be told apart.
-    found = calibrate(Looks(), [clip({1: 0, 2: 1}, {1: 0, 2: 1}, {3: 0, 2: 1}, {3: 0, 2: 1})])
+def test_only_identities_of_the_same_frame_count_as_different():
+    # 3 has the feature of 1, but they are never in the same frame.
+    found = calibrate(
+        OneHotModel(), [clip({1: 0, 2: 1}, {1: 0, 2: 1}, {3: 0, 2: 1}, {3: 0, 2: 1})]
+    )
     assert found.different == 0
-    # A box of nobody known looks like 1, and is nobody else.
-    found = calibrate(Looks(), [clip(*[{1: 0, 2: 1, 0: 0}] * 3)])
+    # A box of unknown identity has the feature of 1 and does not count.
+    found = calibrate(OneHotModel(), [clip(*[{1: 0, 2: 1, 0: 0}] * 3)])
     assert (found.same, found.different) == (1, 0)
 
 
-def test_logits_that_separate_have_a_finite_slope_and_a_level_between():
-    model = Looks(make_transformer('mobile').eval())  # G = 12 (cosine - 0.45) until it is trained
+def test_separable_logits_have_a_finite_slope_and_a_level_between():
+    model = OneHotModel(make_transformer('mobile').eval())  # untrained: G = 12 (cosine - 0.45)
     found = calibrate(model, [clip({1: 0, 2: 1, 3: 2}, {1: 0, 3: 2}, {}, {1: 0, 2: 1, 3: 2})])
     assert 0 < found.logit_slope < 100
     assert 12 * -0.45 < found.logit_level < 12 * 0.55
@@ -109,7 +113,7 @@ def test_logits_that_separate_have_a_finite_slope_and_a_level_between():
 def test_slope_and_level_are_those_of_two_normal_distributions():
     steps = (np.arange(20000) + 0.5) / 20000
     normal = np.sqrt(2) * torch.special.erfinv(torch.from_numpy(2 * steps - 1)).numpy()
-    # However many there are of each: log-ratio of N(3, 2^2) to N(-1, 2^2), 4 / 4 (G - 1).
+    # Independent of the counts: log-ratio of N(3, 2^2) to N(-1, 2^2), 4 / 4 (G - 1).
     slope, level = fit_log_ratio(3 + 2 * normal[::10], -1 + 2 * normal)
     assert (slope, level) == pytest.approx((1, 1), abs=0.03)
     assert fit_log_ratio(-1 + 2 * normal, 3 + 2 * normal) == (0, 0)
@@ -126,13 +130,21 @@ def test_slope_and_level_are_those_of_two_normal_distributions():
         [clip({1: 0}, {1: 0}, {2: 1}, {2: 1})],
         [clip({}, {})],
     ],
-    ids=['none', 'a frame', 'one', 'one known', 'none twice', 'never together', 'empty'],
+    ids=[
+        'no clips',
+        'one frame',
+        'one id',
+        'one known id',
+        'no id twice',
+        'never together',
+        'empty',
+    ],
 )
-def test_clips_that_say_nothing_leave_the_defaults(clips):
-    assert calibrate(Looks(), clips) == Calibration()
+def test_clips_that_cannot_be_used_give_the_defaults(clips):
+    assert calibrate(OneHotModel(), clips) == Calibration()
 
 
-def test_a_model_is_measured_as_it_will_run_and_the_same_each_time():
+def test_a_model_is_calibrated_in_evaluation_mode_and_reproducibly():
     model = gtr_mobile(association='transformer').train()
     clips = [rectangles(seed, frames=3, objects=3) for seed in range(2)]
     nobody = np.zeros((0, 4), np.float32)
@@ -147,13 +159,13 @@ def test_a_model_is_measured_as_it_will_run_and_the_same_each_time():
     )
     found = calibrate(model, clips)
     assert found != Calibration()
-    assert found.same == pytest.approx(1, abs=1e-3)  # they stand still
+    assert found.same == pytest.approx(1, abs=1e-3)  # the objects do not move
     assert found.different < found.same
     assert calibrate(model, clips) == found
     assert not model.training
 
 
-def test_clips_are_drawn_by_the_seed_short_ones_and_not_those_of_the_training():
+def test_drawn_clips_depend_on_the_seed_are_short_and_not_those_of_the_training():
     def source(rng: np.random.Generator) -> Clip:
         return rectangles(int(rng.integers(10**9)), frames=12)
 
@@ -171,28 +183,28 @@ def calibrated(tmp_path_factory):
     """Return the file of a calibrated checkpoint."""
     file = tmp_path_factory.mktemp('weights') / 'calibrated.safetensors'
     state = gtr_mobile(association='transformer').state_dict()
-    save_checkpoint(file, state, {'association': 'transformer', **WORTH.write()})
+    save_checkpoint(file, state, {'association': 'transformer', **CALIBRATION.write()})
     return file
 
 
-def test_a_calibration_comes_back_with_its_weights(calibrated):
+def test_a_calibration_is_loaded_with_its_weights(calibrated):
     model = build('mobile', calibrated)
-    assert model.association.calibration == WORTH
-    assert deepcopy(model).association.calibration == WORTH
+    assert model.association.calibration == CALIBRATION
+    assert deepcopy(model).association.calibration == CALIBRATION
     own = make_transformer('mobile', causal=False)
-    assert gtr_mobile(calibrated, association=own).association.calibration == WORTH
-    assert own.calibration == WORTH
+    assert gtr_mobile(calibrated, association=own).association.calibration == CALIBRATION
+    assert own.calibration == CALIBRATION
 
 
-def test_a_calibration_is_of_the_association_that_was_measured(calibrated):
+def test_a_calibration_applies_only_to_the_association_that_was_measured(calibrated):
     assert gtr_mobile(calibrated, 'cosine').association.calibration == Calibration()
     assert gtr_mobile(association='transformer').association.calibration == Calibration()
 
 
-def test_weights_of_the_published_models_may_have_one(tmp_path):
+def test_weights_of_the_published_models_may_have_a_calibration(tmp_path):
     file, state = tmp_path / 'mot.safetensors', gtr_mot().state_dict()
-    save_checkpoint(file, state, {'model': 'gtr_mot', **WORTH.write()})
-    assert gtr_mot(file).association.calibration == WORTH
+    save_checkpoint(file, state, {'model': 'gtr_mot', **CALIBRATION.write()})
+    assert gtr_mot(file).association.calibration == CALIBRATION
     save_checkpoint(file, state, {'model': 'gtr_mot'})
     assert gtr_mot(file).association.calibration == Calibration()
 
@@ -215,7 +227,7 @@ def test_a_calibration_that_cannot_be_read_names_the_file(tmp_path, text, said):
         gtr_mobile(file)
 
 
-def test_the_weights_that_come_along_are_calibrated():
+def test_the_default_checkpoint_is_calibrated():
     found = build('mobile').association.calibration
     assert found.cue == 'cosine'
     assert found.different + found.deviation < found.same

@@ -1,12 +1,13 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What happens to clips: objects are pasted, hidden and bent, frames lost, and boxes stay true."""
+"""Augmentation and sources of clips: pasted objects, deformation, lost frames, correct boxes."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
+from PIL import Image
 import pytest
 from training_data import rectangles
 from training_data import write_coco
@@ -19,13 +20,13 @@ from gtr_ros.training.augmentation import bend_objects
 from gtr_ros.training.augmentation import blur_motion
 from gtr_ros.training.augmentation import drop_frames
 from gtr_ros.training.clip import Clip
-from gtr_ros.training.pasting import Gait
+from gtr_ros.training.crops import MovingCrop
+from gtr_ros.training.pasting import Deformation
+from gtr_ros.training.pasting import draw_path
 from gtr_ros.training.pasting import paste
-from gtr_ros.training.pasting import walk
-from gtr_ros.training.pasting import Walker
+from gtr_ros.training.pasting import PastedObject
 from gtr_ros.training.sources import Mixture
 from gtr_ros.training.sources import StillClips
-from gtr_ros.training.views import Views
 
 EVERYTHING = Augmentation(
     dropped=0.2,
@@ -41,7 +42,7 @@ EVERYTHING = Augmentation(
 
 
 def check(clip: Clip) -> None:
-    """Assert what holds for every clip."""
+    """Assert the invariants of a clip."""
     assert len(clip.images) == len(clip.boxes) == len(clip.labels) == len(clip.ids)
     for image, boxes, labels, ids in zip(clip.images, clip.boxes, clip.labels, clip.ids):
         assert image.dtype == np.uint8
@@ -58,7 +59,7 @@ def generator(seed: int = 0) -> np.random.Generator:
 
 
 @pytest.mark.parametrize('seed', range(8))
-def test_whatever_is_done_to_a_clip_it_is_still_one_and_the_same_each_time(seed):
+def test_an_augmented_clip_is_valid_and_reproducible(seed):
     clip = rectangles(seed, frames=6, size=96, objects=3)
     one, two = (EVERYTHING(clip, generator(seed)) for _ in range(2))
     check(one)
@@ -78,20 +79,16 @@ def test_lost_frames_leave_at_least_two():
     assert max(lengths) < 6
 
 
-def walker(boxes, label: int = 7) -> Walker:
-    from PIL import Image
-
-    return Walker(Image.new('RGB', (10, 20), 'red'), label, np.array(boxes, float), still())
-
-
-def still() -> Gait:
-    return Gait.draw(generator(), 0.0)
+def red_object(boxes, label: int = 7) -> PastedObject:
+    picture = Image.new('RGB', (10, 20), 'red')
+    undeformed = Deformation.draw(generator(), 0.0)
+    return PastedObject(picture, label, np.array(boxes, float), undeformed)
 
 
-def test_a_pasted_object_is_one_of_its_own_and_hides_what_is_behind():
+def test_a_pasted_object_has_its_own_id_and_occludes_what_is_behind():
     clip = rectangles(1, frames=2, objects=1)
     box = clip.boxes[0][0].tolist()
-    pasted = paste(clip, [walker([box, [0, 0, 6, 8]])])
+    pasted = paste(clip, [red_object([box, [0, 0, 6, 8]])])
     check(pasted)
     assert not pasted.complete
     assert [ids.tolist() for ids in pasted.ids] == [[2], [1, 2]]
@@ -101,20 +98,20 @@ def test_a_pasted_object_is_one_of_its_own_and_hides_what_is_behind():
     assert pasted.images[1][y, x].tolist() == clip.images[1][y, x].tolist()
 
 
-def test_of_two_pasted_objects_the_one_with_lower_feet_is_in_front():
+def test_of_two_pasted_objects_the_one_with_the_lower_edge_is_in_front():
     clip = replace(rectangles(1, objects=0), ids=(np.zeros(0, np.int64),) * 2)
     high, low = [10, 10, 30, 40], [10, 14, 30, 44]
-    pasted = paste(clip, [walker([low] * 2, 1), walker([high] * 2, 2)])
+    pasted = paste(clip, [red_object([low] * 2, 1), red_object([high] * 2, 2)])
     assert [labels.tolist() for labels in pasted.labels] == [[1], [1]]
 
 
-def test_what_left_the_frame_has_no_box():
+def test_an_object_outside_the_frame_has_no_box():
     clip = rectangles(1, frames=2, objects=0)
-    pasted = paste(clip, [walker([[10, 10, 30, 40], [60, 10, 80, 40]])])
+    pasted = paste(clip, [red_object([[10, 10, 30, 40], [60, 10, 80, 40]])])
     assert [len(boxes) for boxes in pasted.boxes] == [1, 0]
 
 
-def test_occluders_are_no_objects_and_hide_some():
+def test_occluders_hide_objects_and_have_no_boxes():
     clip = rectangles(3, frames=6, size=96, objects=3)
     hidden = 0
     for seed in range(10):
@@ -125,7 +122,7 @@ def test_occluders_are_no_objects_and_hide_some():
     assert hidden > 0
 
 
-def test_a_look_alike_has_the_class_of_its_model_and_an_id_of_its_own():
+def test_a_look_alike_has_the_class_of_the_original_and_its_own_id():
     clip = rectangles(3, frames=3, size=96, objects=2)
     found = [add_look_alikes(clip, 1, generator(seed)) for seed in range(10)]
     assert any(3 in ids for c in found for ids in c.ids)
@@ -156,16 +153,16 @@ def test_motion_blur_smears_along_its_line():
     assert len(set(columns.tolist())) >= 7
 
 
-def test_a_way_is_as_long_as_the_clip_and_has_the_objects_shape():
-    boxes = walk(9, (200, 300), 0.4, generator(1))
+def test_a_path_has_the_clips_length_and_the_objects_aspect():
+    boxes = draw_path(9, (200, 300), 0.4, generator(1))
     assert boxes.shape == (9, 4)
     sides = boxes[:, 2:] - boxes[:, :2]
     np.testing.assert_allclose(sides[:, 0] / sides[:, 1], 0.4)
 
 
-def test_clips_of_stills_have_walkers_of_the_wanted_class(tmp_path):
+def test_clips_of_stills_have_pasted_objects_of_the_given_class(tmp_path):
     stills = read_coco(write_coco(tmp_path, size=160)).stills
-    source = StillClips(stills, Views(3, 96), walkers=6, walker_labels=[1])
+    source = StillClips(stills, MovingCrop(3, 96), pasted_objects=6, pasted_labels=[1])
     seen = set()
     for seed in range(6):
         clip = source(generator(seed))

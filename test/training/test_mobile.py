@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What `gtr_mobile` learns of a clip."""
+"""The losses of `gtr_mobile` on clips."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from gtr_ros.training.heatmap_loss import heatmap_losses
 from gtr_ros.training.heatmap_loss import heatmap_targets
 from gtr_ros.training.mobile import MobileObjective
 
-NOBODY = torch.zeros(0, 4)
+NO_BOXES = torch.zeros(0, 4)
 
 
-def targets(boxes, labels, crowds=NOBODY, shape=(3, 16, 24)):
+def targets(boxes, labels, crowds=NO_BOXES, shape=(3, 16, 24)):
     return heatmap_targets(
         [torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)],
         [torch.tensor(labels, dtype=torch.int64)],
@@ -43,18 +43,18 @@ def test_an_object_peaks_in_the_cell_of_its_centre_in_the_map_of_its_class():
     np.testing.assert_allclose(drawn.heatmap[0, 1, 6, 8], np.exp(-1 / (2 * sigma**2)), rtol=1e-5)
 
 
-def test_what_has_its_centre_outside_is_not_learnt():
+def test_an_object_with_its_centre_outside_the_image_is_ignored():
     assert len(targets([[-60, 0, 20, 40]], [0]).cells) == 0
 
 
-def test_a_crowd_is_not_blamed_but_an_object_in_it_is_learnt():
+def test_a_crowd_has_weight_zero_except_at_the_objects_in_it():
     drawn = targets([[8, 8, 24, 24]], [0], torch.tensor([[0.0, 0, 40, 40]]))
     assert drawn.weight[0, 0, 4, 4] == 1
     assert drawn.weight[0, 0, 2, 2] == 0
     assert drawn.weight[0, 0, 14, 20] == 1
 
 
-def test_perfect_maps_have_hardly_a_loss_and_others_have_one():
+def test_perfect_maps_have_a_small_loss_and_others_a_large_one():
     drawn = targets([[8, 12, 48, 36], [60, 20, 80, 60]], [1, 2])
     logits = torch.full((1, 3, 16, 24), -9.0)
     sides = torch.zeros(1, 4, 16, 24)
@@ -76,9 +76,10 @@ def objective(**options) -> MobileObjective:
     return MobileObjective(model, **options).train()
 
 
-def test_every_parameter_learns_of_a_clip():
+def test_every_parameter_gets_a_gradient():
     learner = objective()
-    # Residual branches begin silent; what is before their last layer learns from the second step.
+    # Residual branches start at zero, so layers before the last would get their first gradient in
+    # the second step.
     with torch.no_grad():
         for name, parameter in learner.model.named_parameters():
             if 'out_proj' in name or 'linear2' in name or 'fc2' in name:
@@ -92,14 +93,14 @@ def test_every_parameter_learns_of_a_clip():
         assert parameter.grad.abs().sum() > 0, name
 
 
-def test_the_detector_does_not_learn_of_a_clip_that_is_not_wholly_labelled():
+def test_the_detector_ignores_clips_that_are_not_labelled_completely():
     losses = objective()([replace(rectangles(1), complete=False)])
     assert losses['heat'] == 0
     assert losses['boxes'] == 0
     assert losses['association'] > 0
 
 
-def test_a_part_of_weight_zero_is_not_computed():
+def test_a_loss_of_weight_zero_is_not_computed():
     assert objective(association_weight=0)([rectangles(1)]).keys() == {'heat', 'boxes'}
     assert objective(detector_weight=0)([rectangles(1)]).keys() == {'association'}
 
@@ -112,14 +113,14 @@ def test_a_clip_without_objects_has_finite_losses():
     assert losses['association'] == 0
 
 
-def test_frames_of_different_sizes_go_in_one_clip():
+def test_frames_of_a_clip_may_have_different_sizes():
     clip = rectangles(1, frames=2)
     images = (clip.images[0], clip.images[1][:50, :60])
     total = sum(objective()([replace(clip, images=images)]).values())
     assert total.isfinite()
 
 
-def test_the_association_begins_as_the_cosine_of_the_untrained_features():
+def test_the_association_starts_as_the_cosine_of_the_untrained_features():
     torch.manual_seed(0)
     model = gtr_mobile(association='transformer')
     plain = gtr_mobile(association='cosine')
@@ -133,12 +134,12 @@ def test_the_association_begins_as_the_cosine_of_the_untrained_features():
 
 
 @pytest.mark.parametrize('changes', [{'norm': True}, {'projection_layers': 2}])
-def test_a_transformer_that_is_no_dot_product_does_not_pretend(changes):
+def test_a_transformer_with_norms_or_projections_cannot_start_as_a_dot_product(changes):
     assert not make_transformer('mobile', **changes).can_start_as_dot_product
     assert isinstance(make_transformer('mobile', **changes), AssociationTransformer)
 
 
-def test_weights_of_other_classes_keep_those_of_the_same_name():
+def test_classes_of_the_same_name_keep_their_weights():
     torch.manual_seed(0)
     old = MobileCenterNet(('person', 'cup', 'dog'))
     new = MobileCenterNet(('robot', 'dog', 'person'))

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The association's loss gives the published values and gradients, and follows the paper."""
+"""The association loss has the published values and gradients, and follows the paper."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def test_proposals_are_assigned_as_published(data, assignment):
 
 
 @pytest.mark.parametrize(
-    ('name', 'rule', 'projections'),
+    ('name', 'options', 'projections'),
     [('mot', AssociationLossOptions(), 0), ('tao', PUBLISHED_TAO, 2)],
 )
-def test_loss_and_gradient_are_the_published_ones(data, assignment, name, rule, projections):
+def test_loss_and_gradient_are_the_published_ones(data, assignment, name, options, projections):
     model = AssociationTransformer(features=64, projection_layers=projections)
     with_rule_weights(model, 'association.')
     features = torch.from_numpy(data['F']).requires_grad_()
@@ -55,7 +55,7 @@ def test_loss_and_gradient_are_the_published_ones(data, assignment, name, rule, 
     torch.testing.assert_close(
         logits.detach(), torch.from_numpy(data[f'{name}_G']), rtol=1e-4, atol=1e-4
     )
-    loss = clip_loss(model, features, counts, assignment, rule)
+    loss = clip_loss(model, features, counts, assignment, options)
     assert loss.item() == pytest.approx(float(data[f'{name}_loss']), rel=1e-4)
     loss.backward()
     torch.testing.assert_close(
@@ -77,19 +77,19 @@ def clip(*proposals, objects, ids):
     )
 
 
-def test_an_object_is_the_proposal_that_overlaps_it_most_or_none():
+def test_an_object_is_assigned_the_proposal_of_highest_iou_or_none():
     result = clip([FAR, BOX], [], [FAR], objects=[[BOX], [BOX], [BOX]], ids=[[4], [4], [4]])
     assert result.targets.tolist() == [[1, 0, 1]]  # none is N_t: 0 in the empty frame, 1 after it
     assert result.queries.tolist() == [-1, 0, -1]
 
 
-def test_the_papers_overlap_is_stricter_than_the_codes():
+def test_the_papers_minimum_iou_is_higher_than_the_codes():
     frames = [torch.tensor([SHIFTED])], [torch.tensor([BOX])], [torch.tensor([1])]
     assert assign(*frames).queries.tolist() == [0]
-    assert assign(*frames, min_overlap=PAPER.min_overlap).queries.tolist() == [-1]
+    assert assign(*frames, min_iou=PAPER.min_iou).queries.tolist() == [-1]
 
 
-def test_a_proposal_that_two_objects_want_is_the_later_ones_query():
+def test_a_proposal_of_two_objects_is_the_query_of_the_later_one():
     result = clip([BOX], objects=[[BOX, BOX]], ids=[[1, 2]])
     assert result.targets.tolist() == [[0], [0]]
     assert result.queries.tolist() == [1]
@@ -105,7 +105,7 @@ def test_unlabelled_objects_do_not_count_and_the_loss_is_zero_with_a_gradient():
 
 
 def test_the_sum_over_queries_frames_and_layers_is_that_of_the_equations():
-    # One object in both frames, and a second proposal in the first frame that is none.
+    # One object in both frames, and a background proposal in the first frame.
     result = clip([BOX, FAR], [BOX], objects=[[BOX], [BOX]], ids=[[3], [3]])
     logits = torch.tensor([[2.0, 1, 3], [0, 0, 0], [1, 1, 1]])
     found = -math.log(math.exp(2) / (math.exp(2) + math.e + 1))
@@ -113,12 +113,13 @@ def test_the_sum_over_queries_frames_and_layers_is_that_of_the_equations():
     found -= math.log(math.e / (2 * math.e + 1)) + math.log(math.e / (math.e + 1))
     none = math.log(3) + math.log(2)
 
-    def loss(layers, **rule) -> float:
-        return association_loss(layers, [2, 1], result, AssociationLossOptions(**rule)).item()
+    def loss(layers, **options) -> float:
+        options = AssociationLossOptions(**options)
+        return association_loss(layers, [2, 1], result, options).item()
 
     summed = {'normalise': False}
     assert loss([logits], **summed) == pytest.approx(found + none, rel=1e-5)
     assert loss([logits], background=False, **summed) == pytest.approx(found, rel=1e-5)
     assert loss([logits, logits], **summed) == pytest.approx(2 * (found + none), rel=1e-5)
-    # Two queries are the object, each to be found in two frames.
+    # The object has two queries, each with a target in two frames.
     assert loss([logits]) == pytest.approx((found + none) / 4, rel=1e-3)

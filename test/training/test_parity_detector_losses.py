@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The detectors' targets and losses are the published system's, and the formulas' by hand."""
+"""The detectors' targets and losses are those of the published system and of the formulas."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ROI_FIXTURE = SHARED / 'reference' / 'fixtures' / 'c_roi_loss_tao.npz'
 
 #: the shapes of the five levels of an image of 32 x 32
 SMALL = [(4, 4), (2, 2), (1, 1), (1, 1), (1, 1)]
-#: what this test compares with
+#: tolerance of comparisons
 CLOSE = {'rtol': 1e-4, 'atol': 1e-6}
 
 
@@ -49,7 +49,7 @@ def centernet() -> dict[str, Tensor]:
 def cascade() -> dict[str, Tensor]:
     """Return the published losses of six proposals."""
     if not ROI_FIXTURE.exists():
-        pytest.skip(f'{ROI_FIXTURE.name} is not in the reference folder beside the repository')
+        pytest.skip(f'{ROI_FIXTURE.name} is not in the reference folder next to the repository')
     arrays = np.load(ROI_FIXTURE)
     return {key: torch.from_numpy(np.asarray(array)) for key, array in arrays.items()}
 
@@ -106,7 +106,7 @@ def test_one_object_is_drawn_as_the_formulas_say():
     torch.testing.assert_close(targets.heatmap, expected, rtol=1e-5, atol=1e-7)
 
 
-def test_an_object_of_a_size_in_between_is_learnt_on_two_levels():
+def test_an_object_in_two_size_ranges_is_assigned_to_two_levels():
     # 84 x 112: half the diagonal is 70
     middle = box(20, 8, 104, 120)
     assert assign_levels(middle).tolist() == [[True, True, False, False, False]]
@@ -140,7 +140,7 @@ def test_a_centre_outside_the_image_is_positive_at_its_border():
     assert targets.positives.tolist() == [0 * 8 + 4]
 
 
-def test_a_cell_of_two_objects_learns_the_nearer_and_is_positive_twice():
+def test_a_cell_of_two_objects_learns_the_nearer_one_and_is_positive_twice():
     first, second = box(0, 0, 40, 40), box(14, 14, 29, 29)
     targets = centernet_targets([torch.cat((first, second))], [(40, 40)], [(5, 5), *SMALL[1:]])
     # centres (20, 20) and (21.5, 21.5) share cell (2, 2); there d = 0 for both
@@ -196,7 +196,7 @@ def test_negatives_that_look_like_objects_can_be_ignored():
     assert (logits.grad != 0).tolist() == [True, False, True]
 
 
-def test_ignoring_high_false_positives_leaves_the_positives_as_they_are():
+def test_ignoring_high_false_positives_does_not_change_the_positives():
     logits = torch.tensor([0.95]).logit()
     kept, _ = focal_losses(
         logits, torch.tensor([0]), torch.ones(1), FocalLossOptions(ignore_high_fp=0.85)
@@ -299,7 +299,7 @@ def test_classes_outside_the_subset_get_no_gradient():
     torch.testing.assert_close(logits.grad, expected)
 
 
-def test_the_background_is_learnt_as_no_class_and_has_no_box():
+def test_the_background_has_target_zero_for_all_classes_and_no_box():
     logits, deltas = torch.zeros(2, 4, requires_grad=True), torch.ones(2, 4, requires_grad=True)
     boxes = box(0, 0, 10, 10).expand(2, 4)
     targets = torch.cat((box(0, 0, 10, 10), NOTHING.new_zeros(1, 4)))
@@ -321,7 +321,7 @@ def test_below_beta_the_box_loss_is_quadratic():
     assert loss.item() == pytest.approx(0.5 * 0.5**2 + 3 - 0.5)
 
 
-def test_no_proposals_cost_nothing():
+def test_without_proposals_the_losses_are_zero():
     logits = torch.zeros(0, 4, requires_grad=True)
     labels = torch.zeros(0, dtype=torch.long)
     losses = stage_losses(logits, NOTHING, NOTHING, NOTHING, labels, labels, (10, 10, 5, 5))
@@ -329,7 +329,7 @@ def test_no_proposals_cost_nothing():
     losses.classes.backward()
 
 
-def test_a_batchs_own_classes_are_always_sampled_and_none_twice():
+def test_the_classes_of_a_batch_are_always_sampled_and_all_are_unique():
     labels = torch.tensor([3, 77, 1203, 1203, 500, 3])
     counts = torch.tensor(image_counts())
     for seed in range(20):
@@ -350,7 +350,7 @@ def test_a_seed_repeats_the_sample():
     assert first != other
 
 
-def test_frequent_classes_are_sampled_as_the_root_of_their_images():
+def test_classes_are_sampled_in_proportion_to_the_root_of_their_image_count():
     counts = torch.tensor([0, 1, 4, 9, 16])
     generator = torch.Generator().manual_seed(0)
     drawn = [int(sample_classes(torch.tensor([4]), counts, 2, generator)[1]) for _ in range(6000)]
@@ -358,17 +358,17 @@ def test_frequent_classes_are_sampled_as_the_root_of_their_images():
     torch.testing.assert_close(share, torch.tensor([0, 1, 2, 3, 0]) / 6, rtol=0, atol=0.03)
 
 
-def test_the_background_is_not_drawn_and_counts_only_where_it_occurs():
+def test_the_background_is_included_only_if_it_occurs_and_never_drawn():
     counts = torch.ones(6)
     for labels, expected in (([2], [0, 1, 2, 3, 4, 5]), ([2, 6], [0, 1, 2, 3, 4, 5, 6])):
         assert sample_classes(torch.tensor(labels), counts, 50).sort()[0].tolist() == expected
 
 
-def test_more_classes_than_asked_for_are_all_kept():
+def test_all_classes_of_a_batch_are_kept_even_if_more_than_the_count():
     assert sample_classes(torch.arange(6), torch.ones(10), 4).tolist() == list(range(6))
 
 
 @pytest.mark.parametrize('label', [-1, 11])
-def test_labels_that_are_no_class_are_refused(label):
+def test_labels_out_of_range_are_refused(label):
     with pytest.raises(ValueError, match='do not fit 10 classes'):
         sample_classes(torch.tensor([label]), torch.ones(10))

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the paper's two models learn of a clip."""
+"""The losses of the paper's two models on clips."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gtr_ros.model.build import gtr_tao
 from gtr_ros.model.centernet import CenterNetHead
 from gtr_ros.model.centernet import Proposals
 from gtr_ros.training import published
-from gtr_ros.training.published import match_objects
+from gtr_ros.training.published import assign_objects
 from gtr_ros.training.published import MOTObjective
 from gtr_ros.training.published import sample_proposals
 from gtr_ros.training.published import TAOObjective
@@ -31,7 +31,7 @@ STAGES = {f'{part}_{number}' for part in ('classes', 'sides') for number in (1, 
 def mot() -> MOTObjective:
     torch.manual_seed(0)
     model = gtr_mot()
-    # An untrained detector believes in nothing, and then nothing would be associated.
+    # With the initial bias no score is high enough for the association.
     torch.nn.init.constant_(model.detector.head.heatmap.bias, -1.0)
     return MOTObjective(model).train()
 
@@ -75,7 +75,7 @@ def test_every_parameter_of_the_tao_model_learns(tao):
     assert without_gradient(tao.model) == []
 
 
-def test_a_clip_without_objects_has_no_association_and_no_box_to_learn(mot):
+def test_a_clip_without_objects_has_only_a_loss_of_negatives(mot):
     losses = mot([clip(objects=0)])
     sum(losses.values()).backward()
     assert losses.keys() == DETECTOR | {'association'}
@@ -84,12 +84,12 @@ def test_a_clip_without_objects_has_no_association_and_no_box_to_learn(mot):
 
 
 def test_the_detector_alone_is_trained_without_proposals(mot, monkeypatch):
-    monkeypatch.setattr(published, 'decode', lambda *_: pytest.fail('nothing needs proposals'))
+    monkeypatch.setattr(published, 'decode', lambda *_: pytest.fail('proposals are not needed'))
     alone = MOTObjective(mot.model, association_weight=0)
     assert alone([clip(frames=1)]).keys() == DETECTOR
 
 
-def test_of_a_clip_that_is_not_wholly_labelled_the_detector_learns_nothing(mot):
+def test_the_detector_ignores_clips_that_are_not_labelled_completely(mot):
     losses = mot([replace(clip(), complete=False)])
     assert losses['negative'] == losses['positive'] == losses['boxes'] == 0
     assert losses['association'] > 0
@@ -98,7 +98,7 @@ def test_of_a_clip_that_is_not_wholly_labelled_the_detector_learns_nothing(mot):
     assert mixed['negative'] > 0
 
 
-def test_of_a_clip_that_is_not_wholly_labelled_the_cascade_learns_nothing(tao):
+def test_the_cascade_ignores_clips_that_are_not_labelled_completely(tao):
     tao.zero_grad(set_to_none=True)
     losses = tao([replace(small(), complete=False)])
     assert losses.keys() == DETECTOR | STAGES | {'association'}
@@ -113,7 +113,7 @@ def test_the_detector_of_tao_is_trained_without_the_association(tao):
     assert alone([small()]).keys() == DETECTOR | STAGES
 
 
-def test_a_clip_without_objects_gives_the_cascade_nothing_but_background(tao):
+def test_in_a_clip_without_objects_all_boxes_of_the_cascade_are_background(tao):
     losses = tao([small(objects=0)])
     assert losses.keys() == DETECTOR | STAGES | {'association'}
     assert losses['association'] == 0
@@ -121,7 +121,7 @@ def test_a_clip_without_objects_gives_the_cascade_nothing_but_background(tao):
     assert all(losses[name] > 0 for name in STAGES if 'classes' in name)
 
 
-def test_where_nothing_is_found_nothing_is_associated(mot):
+def test_without_proposals_the_association_loss_is_zero(mot):
     blind = MOTObjective(mot.model, score_threshold=1.0)
     blind.zero_grad(set_to_none=True)
     losses = blind([clip()])
@@ -131,23 +131,23 @@ def test_where_nothing_is_found_nothing_is_associated(mot):
 
 
 @pytest.mark.parametrize('kind', ['mot', 'tao'])
-def test_an_image_of_one_pixel_is_learnt_of(kind, request):
+def test_an_image_of_one_pixel_has_finite_losses(kind, request):
     objective = request.getfixturevalue(kind)
     whole = clip()
     pixel = replace(whole, images=tuple(image[:1, :1] for image in whole.images))
     assert sum(objective([pixel]).values()).isfinite()
 
 
-def test_the_norms_of_tao_do_not_follow_the_batch(tao):
+def test_the_norms_of_tao_are_frozen(tao):
     before = {name: buffer.clone() for name, buffer in tao.named_buffers()}
     tao.train()([rectangles(1, size=32, labels=1, frames=1)])
     assert all(torch.equal(buffer, before[name]) for name, buffer in tao.named_buffers())
 
 
-def test_losses_are_single_precision_where_the_network_is_not():
+def test_losses_are_float32_under_autocast():
     torch.manual_seed(0)
     model = gtr_mot()
-    # torchvision has no deformable convolution of less precision on a CPU.
+    # torchvision has no deformable convolution of lower precision on a CPU.
     model.detector.head = CenterNetHead(160, deformable=False)
     torch.nn.init.constant_(model.detector.head.heatmap.bias, -1.0)
     objective = MOTObjective(model).train()
@@ -167,7 +167,7 @@ def test_steps_against_the_gradient_lower_the_loss():
     optimiser = torch.optim.SGD(objective.parameters(), lr=0.03)
     totals = []
     for _ in range(6):
-        torch.manual_seed(0)  # the same proposals are drawn
+        torch.manual_seed(0)  # draws the same proposals
         losses = objective([clip()])
         total = sum(losses.values())
         totals.append((total.item(), (total - losses['association']).item()))
@@ -178,12 +178,12 @@ def test_steps_against_the_gradient_lower_the_loss():
     assert all(last < first for first, last in zip(totals[0], totals[-1], strict=True))
 
 
-def shares_of_two_processes(
+def gradients_of_two_processes(
     monkeypatch: pytest.MonkeyPatch,
     losses: Sequence[Callable[[], dict[str, Tensor]]],
     weights: Sequence[Tensor],
 ) -> list[list[Tensor]]:
-    """Return the gradients of each process's losses, whose counts are averaged over them."""
+    """Return the gradients of each process, with counts averaged over all processes."""
     counts: list[list[float]] = []
     for process in losses:
         own: list[float] = []
@@ -201,14 +201,14 @@ def shares_of_two_processes(
     return gradients
 
 
-def test_two_shares_of_a_batch_have_its_gradient(mot, monkeypatch):
+def test_two_halves_of_a_batch_have_the_gradient_of_the_batch(mot, monkeypatch):
     detector = MOTObjective(mot.model, association_weight=0)
-    detector.eval()  # norms do not follow the batch
+    detector.eval()  # norms use their running statistics
     clips = [clip(1, objects=1), clip(2, objects=3)]
     head = detector.model.detector.head
     weights = [head.sides.weight, head.heatmap.weight]
     whole = torch.autograd.grad(sum(detector(clips).values()), weights)
-    shares = shares_of_two_processes(
+    shares = gradients_of_two_processes(
         monkeypatch, [lambda c=c: detector([c]) for c in clips], weights
     )
     for first, second, both in zip(*shares, whole, strict=True):
@@ -231,17 +231,19 @@ def frames_for_the_cascade() -> list[tuple[Tensor, ...]]:
 def cascade_losses(tao: TAOObjective, frames: Sequence[tuple[Tensor, ...]]) -> dict[str, Tensor]:
     maps, boxes, truth, labels = zip(*frames)
     proposals = [Proposals(b, torch.ones(len(b))) for b in boxes]
-    return tao.more_losses([torch.cat(maps)], proposals, truth, labels, [(96, 96)] * len(frames))
+    sizes = [(96, 96)] * len(frames)
+    return tao.second_stage_losses([torch.cat(maps)], proposals, truth, labels, sizes)
 
 
-def test_two_shares_of_a_batch_have_the_gradient_of_the_cascade(tao, monkeypatch):
+def test_two_halves_of_a_batch_have_the_gradient_of_the_cascade(tao, monkeypatch):
     every = torch.arange(len(tao.model.class_names))
-    monkeypatch.setattr(published, 'sample_classes', lambda *_: every)  # else each has its own
+    # Otherwise each process draws its own classes.
+    monkeypatch.setattr(published, 'sample_classes', lambda *_: every)
     frames = frames_for_the_cascade()
     stages = tao.model.detector.cascade.stages
     weights = [w for s in stages for w in (s.classify.weight, s.regress.weight)]
     whole = torch.autograd.grad(sum(cascade_losses(tao, frames).values()), weights)
-    shares = shares_of_two_processes(
+    shares = gradients_of_two_processes(
         monkeypatch, [lambda f=f: cascade_losses(tao, [f]) for f in frames], weights
     )
     for first, second, both in zip(*shares, whole, strict=True):
@@ -249,49 +251,49 @@ def test_two_shares_of_a_batch_have_the_gradient_of_the_cascade(tao, monkeypatch
         assert not torch.allclose(first, second)
 
 
-def test_a_stage_is_judged_by_the_classes_that_its_own_boxes_show(tao, monkeypatch):
+def test_the_classes_of_a_stage_include_those_of_its_own_boxes(tao, monkeypatch):
     maps, _, truth, labels = frames_for_the_cascade()[1]
     monkeypatch.setattr(published, 'decode_deltas', lambda *_: truth[1:].clone())
-    judged = []
-    stage_losses = published.stage_losses
-
-    def watched(*arguments, **options):
-        judged.append((set(arguments[4].tolist()), set(arguments[5].tolist())))
-        return stage_losses(*arguments, **options)
-
-    monkeypatch.setattr(published, 'stage_losses', watched)
-    cascade_losses(tao, [(maps, truth[:1].clone(), truth, labels)])
-    assert [shown for shown, _ in judged] == [{7}, {3}, {3}]
-    assert all(shown <= subset for shown, subset in judged)
-
-
-def test_the_first_stage_sees_proposals_as_they_are_and_later_ones_the_image(tao, monkeypatch):
     seen = []
     stage_losses = published.stage_losses
 
-    def watched(logits, deltas, boxes, *rest, **options):
+    def record(*arguments, **options):
+        seen.append((set(arguments[4].tolist()), set(arguments[5].tolist())))
+        return stage_losses(*arguments, **options)
+
+    monkeypatch.setattr(published, 'stage_losses', record)
+    cascade_losses(tao, [(maps, truth[:1].clone(), truth, labels)])
+    assert [shown for shown, _ in seen] == [{7}, {3}, {3}]
+    assert all(shown <= subset for shown, subset in seen)
+
+
+def test_later_stages_get_boxes_clipped_to_the_image(tao, monkeypatch):
+    seen = []
+    stage_losses = published.stage_losses
+
+    def record(logits, deltas, boxes, *rest, **options):
         seen.append(boxes)
         return stage_losses(logits, deltas, boxes, *rest, **options)
 
-    monkeypatch.setattr(published, 'stage_losses', watched)
+    monkeypatch.setattr(published, 'stage_losses', record)
     maps, _, truth, labels = frames_for_the_cascade()[0]
     beyond = torch.tensor([[-20.0, 8, 40, 120], [200, 200, 240, 240]])
     cascade_losses(tao, [(maps, beyond, truth, labels)])
     assert seen[0].tolist() == beyond.tolist()
-    assert [len(boxes) for boxes in seen] == [2, 1, 1]  # of the second nothing is in the image
+    assert [len(boxes) for boxes in seen] == [2, 1, 1]  # the second one is outside the image
     assert all(boxes.min() >= 0 and boxes.max() <= 96 for boxes in seen[1:])
 
 
-def test_a_box_shows_the_object_that_overlaps_it_most_if_that_is_enough():
+def test_a_box_is_assigned_the_object_of_highest_iou():
     boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 5], [50, 50, 60, 60]])
     truth = torch.tensor([[0.0, 0, 10, 10], [0, 0, 9, 5]])
-    objects, foreground = match_objects(boxes, truth, 0.6)
+    objects, foreground = assign_objects(boxes, truth, 0.6)
     assert objects[:2].tolist() == [0, 1]
     assert foreground.tolist() == [True, True, False]
-    assert not match_objects(boxes, truth[:0], 0.6).foreground.any()
+    assert not assign_objects(boxes, truth[:0], 0.6).foreground.any()
 
 
-def test_of_the_sampled_proposals_at_most_a_quarter_shows_objects():
+def test_at_most_a_quarter_of_the_sampled_proposals_is_foreground():
     truth = torch.tensor([[0.0, 0, 10, 10]])
     boxes = torch.cat((truth.repeat(100, 1), truth.repeat(100, 1) + 50))
     torch.manual_seed(0)

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`gtr train` as users have it: a file, a folder, and what is said when something is wrong."""
+"""The command `gtr train`: configuration, files of a run, resuming, errors."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def gtr_train(data: Path, *more: str) -> int:
     return main(['train', str(config), '--data', str(data), '--out', str(out), *more])
 
 
-def test_a_training_leaves_weights_that_know_what_they_are(data):
+def test_a_training_writes_weights_with_their_metadata(data):
     assert gtr_train(data) == 0
     names = {f.name.split('.')[0] for f in (data / 'run').iterdir()}
     assert names == {'last', 'model', 'config', 'environment', 'validation', 'events'}
@@ -56,16 +56,16 @@ def test_a_training_leaves_weights_that_know_what_they_are(data):
     assert model.class_names == ('person', 'crate')
     (found,) = model.detect([np.zeros((64, 64, 3), np.uint8)], score_threshold=0.0)
     assert found.features.shape[1] == 256
-    worth = model.association.calibration
-    assert Calibration.read(metadata) == worth
-    assert -1 <= worth.different < worth.same <= 1
-    said = (data / 'run' / 'environment.txt').read_text()
-    assert f'torch: {torch.__version__}' in said
-    assert 'commit: ' in said
+    calibration = model.association.calibration
+    assert Calibration.read(metadata) == calibration
+    assert -1 <= calibration.different < calibration.same <= 1
+    environment = (data / 'run' / 'environment.txt').read_text()
+    assert f'torch: {torch.__version__}' in environment
+    assert 'commit: ' in environment
 
 
-def test_a_training_of_the_detector_alone_says_nothing_of_likeness(data):
-    # Nor what the weights were worth that it began with: their features are others now.
+def test_a_training_of_the_detector_alone_has_no_calibration(data):
+    # That of the initial weights is not kept: the features have changed.
     file = data / 'start.safetensors'
     metadata = {'association': 'transformer', **Calibration(same=0.9).write()}
     save_checkpoint(file, gtr_mobile(association='transformer').state_dict(), metadata)
@@ -81,9 +81,9 @@ def test_a_training_of_the_detector_alone_says_nothing_of_likeness(data):
     assert 'calibration' not in metadata
 
 
-def test_a_run_goes_on_where_it_stopped_and_ends_as_one_that_never_did(data):
+def test_a_resumed_run_ends_like_an_uninterrupted_one(data):
     assert gtr_train(data, '--set', 'schedule.iterations=4') == 0
-    whole, worth = load_checkpoint(data / 'run' / 'model.safetensors')
+    whole, metadata = load_checkpoint(data / 'run' / 'model.safetensors')
     script = (
         'import sys; from gtr_ros.training import run; from gtr_ros.cli import main\n'
         'steps = run.Trainer.steps\n'
@@ -100,13 +100,13 @@ def test_a_run_goes_on_where_it_stopped_and_ends_as_one_that_never_did(data):
     assert subprocess.run(command, capture_output=True, check=False).returncode != 0
     assert 'calibration' not in load_checkpoint(data / 'second' / 'model.safetensors')[1]
     assert main(['train', str(data / 'config.yaml'), *second, '--resume']) == 0
-    resumed, again = load_checkpoint(data / 'second' / 'model.safetensors')
+    resumed, resumed_metadata = load_checkpoint(data / 'second' / 'model.safetensors')
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
-    assert worth == again
+    assert metadata == resumed_metadata
 
 
-def test_ctrl_c_writes_what_to_go_on_from(data):
-    # Validation measures nothing here, but its file says that a step was made.
+def test_ctrl_c_writes_the_state_to_resume_from(data):
+    # Validation has no metrics here, but its file shows that a step is done.
     write_config(
         data / 'config.yaml',
         schedule={'iterations': 10000, 'batch': 1},
@@ -132,13 +132,13 @@ def test_ctrl_c_writes_what_to_go_on_from(data):
     assert state['iteration'] >= 1
 
 
-def test_a_folder_that_holds_a_run_is_not_overwritten(data, capsys):
+def test_a_folder_with_a_run_is_not_overwritten(data, capsys):
     assert gtr_train(data) == 0
     assert gtr_train(data) == 1
     assert '--resume' in capsys.readouterr().err
 
 
-def test_resuming_says_what_is_missing_or_different(data, capsys):
+def test_resuming_reports_missing_files_and_changed_keys(data, capsys):
     assert gtr_train(data, '--resume') == 1
     assert 'nothing to resume' in capsys.readouterr().err
     assert gtr_train(data) == 0
@@ -146,7 +146,7 @@ def test_resuming_says_what_is_missing_or_different(data, capsys):
     assert 'another configuration: schedule differ' in capsys.readouterr().err
 
 
-def test_validation_is_measured_and_kept(data):
+def test_the_metrics_of_validations_are_written(data):
     write_config(
         data / 'config.yaml',
         validation={
@@ -161,7 +161,7 @@ def test_validation_is_measured_and_kept(data):
     assert json.loads(lines[0]).keys() >= {'AP', 'AP50', 'person AP50', 'HOTA', 'IDF1', 'MOTA'}
 
 
-def test_missing_data_are_named(data, capsys):
+def test_missing_data_are_reported_by_name(data, capsys):
     (data / 'train' / '0.png').unlink()
     assert gtr_train(data) == 1
     said = capsys.readouterr().err
@@ -174,7 +174,7 @@ def test_labelled_videos_are_trained_on(data):
         'videos': ['synthetic:objects=3,duration=2,size=96x96,occlusion=0'],
         'frames': 2,
         'most_frames': 2,
-        'window': {'size': 64, 'scale': [1, 1]},
+        'crop': {'size': 64, 'scale': [1, 1]},
     }
     write_config(data / 'config.yaml', clips=[videos], schedule={'iterations': 1, 'batch': 1})
     assert gtr_train(data) == 0
@@ -185,22 +185,61 @@ def test_labelled_videos_are_trained_on(data):
     [
         (['schedule.iterations=many'], "schedule.iterations: .*not 'many'"),
         (['schedule.speed=3'], 'schedule.speed: Unexpected'),
-        (['clips.0.window.size=100'], 'clips.0.window.size: .*multiple of 32, not 100'),
+        (['clips.0.crop.size=100'], 'clips.0.crop.size: .*multiple of 32, not 100'),
         (['clips.0.weight=-1'], 'clips.0.weight: .*greater than 0'),
         (['clips.0.wieght=1'], 'clips.0.wieght: Extra'),
         (['clips=[]'], 'clips: '),
-        (['model=yolo'], "model: .*'mobile', 'mot' or 'tao'"),
+        (['model=yolo'], "model: model 'yolo'; expected one of mobile, mot, tao$"),
         (['clips.7.weight=1'], "--set 'clips.7.weight=1' does not fit"),
         (['nothing'], 'expected KEY=VALUE'),
     ],
 )
-def test_a_configuration_is_read_strictly(data, changes, said):
+def test_a_configuration_is_validated_strictly(data, changes, said):
     with pytest.raises(ConfigError, match=said):
         read_config(data / 'config.yaml', tuple(changes))
 
 
+def test_former_names_of_keys_are_accepted(data):
+    clips = {'stills': 'coco', 'annotations': 'train.json'}
+    videos = {'videos': ['synthetic']}
+    former = {
+        'clips': [
+            {**clips, 'window': {'size': 96}, 'walkers': 3, 'walker_classes': ['crate']},
+            {**videos, 'window': {'size': 128}},
+        ],
+        'losses': {'rule': 'paper'},
+    }
+    current = {
+        'clips': [
+            {**clips, 'crop': {'size': 96}, 'pasted_objects': 3, 'pasted_classes': ['crate']},
+            {**videos, 'crop': {'size': 128}},
+        ],
+        'losses': {'association_variant': 'paper'},
+    }
+    one, two = (
+        read_config(write_config(data / 'config.yaml', **changes)) for changes in (former, current)
+    )
+    assert one == two
+    assert [entry.crop.size for entry in one.clips] == [96, 128]
+    assert one.clips[0].pasted_objects == 3
+    assert one.clips[0].pasted_classes == ['crate']
+    assert one.losses.association_variant == 'paper'
+    with pytest.raises(ConfigError, match=r'clips\.0\.window: Extra'):
+        read_config(data / 'config.yaml', ('clips.0.window.size=64',))
+
+
+def test_a_run_whose_configuration_has_former_names_is_resumed(data):
+    assert gtr_train(data) == 0
+    file = data / 'run' / 'config.json'
+    former = file.read_text().replace('"crop"', '"window"')
+    file.write_text(former.replace('"association_variant"', '"rule"'))
+    assert gtr_train(data, '--resume') == 0
+    file.write_text('{}')
+    assert gtr_train(data, '--resume') == 1
+
+
 @pytest.mark.parametrize('text', ['- 1', 'model: [', '', 'x\x00'])
-def test_a_file_that_is_no_configuration_is_named(tmp_path, text):
+def test_the_error_names_a_file_that_is_not_a_configuration(tmp_path, text):
     file = tmp_path / 'config.yaml'
     file.write_text(text)
     with pytest.raises(ConfigError, match=r'config\.yaml'):
@@ -210,7 +249,7 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path, text):
 
 
 @pytest.mark.parametrize('file', CONFIGS, ids=lambda f: f.stem)
-def test_the_configurations_that_come_along_can_be_read(file):
+def test_the_included_configurations_can_be_read(file):
     config = read_config(file)
     assert config.schedule.iterations > 0
     text = yaml.safe_load(file.read_text())

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Clips of labelled videos: which frames they have, who is in them, and where."""
+"""Clips of labelled videos: their frames, ids, labels and boxes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HEIGHT, WIDTH = 48, 64
 
 
 class Shades:
-    """Images of one red box each; frame t has t in blue, and it can be asked for alone."""
+    """Images of one red box each, with the value t in the blue channel of frame t."""
 
     def __init__(self, boxes: np.ndarray) -> None:
         self.boxes = boxes
@@ -50,7 +50,7 @@ class Shades:
 
 
 def walk(frames: int) -> np.ndarray:
-    """Return (frames, 4) int64, xyxy, pixels: a box that goes to the right."""
+    """Return (frames, 4) int64, xyxy, pixels: a box that moves to the right."""
     x = 4 + np.arange(frames) % 40
     return np.stack([x, 0 * x + 10, x + 14, 0 * x + 36], axis=1)
 
@@ -70,7 +70,7 @@ def video(frames: int = 60, truth: list[Truth] | None = None, **changes) -> Sequ
 
 
 def clips(*sequences: Sequence, names=('person',), **options) -> VideoClips:
-    """Return clips that see all of each frame as it is, unless options say otherwise."""
+    """Return clips of whole frames at their own scale, unless options say otherwise."""
     whole = {'frames': 4, 'most_frames': 4, 'size': WIDTH, 'scale': (1.0, 1.0), 'flip': 0.0}
     return VideoClips(sequences or (video(),), names, **{**whole, **options})
 
@@ -93,12 +93,12 @@ def test_a_clip_is_an_ascending_subset_of_twice_as_many_frames(seed):
     assert clip.source == f'walk, frames {", ".join(str(t + 1) for t in frames)}'
 
 
-def test_every_frame_of_a_video_gets_into_clips():
+def test_every_frame_of_a_video_occurs_in_clips():
     source = clips(video(12))
     assert {t for seed in range(80) for t in frames_of(drawn(source, seed))} == set(range(12))
 
 
-def test_of_a_stride_frames_are_multiples_of_it_apart():
+def test_frames_are_multiples_of_the_stride_apart():
     steps = {
         step
         for seed in range(20)
@@ -115,17 +115,17 @@ def test_each_stride_is_drawn():
     assert max(steps) >= 40
 
 
-def test_a_short_video_lessens_the_stride_and_a_shorter_one_the_clip():
+def test_short_videos_reduce_the_stride_and_shorter_ones_the_clip():
     assert len(drawn(clips(video(9), strides=(30,)))) == 4
     assert frames_of(drawn(clips(video(3)))) == [0, 1, 2]
 
 
-def test_small_images_make_long_clips_and_never_longer_than_the_most():
+def test_small_images_make_longer_clips_up_to_the_maximum():
     source = clips(most_frames=9, scale=(0.2, 0.2))
     lengths = np.array([len(drawn(source, seed)) for seed in range(40)])
     assert lengths.min() >= 4
     assert lengths.max() == 9
-    assert np.mean(lengths == 9) > 0.7  # 4 to 100 are drawn, and those above 9 are 9
+    assert np.mean(lengths == 9) > 0.7  # lengths of 4 to 100 are drawn and limited to 9
     assert {len(drawn(clips(most_frames=9), seed)) for seed in range(10)} == {4}
 
 
@@ -136,7 +136,7 @@ def test_only_the_frames_of_a_clip_are_read():
 
 
 @pytest.mark.parametrize('seed', range(12))
-def test_boxes_go_with_their_pixels_and_all_frames_have_one_window(seed):
+def test_boxes_stay_on_their_pixels_and_all_frames_have_one_crop(seed):
     clip = drawn(clips(size=128, scale=(0.5, 2.0), flip=0.5, clip_boxes=True), seed)
     assert len({image.shape for image in clip.images}) == 1
     for image, boxes in zip(clip.images, clip.boxes, strict=True):
@@ -156,7 +156,7 @@ def test_a_mirrored_clip_is_the_mirror_image_of_the_other():
         assert [left, top, right, bottom] == [WIDTH - x2, y1, WIDTH - x1, y2]
 
 
-def test_the_same_stream_makes_the_same_clip():
+def test_the_same_random_stream_makes_the_same_clip():
     source = clips(most_frames=16, scale=(0.1, 2.0), flip=0.5, strides=(1, 3))
     one, two, other = (drawn(source, seed) for seed in (3, 3, 4))
     assert one.source == two.source != other.source
@@ -164,7 +164,7 @@ def test_the_same_stream_makes_the_same_clip():
     assert all(np.array_equal(a, b) for a, b in zip(one.boxes, two.boxes, strict=True))
 
 
-def test_only_counted_boxes_are_objects_and_others_and_regions_are_crowds():
+def test_counted_boxes_are_objects_and_other_boxes_and_regions_are_crowds():
     boxes = [[0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]]
     roles = [Role.COUNTED, Role.DISTRACTOR, Role.VOID]
     truth = [Truth.of([1, 2, 3], boxes, roles=roles, regions=[[0, 30, 20, 40]])] * 10
@@ -174,7 +174,7 @@ def test_only_counted_boxes_are_objects_and_others_and_regions_are_crowds():
         assert clip.crowds[t].tolist() == [*boxes[1:], [0, 30, 20, 40]]
 
 
-def test_an_object_has_the_same_id_in_all_frames_whatever_the_truth_counts_from():
+def test_an_object_has_the_same_id_in_all_frames_for_any_ids_of_the_truth():
     boxes = [[0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]]
     orders = ([-1, 0, 900], [900, -1, 0])
     truth = [Truth.of(ids, boxes) for ids in orders for _ in range(2)]
@@ -185,7 +185,7 @@ def test_an_object_has_the_same_id_in_all_frames_whatever_the_truth_counts_from(
         assert ids.tolist() == [numbers[i] for i in own.ids.tolist()]
 
 
-def test_one_id_in_two_classes_is_two_objects():
+def test_an_id_in_two_classes_means_two_objects():
     truth = [Truth.of([5, 5], [[0, 0, 10, 10], [20, 0, 30, 10]], [0, 1])] * 4
     sequence = video(4, truth, class_names=('car', 'person'))
     clip = drawn(clips(sequence, names=('person', 'car')))
@@ -193,7 +193,7 @@ def test_one_id_in_two_classes_is_two_objects():
     assert [labels.tolist() for labels in clip.labels] == [[1, 0]] * 4
 
 
-def test_classes_are_found_by_name_and_those_the_model_lacks_are_left_out():
+def test_classes_are_found_by_name_and_those_the_model_lacks_are_ignored():
     truth = [Truth.of([1, 2], [[0, 0, 10, 10], [20, 0, 30, 10]], [0, 1])] * 4
     sequence = video(4, truth, class_names=('tram', 'person'))
     clip = drawn(clips(sequence, names=('dog', 'cat', 'person')))
@@ -208,7 +208,7 @@ def test_a_video_without_a_class_of_the_model_is_refused_with_both_their_names()
 
 def test_an_id_twice_in_a_frame_is_refused_by_video_frame_and_id():
     truth = [Truth.of([7], [[0, 0, 9, 9]]), Truth.of([8, 8], [[0, 0, 9, 9], [9, 9, 20, 20]])]
-    with pytest.raises(ValueError, match='walk, frame 2: id 8 of class person is there 2 times'):
+    with pytest.raises(ValueError, match='walk, frame 2: id 8 of class person occurs 2 times'):
         clips(video(2, truth))
 
 
@@ -222,12 +222,12 @@ def test_an_id_twice_in_a_frame_is_refused_by_video_frame_and_id():
         ([video()], {'strides': (2, 0)}, r'strides are \(2, 0\); .* each 1 or more'),
     ],
 )
-def test_what_makes_no_clips_is_refused(sequences, options, message):
+def test_invalid_videos_and_strides_are_refused(sequences, options, message):
     with pytest.raises(ValueError, match=message):
         VideoClips(sequences, ('person',), **options)
 
 
-def test_what_is_not_labelled_for_all_classes_teaches_no_detector():
+def test_clips_of_a_federated_video_are_not_complete():
     assert drawn(clips()).complete
     assert not drawn(clips(video(federated=Federated()))).complete
 
@@ -249,7 +249,7 @@ def folder_of_a_video(folder) -> Sequence:
 
 def bag(folder) -> Sequence:
     source = video(10)
-    stamps = (source.stamps + 1).tolist()  # 0 says that there is no stamp
+    stamps = (source.stamps + 1).tolist()  # 0 means no stamp
     one, label = np.ones(1), np.zeros(1, np.int64)
     people = [(s, box[None], one, label, ['7']) for s, box in zip(stamps, walk(10))]
     write_bag(folder / 'walk', images=zip(stamps, source.images()), detections=people)
@@ -261,22 +261,22 @@ def drawn_scene(folder) -> Sequence:
 
 
 @pytest.mark.parametrize('make', [folder_of_frames, folder_of_a_video, bag, drawn_scene])
-def test_images_by_index_are_those_in_order_also_of_some_frames(tmp_path, make):
+def test_images_by_index_are_those_of_the_iterator_also_after_select(tmp_path, make):
     sequence = make(tmp_path)
-    inorder = list(sequence.images())
+    images = list(sequence.images())
     for found, t in zip(read_images(sequence, [1, 4, 9]), [1, 4, 9], strict=True):
-        np.testing.assert_array_equal(found, inorder[t])
+        np.testing.assert_array_equal(found, images[t])
     some = sequence.select([2, 5, 7, 8])
     for found, t in zip(read_images(some, [1, 3]), [5, 8], strict=True):
-        np.testing.assert_array_equal(found, inorder[t])
+        np.testing.assert_array_equal(found, images[t])
     assert read_images(sequence, []) == []
 
 
-def test_images_of_files_and_scenes_can_be_asked_for_in_any_order(tmp_path):
+def test_images_of_files_and_scenes_can_be_read_in_any_order(tmp_path):
     for sequence in (folder_of_frames(tmp_path), drawn_scene(tmp_path)):
-        inorder = list(sequence.images())
+        images = list(sequence.images())
         for t in (8, 2, 5):
-            np.testing.assert_array_equal(sequence.images.at(t), inorder[t])
+            np.testing.assert_array_equal(sequence.images.at(t), images[t])
 
 
 @pytest.mark.parametrize('make', [folder_of_frames, folder_of_a_video, bag])

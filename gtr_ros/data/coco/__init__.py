@@ -1,3 +1,3 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""COCO's JSON and what extends it: images, videos (TAO), LVIS."""
+"""COCO JSON and its extensions: images, videos (TAO), LVIS."""

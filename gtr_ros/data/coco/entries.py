@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The entries of COCO's JSON, of images and of videos, and what is checked of each."""
+"""Read and check the entries of COCO JSON, for images and videos."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def load_entries(
     path: Path, lists: tuple[str, ...], optional: tuple[str, ...] = ()
 ) -> dict[str, list[dict]]:
     """
-    Read the JSON's lists of entries.
+    Read the lists of a JSON, each of objects.
 
-    :param lists: that must be there
-    :param optional: that may be there
-    :raises FormatError: if it cannot be read, or a list is missing or none
+    :param lists: required lists
+    :param optional: lists that may be missing
+    :raises FormatError: if it cannot be read, or a list is missing or invalid
     """
     try:
         data = json.loads(path.read_text(encoding='utf-8'))
@@ -44,47 +44,47 @@ def load_entries(
     return data
 
 
-def get(path: Path, place: str, entry: dict, *keys: str) -> Any:
-    """Return the value of the first of the keys that is there."""
+def get_value(path: Path, place: str, entry: dict, *keys: str) -> Any:
+    """Return the value of the first key that is present."""
     for key in keys:
         if entry.get(key) is not None:
             return entry[key]
     raise FormatError(path, f'{place}: it has no {" or ".join(keys)}')
 
 
-def known(path: Path, place: str, entry: dict, kind: str, among: Container) -> Any:
-    """Return which image, category or video an entry is of; it must be among those there are."""
-    identity = get(path, place, entry, f'{kind}_id')
+def get_reference(path: Path, place: str, entry: dict, kind: str, among: Container) -> Any:
+    """Return the id of the image, category or video that an entry refers to; it must exist."""
+    identity = get_value(path, place, entry, f'{kind}_id')
     if not isinstance(identity, int | str) or identity not in among:
         raise FormatError(path, f'{place}: {kind}_id is {identity!r}, and there is no such {kind}')
     return identity
 
 
 def is_whole(value: Any) -> bool:
-    """Tell whether a value is a whole number that 64 bits hold."""
+    """Return whether a value is a whole number that fits into 64 bits."""
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
 
 
 def is_finite(value: Any) -> bool:
-    """Tell whether a value is a number, and finite."""
+    """Return whether a value is a finite number."""
     return is_whole(value) or (isinstance(value, float) and math.isfinite(value))
 
 
-def by_id(path: Path, kind: str, entries: list[dict]) -> dict[Any, dict]:
-    """Sort entries by their id, which each must have alone."""
+def index_by_id(path: Path, kind: str, entries: list[dict]) -> dict[Any, dict]:
+    """Return entries by their id, which must be unique."""
     found: dict[Any, dict] = {}
     for position, entry in enumerate(entries):
-        identity = get(path, f'{kind} at position {position} (from 0)', entry, 'id')
+        identity = get_value(path, f'{kind} at position {position} (from 0)', entry, 'id')
         if not isinstance(identity, int | str):
-            raise FormatError(path, f'{kind} {identity}: id is neither a number nor a text')
+            raise FormatError(path, f'{kind} {identity}: id is neither a number nor a string')
         if identity in found:
-            raise FormatError(path, f'{kind} {identity}: the id comes a second time')
+            raise FormatError(path, f'{kind} {identity}: the id occurs a second time')
         found[identity] = entry
     return found
 
 
-def corners(path: Path, place: str, box: Any) -> list[float]:
-    """Return x1, y1, x2, y2 of a box of x, y, width and height."""
+def read_corners(path: Path, place: str, box: Any) -> list[float]:
+    """Return x1, y1, x2, y2 of a box given as x, y, width and height."""
     if not isinstance(box, list) or len(box) != 4 or not all(map(is_finite, box)):
         raise FormatError(path, f'{place}: bbox is {box!r}; expected x, y, width, height')
     x, y, width, height = box

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""LVIS v1, and COCO's boxes of the same images added, as the public code does for `gtr_tao`."""
+"""LVIS v1, with COCO boxes of the same images added, as in the public code for `gtr_tao`."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from typing import Any
 import numpy as np
 
 from gtr_ros.boxes import box_iou
-from gtr_ros.data.coco.entries import get
+from gtr_ros.data.coco.entries import get_value
 from gtr_ros.data.coco.entries import is_whole
 from gtr_ros.data.coco.stills import category_names
-from gtr_ros.data.coco.stills import Entry
+from gtr_ros.data.coco.stills import ImageEntry
 from gtr_ros.data.coco.stills import load_json
 from gtr_ros.data.coco.stills import read_entries
 from gtr_ros.data.formats.errors import FormatError
-from gtr_ros.data.stills.still import checked
-from gtr_ros.data.stills.still import few
+from gtr_ros.data.stills.still import check_stills
+from gtr_ros.data.stills.still import first_names
 from gtr_ros.data.stills.still import ImageObjects
 from gtr_ros.data.stills.still import StillSet
 from gtr_ros.model import coco as coco_classes
 from gtr_ros.model import lvis as lvis_classes
 
-_SAME_OBJECT = 0.7  # IoU from which on a box of COCO and one of LVIS are of one object
+_SAME_OBJECT = 0.7  # IoU from which a box of COCO and one of LVIS are of the same object
 
-#: COCO's classes that LVIS names otherwise; the others differ in blanks alone. That they are the
-#: same is a fact of LVIS: its `coco_to_synset.json` gives the WordNet synset of each of the 80,
-#: its categories those of the names here. Three are less alike than their synsets: a potted plant
-#: is a pot, `pot.n.04`; a sports ball is any ball to play with; and hot dogs, `frank.n.02`, which
-#: LVIS does not have, are sausages, as the public code has them.
+#: LVIS names of COCO classes that differ in more than blanks. The mapping is that of LVIS itself:
+#: `coco_to_synset.json` gives the WordNet synset of each of the 80 classes, and its categories
+#: give the synsets of the names here. Three are not the same things: a potted plant is mapped to
+#: its pot, `pot.n.04`; a sports ball to any ball for play; and hot dogs, `frank.n.02`, which LVIS
+#: does not have, to sausages, as in the public code.
 _LVIS_NAMES = {
     'bus': 'bus_(vehicle)',
     'car': 'car_(automobile)',
@@ -63,11 +63,11 @@ def read_lvis(
     """
     Read LVIS v1; labels are indices into `gtr_ros.model.lvis.class_names()`.
 
-    Of COCO, a box is left out where LVIS says that the image has nothing of its class, and where
-    a box of its class in LVIS overlaps it by an IoU of 0.7. Crowds of COCO are kept.
+    A COCO box is left out if LVIS says that the image has no object of its class, or if an LVIS
+    box of its class overlaps it with an IoU of 0.7 or more. Crowds of COCO are kept.
 
-    :param images: folder that holds `train2017/`, or the images themselves
-    :param coco: COCO's JSON; images are the same if their files have the same name
+    :param images: folder with `train2017/`, or with the images themselves
+    :param coco: COCO JSON; images are matched by file name
     :raises FormatError: names the file, the entry by its id, and the rule
     """
     path = Path(annotations)
@@ -77,7 +77,7 @@ def read_lvis(
     labels: dict[int, int] = {}
     for identity, name in category_names(path, data).items():
         if name not in label_of:
-            raise FormatError(path, f'category {identity}: {name!r} is no class of LVIS v1')
+            raise FormatError(path, f'category {identity}: {name!r} is not a class of LVIS v1')
         labels[identity] = label_of[name]
     entries = read_entries(path, data, labels)
     files = _files(path, entries, Path(images))
@@ -88,36 +88,36 @@ def read_lvis(
         if not shared:
             raise FormatError(coco, f'none of its images is one of those of {path}')
         for i in shared:
-            _add(entries[i].found, others[files[i].name], absent[i])
-    stills = tuple(entry.found.still(files[i], entry.size) for i, entry in entries.items())
-    dropped = sum(entry.found.dropped for entry in entries.values())
-    return checked(path, StillSet(classes, stills, dropped))
+            _add(entries[i].objects, others[files[i].name], absent[i])
+    stills = tuple(entry.objects.still(files[i], entry.size) for i, entry in entries.items())
+    dropped = sum(entry.objects.dropped for entry in entries.values())
+    return check_stills(path, StillSet(classes, stills, dropped))
 
 
-def _files(path: Path, entries: dict[Any, Entry], folder: Path) -> dict[Any, Path]:
-    """Return the file of each image, in the folder of its part of COCO where there is one."""
+def _files(path: Path, entries: dict[Any, ImageEntry], folder: Path) -> dict[Any, Path]:
+    """Return the file of each image, in the folder of its COCO split if there is one."""
     folders: dict[str, Path] = {}
     files = {}
     for identity, entry in entries.items():
-        url = get(path, f'image {identity}', entry.image, 'coco_url', 'file_name')
-        place = PurePosixPath(str(url))
-        part = place.parent.name
-        if part not in folders:
-            folders[part] = folder / part if (folder / part).is_dir() else folder
-        files[identity] = folders[part] / place.name
+        url = get_value(path, f'image {identity}', entry.image, 'coco_url', 'file_name')
+        url_path = PurePosixPath(str(url))
+        split = url_path.parent.name
+        if split not in folders:
+            folders[split] = folder / split if (folder / split).is_dir() else folder
+        files[identity] = folders[split] / url_path.name
     return files
 
 
 def _absent(path: Path, place: str, image: dict, labels: dict[int, int]) -> set[int]:
-    """Return the classes that an image is known to have nothing of."""
-    ids = get(path, place, image, 'neg_category_ids')
+    """Return the labels that are known to be absent from an image."""
+    ids = get_value(path, place, image, 'neg_category_ids')
     if not isinstance(ids, list) or not all(map(is_whole, ids)):
         raise FormatError(path, f'{place}: neg_category_ids is not a list of whole numbers')
     return {labels[i] for i in ids if i in labels}
 
 
 def _read_coco(path: Path, label_of: dict[str, int]) -> dict[str, ImageObjects]:
-    """Return what COCO has labelled, in classes of LVIS, by the name of the image's file."""
+    """Return the annotations of COCO with labels of LVIS, by the file name of the image."""
     data = load_json(path)
     translated = {
         name: label_of[_LVIS_NAMES.get(name, name.replace(' ', '_'))]
@@ -127,22 +127,24 @@ def _read_coco(path: Path, label_of: dict[str, int]) -> dict[str, ImageObjects]:
     if not translated.keys() & set(names.values()):
         raise FormatError(
             path,
-            f'its categories are {few(names.values())}; expected those of COCO, '
-            f'{few(coco_classes.CLASS_NAMES)}',
+            f'its categories are {first_names(names.values())}; expected those of COCO, '
+            f'{first_names(coco_classes.CLASS_NAMES)}',
         )
     entries = read_entries(path, data, {i: translated.get(name) for i, name in names.items()})
     return {
-        PurePosixPath(str(get(path, f'image {i}', entry.image, 'file_name'))).name: entry.found
+        PurePosixPath(
+            str(get_value(path, f'image {i}', entry.image, 'file_name'))
+        ).name: entry.objects
         for i, entry in entries.items()
     }
 
 
 def _add(own: ImageObjects, other: ImageObjects, absent: set[int]) -> None:
-    """Add what COCO has labelled to what LVIS has."""
-    boxes, others = (np.array(found.boxes).reshape(-1, 4) for found in (own, other))
+    """Add annotations of COCO to those of LVIS."""
+    boxes, others = (np.array(objects.boxes).reshape(-1, 4) for objects in (own, other))
     same_class = np.array(other.labels)[:, None] == np.array(own.labels)  # [other, own]
-    known = (same_class & (box_iou(others, boxes) >= _SAME_OBJECT)).any(axis=1)
-    for box, label, twice in zip(other.boxes, other.labels, known.tolist()):
+    duplicate = (same_class & (box_iou(others, boxes) >= _SAME_OBJECT)).any(axis=1)
+    for box, label, twice in zip(other.boxes, other.labels, duplicate.tolist()):
         if not twice and label not in absent:
             own.add(box, label, crowd=False)
     own.crowds += other.crowds

@@ -1,31 +1,34 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Messages of bags, made and read without ROS: images, and vision_msgs' detections."""
+"""Messages of bags, created and read without ROS: images, and detections of vision_msgs."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import cache
-from io import BytesIO
+from typing import Any
 
 import numpy as np
-from PIL import Image
 from rosbags.typesys import get_types_from_msg
 from rosbags.typesys import get_typestore
 from rosbags.typesys import Stores
 from rosbags.typesys.store import Typestore
 
-from gtr_ros.media.pixels import decompress
+from gtr_ros.boxes import centre_to_corners
+from gtr_ros.boxes import corners_to_centre
+from gtr_ros.media.pixels import encode_jpeg
 from gtr_ros.media.pixels import ImageError
 from gtr_ros.media.pixels import PLAIN_ENCODINGS
-from gtr_ros.media.pixels import view_pixels
+from gtr_ros.media.pixels import read_pixels
 from gtr_ros.stamps import NANOSECONDS
 
-#: types of the topics that are read
+#: message types
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
 DETECTIONS = 'vision_msgs/msg/Detection2DArray'
 
-# The fields that vision_msgs 4 publishes.
+# Message definitions of vision_msgs 4.
 _VISION_MSGS = {
     'Point2D': 'float64 x\nfloat64 y',
     'Pose2D': 'vision_msgs/Point2D position\nfloat64 theta',
@@ -45,7 +48,7 @@ _JPEG_QUALITY = 95
 
 @cache
 def typestore() -> Typestore:
-    """Return the types of Jazzy, vision_msgs 4 among them."""
+    """Return the message types of ROS 2 Jazzy and vision_msgs 4."""
     store = get_typestore(Stores.ROS2_JAZZY)
     types = {}
     for name, definition in _VISION_MSGS.items():
@@ -54,28 +57,29 @@ def typestore() -> Typestore:
     return store
 
 
-def image_of(message) -> np.ndarray:
+def read_image_message(message: Any) -> np.ndarray:
     """
-    Read an Image or a CompressedImage: (H, W, 3) uint8 RGB, contiguous, the reader's own.
+    Return the pixels of an Image or a CompressedImage, (H, W, 3) uint8 RGB, contiguous; a copy.
 
-    :raises ImageError: if it holds no image that can be read
+    :raises ImageError: if it has no valid image of a supported encoding
     """
-    if not hasattr(message, 'encoding'):
-        return decompress(message)
-    pixels = view_pixels(message)
+    pixels = read_pixels(message)
     if pixels is None:
         raise ImageError(
-            f'encoding {message.encoding!r} cannot be read; expected one of '
+            f'encoding {message.encoding!r} is not supported; expected one of '
             f'{", ".join(PLAIN_ENCODINGS)}'
         )
-    return pixels.copy(order='C')
+    # Decoded pixels are a new array already.
+    return pixels.copy(order='C') if hasattr(message, 'encoding') else pixels
 
 
-def box_of(detection, class_names: tuple[str, ...]) -> tuple | None:
+def read_box(
+    detection: Any, class_names: tuple[str, ...]
+) -> tuple[tuple[float, float, float, float], float, int, str] | None:
     """
-    Read a detection: xyxy, score, label and id; None if it is of another class.
+    Return xyxy, score, label and id of a Detection2D; None if it is of another class.
 
-    :raises ValueError: if it is no upright box with a class and a score in [0, 1]
+    :raises ValueError: if it has no upright box, no class, or a score outside [0, 1]
     """
     box, centre = detection.bbox, detection.bbox.center.position
     x, y, width, height = centre.x, centre.y, box.size_x, box.size_y
@@ -87,51 +91,55 @@ def box_of(detection, class_names: tuple[str, ...]) -> tuple | None:
     if box.center.theta != 0:
         raise ValueError(f'bbox is rotated by {box.center.theta:g} rad; expected upright boxes')
     if not detection.results:
-        raise ValueError('it has no results; expected a hypothesis with class_id and score')
+        raise ValueError('results is empty; expected a hypothesis with class_id and score')
     hypothesis = detection.results[0].hypothesis
     if not 0 <= hypothesis.score <= 1:
         raise ValueError(f'score is {hypothesis.score:g}; expected one in [0, 1]')
-    label = _label_of(hypothesis.class_id, class_names)
+    label = _find_label(hypothesis.class_id, class_names)
     if label is None:
         return None
-    corners = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-    return corners, hypothesis.score, label, detection.id
+    return centre_to_corners(x, y, width, height), hypothesis.score, label, detection.id
 
 
-def _label_of(class_id: str, class_names: tuple[str, ...]) -> int | None:
+def _find_label(class_id: str, class_names: tuple[str, ...]) -> int | None:
     if class_id in class_names:
         return class_names.index(class_id)
-    label = decimal(class_id)
+    label = parse_whole_number(class_id)
     return label if label is not None and label < len(class_names) else None
 
 
-def decimal(text: str) -> int | None:
-    """Read a whole number that fits into int64; None: the text is none."""
+def parse_whole_number(text: str) -> int | None:
+    """Parse a decimal number that fits into int64; None if the text is not one."""
     # Up to 18 digits fit into int64.
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
-def make_message(name: str, *fields):
-    """Make a message of a type, as 'std_msgs/Header', of its fields in their order."""
+def make_message(name: str, *fields: Any) -> Any:
+    """Return a message of a type, as 'std_msgs/Header', with these fields in their order."""
     package, kind = name.split('/')
     return typestore().types[f'{package}/msg/{kind}'](*fields)
 
 
-def make_header(stamp: int, frame_id: str):
-    """Make a header of a stamp in nanoseconds."""
+def make_header(stamp: int, frame_id: str) -> Any:
+    """Return a header with a stamp in nanoseconds."""
     time = make_message('builtin_interfaces/Time', *divmod(int(stamp), NANOSECONDS))
     return make_message('std_msgs/Header', time, frame_id)
 
 
-def image_message(row: tuple, compressed: bool, frame_id: str):
-    """Make an Image, or a CompressedImage, of (stamp, image), (H, W, 3) uint8 RGB."""
-    stamp, image = row
+def bag_image_message(
+    stamp: int, image: np.ndarray, compressed: bool = False, frame_id: str = ''
+) -> Any:
+    """
+    Return an Image, or a CompressedImage, that rosbags can serialise.
+
+    :param stamp: nanoseconds
+    :param image: (H, W, 3) uint8, RGB
+    :param compressed: JPEG; False: rgb8
+    """
     header = make_header(stamp, frame_id)
     if compressed:
-        buffer = BytesIO()
-        Image.fromarray(image).save(buffer, 'JPEG', quality=_JPEG_QUALITY)
-        data = np.frombuffer(buffer.getvalue(), np.uint8)
-        # As image_transport names it: of what it was made, and what a decoder makes of it.
+        data = np.frombuffer(encode_jpeg(image, _JPEG_QUALITY), np.uint8)
+        # As in image_transport: the encoding before compression, then that of a decoded image.
         return make_message(
             'sensor_msgs/CompressedImage', header, 'rgb8; jpeg compressed bgr8', data
         )
@@ -140,9 +148,23 @@ def image_message(row: tuple, compressed: bool, frame_id: str):
     return make_message('sensor_msgs/Image', header, height, width, 'rgb8', 0, width * 3, data)
 
 
-def detections_message(row: tuple, class_names: tuple[str, ...], frame_id: str):
-    """Make a Detection2DArray of (stamp, boxes, scores, labels, ids)."""
-    stamp, boxes, scores, labels, ids = row
+def bag_detections_message(
+    stamp: int,
+    boxes: np.ndarray,
+    scores: Iterable[float],
+    labels: Iterable[int],
+    ids: Iterable[Any],
+    class_names: Sequence[str],
+    frame_id: str = '',
+) -> Any:
+    """
+    Return a Detection2DArray that rosbags can serialise.
+
+    :param stamp: nanoseconds
+    :param boxes: (N, 4) float, xyxy, pixels
+    :param labels: indices into the class names
+    :param ids: numbers or strings
+    """
     header = make_header(stamp, frame_id)
     pose = make_message(
         'geometry_msgs/Pose',
@@ -153,9 +175,10 @@ def detections_message(row: tuple, class_names: tuple[str, ...], frame_id: str):
     detections = []
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4).tolist()
     for (x1, y1, x2, y2), score, label, identity in zip(boxes, scores, labels, ids, strict=True):
-        centre = make_message('vision_msgs/Point2D', (x1 + x2) / 2, (y1 + y2) / 2)
+        x, y, width, height = corners_to_centre(x1, y1, x2, y2)
+        centre = make_message('vision_msgs/Point2D', x, y)
         centre = make_message('vision_msgs/Pose2D', centre, 0.0)
-        box = make_message('vision_msgs/BoundingBox2D', centre, x2 - x1, y2 - y1)
+        box = make_message('vision_msgs/BoundingBox2D', centre, width, height)
         name = class_names[int(label)]
         hypothesis = make_message('vision_msgs/ObjectHypothesis', name, float(score))
         results = [make_message('vision_msgs/ObjectHypothesisWithPose', hypothesis, pose)]

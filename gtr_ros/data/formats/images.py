@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The images of a sequence: a folder of frames, or a video in its place."""
+"""The images of a sequence: a folder of frames, or a video file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gtr_ros.data.formats.errors import FormatError
 from gtr_ros.data.sequence import Images
 from gtr_ros.media.video import VideoReader
 
-#: suffixes of what is taken for a frame, and for a video
+#: file suffixes of frames, and of videos
 FRAME_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mkv', '.mov', '.webm')
 
@@ -26,13 +26,13 @@ VIDEO_SUFFIXES = ('.mp4', '.avi', '.mkv', '.mov', '.webm')
 @dataclass(frozen=True)
 class ImageSource:
     """
-    Where the images of a sequence are.
+    The source of a sequence's images.
 
-    :param images: gives them in order
+    :param images: returns an iterator over them
     :param key: changes when the files do
-    :param count: frames; None where the file does not say
+    :param count: number of frames; None if the file does not say
     :param size: (height, width), pixels
-    :param rate: frames a second, where the files say
+    :param rate: frames per second; None if the files do not say
     """
 
     images: Images
@@ -44,10 +44,10 @@ class ImageSource:
 
 class ImageFiles:
     """
-    The images of files, one a frame.
+    Images in files, one for each frame.
 
     :param files: in order
-    :param size: (height, width) that they must have; None: any
+    :param size: required (height, width); None: any
     """
 
     def __init__(self, files: Sequence[Path], size: tuple[int, int] | None = None) -> None:
@@ -62,7 +62,7 @@ class ImageFiles:
         """
         Read the image of frame t.
 
-        :raises FormatError: if it cannot be read, or is of another size
+        :raises FormatError: if it cannot be read, or has another size
         """
         image = read_image(self._files[t])
         if self._size is not None and image.shape[:2] != self._size:
@@ -76,9 +76,9 @@ class ImageFiles:
 
 def frame_folder(folder: Path) -> ImageSource | None:
     """
-    Find the frames of a folder, in the order of their names; None if it has none.
+    Find the frames in a folder, in the order of their names; None if it has none.
 
-    :raises FormatError: if the first is no image
+    :raises FormatError: if the first is not an image
     """
     if not folder.is_dir():
         return None
@@ -91,7 +91,7 @@ def frame_folder(folder: Path) -> ImageSource | None:
 
 def video_file(folder: Path) -> ImageSource | None:
     """
-    Find the one video of a folder; None if it has none.
+    Find the only video in a folder; None if it has none.
 
     :raises FormatError: if it has several
     :raises VideoError: if it cannot be read
@@ -101,7 +101,7 @@ def video_file(folder: Path) -> ImageSource | None:
         return None
     if len(files) > 1:
         names = ', '.join(f.name for f in files)
-        raise FormatError(folder, f'one video is expected in the place of frames; found {names}')
+        raise FormatError(folder, f'expected frames, or one video in their place; found {names}')
     (file,) = files
     with VideoReader(file) as video:
         (width, height), rate, count = video.size, video.rate, video.frame_count
@@ -118,17 +118,17 @@ def read_image(file: Path) -> np.ndarray:
     """
     Read an image, (H, W, 3) uint8 RGB.
 
-    :raises FormatError: if there is no such file, or it is none
+    :raises FormatError: if there is no such file, or it is not an image
     """
     try:
         with Image.open(file) as image:
             return np.array(image.convert('RGB'))
     except (OSError, UnidentifiedImageError) as error:
-        raise FormatError(file, f'not an image that can be read ({error})') from error
+        raise FormatError(file, f'not a readable image ({error})') from error
 
 
 def files_key(files: list[Path]) -> str:
-    """Return a digest of names, sizes and times of files: it changes when they do."""
+    """Return a digest of the names, sizes and modification times of files."""
     digest = sha256()
     for file in files:
         state = file.stat()

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""KITTI tracking: a text file a sequence, cars and pedestrians."""
+"""KITTI tracking: a text file for each sequence, cars and pedestrians."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 
 from gtr_ros.data.formats.errors import FormatError
 from gtr_ros.data.formats.images import frame_folder
-from gtr_ros.data.formats.text import numbers
+from gtr_ros.data.formats.text import check_whole
+from gtr_ros.data.formats.text import parse_numbers
 from gtr_ros.data.formats.text import read_lines
-from gtr_ros.data.formats.text import whole
 from gtr_ros.data.sequence import regular_stamps
 from gtr_ros.data.sequence import Role
 from gtr_ros.data.sequence import Sequence
 from gtr_ros.data.sequence import Truth
 
-#: what is evaluated, by COCO's names; the label is the index
+#: evaluated classes, with the names of COCO
 CLASS_NAMES = ('car', 'person')
-# Class of a row, and whether it is only a neighbour of the class that is evaluated.
+# Label of a type, and whether it is evaluated or only similar to the evaluated class.
 _KINDS = {
     'car': (0, Role.COUNTED),
     'van': (0, Role.DISTRACTOR),
@@ -29,16 +29,16 @@ _KINDS = {
 _OTHERS = ('truck', 'cyclist', 'tram', 'misc')
 _COLUMNS = ('truncated', 'occluded', 'alpha', 'left', 'top', 'right', 'bottom')
 _MAX_OCCLUSION, _MAX_TRUNCATION, _MIN_HEIGHT, _RATE = 2, 0, 25.0, 10.0
-_SIZE = (375, 1242)  # of most of its images; used where they are not here
+_SIZE = (375, 1242)  # of most images; used if they are missing
 
 
 def read_kitti(path: str | Path) -> Sequence:
     """
     Read the labels of one sequence, `label_02/0000.txt`; its frames in `image_02/0000/`.
 
-    Vans and sitting persons are distractors, and so is what is occluded above 2 or truncated
-    above 0. Results in a DontCare region, or up to 25 pixels high, are not counted if they match
-    nothing.
+    Vans and sitting persons are distractors, and so are objects with occlusion above 2 or
+    truncation above 0. Unmatched results in a DontCare region, or up to 25 pixels high, are not
+    counted.
 
     :raises FormatError: names file, line and rule
     """
@@ -57,15 +57,15 @@ def read_kitti(path: str | Path) -> Sequence:
                 f'{" ".join(_COLUMNS)} ...)',
                 line,
             )
-        frame, identity = numbers(path, line, cells[:2], ('frame', 'id'))
-        frame = whole(path, line, 'frame', frame, 0)
-        identity = whole(path, line, 'id', identity, -1)
+        frame, identity = parse_numbers(path, line, cells[:2], ('frame', 'id'))
+        frame = check_whole(path, line, 'frame', frame, 0)
+        identity = check_whole(path, line, 'id', identity, -1)
         if frame < last:
             raise FormatError(
                 path, f'frames are out of order: frame {frame} after frame {last}', line
             )
         last = frame
-        truncated, occluded, _, *box = numbers(path, line, cells[3:10], _COLUMNS)
+        truncated, occluded, _, *box = parse_numbers(path, line, cells[3:10], _COLUMNS)
         if box[2] <= box[0] or box[3] <= box[1]:
             raise FormatError(path, 'right must be above left, and bottom above top', line)
         kind = cells[2].lower()
@@ -78,7 +78,7 @@ def read_kitti(path: str | Path) -> Sequence:
         if identity < 0:
             raise FormatError(path, f'id is -1, which only DontCare may have, not {kind}', line)
         if (frame, identity) in seen:
-            raise FormatError(path, f'id {identity} comes a second time in frame {frame}', line)
+            raise FormatError(path, f'id {identity} occurs a second time in frame {frame}', line)
         seen.add((frame, identity))
         if kind in _KINDS:
             label, role = _KINDS[kind]

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""MOTChallenge: one folder a sequence, its truth, detections and results as rows of text."""
+"""MOTChallenge: a folder for each sequence; ground truth, detections and results as text."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import NamedTuple
 from gtr_ros.data.formats.errors import FormatError
 from gtr_ros.data.formats.images import frame_folder
 from gtr_ros.data.formats.images import video_file
-from gtr_ros.data.formats.text import numbers
+from gtr_ros.data.formats.text import check_whole
+from gtr_ros.data.formats.text import parse_numbers
 from gtr_ros.data.formats.text import read_lines
-from gtr_ros.data.formats.text import whole
 from gtr_ros.data.sequence import regular_stamps
 from gtr_ros.data.sequence import Role
 from gtr_ros.data.sequence import Sequence
@@ -31,8 +31,15 @@ _COLUMNS = ('frame', 'id', 'left', 'top', 'width', 'height', 'confidence')
 HALVES = ('train', 'val')
 
 
-class Row(NamedTuple):
-    """One box of a text file: its line, frame from 1, id, xyxy in pixels, score and the rest."""
+class BoxRow(NamedTuple):
+    """
+    One box of a text file.
+
+    :param line: in the file, from 1
+    :param frame: from 1
+    :param box: xyxy, pixels
+    :param rest: values of the other columns
+    """
 
     line: int
     frame: int
@@ -42,56 +49,56 @@ class Row(NamedTuple):
     rest: tuple[float, ...]
 
 
-def read_rows(path: Path, frames: int | None = None, ids: bool = True) -> list[Row]:
+def read_rows(path: Path, frames: int | None = None, ids: bool = True) -> list[BoxRow]:
     """
-    Read a truth, detection or result file.
+    Read a file of ground truth, detections or results.
 
-    :param frames: of the sequence; None: not known
-    :param ids: whether the second column says who it is; detections have -1 there
-    :raises FormatError: names line and rule: a column missing or no number, a frame outside of the
-        sequence, a box without area, an id twice in a frame, frames not in ascending order (where
-        there are ids: of each id, which is how MOT16 and later sort their truth)
+    :param frames: number of frames of the sequence; None: unknown
+    :param ids: whether the second column is an id; detections have -1 there
+    :raises FormatError: names line and rule: a column is missing or not a number, a frame is not
+        in the sequence, a box has no area, an id occurs twice in a frame, or frames do not ascend
+        (with ids: those of each id, as MOT16 and later sort their ground truth)
     """
     rows = []
     seen: set[tuple[int, int]] = set()
     newest: dict[int, int] = defaultdict(int)
     for line, text in read_lines(path):
         cells = text.replace(',', ' ').split()
-        more = (f'column {i + 1}' for i in range(len(_COLUMNS), len(cells)))
-        values = numbers(path, line, cells, (*_COLUMNS, *more))
-        frame = whole(path, line, 'frame', values[0], 1)
+        others = (f'column {i + 1}' for i in range(len(_COLUMNS), len(cells)))
+        values = parse_numbers(path, line, cells, (*_COLUMNS, *others))
+        frame = check_whole(path, line, 'frame', values[0], 1)
         if frames is not None and frame > frames:
             raise FormatError(path, f'frame is {frame}, but the sequence has {frames}', line)
-        identity = whole(path, line, 'id', values[1], 0) if ids else -1
+        identity = check_whole(path, line, 'id', values[1], 0) if ids else -1
         left, top, width, height, score = values[2:7]
         if width <= 0 or height <= 0:
             raise FormatError(
                 path, f'width {width:g} and height {height:g} must both be above 0', line
             )
         if ids and (frame, identity) in seen:
-            raise FormatError(path, f'id {identity} comes a second time in frame {frame}', line)
+            raise FormatError(path, f'id {identity} occurs a second time in frame {frame}', line)
         seen.add((frame, identity))
         if frame < newest[identity]:
-            whose = f' of id {identity}' if ids else ''
+            owner = f' of id {identity}' if ids else ''
             raise FormatError(
                 path,
-                f'frames are out of order: frame {frame} after frame {newest[identity]}{whose}',
+                f'frames are out of order: frame {frame} after frame {newest[identity]}{owner}',
                 line,
             )
         newest[identity] = frame
         box = (left, top, left + width, top + height)
-        rows.append(Row(line, frame, identity, box, score, tuple(values[7:])))
+        rows.append(BoxRow(line, frame, identity, box, score, tuple(values[7:])))
     return rows
 
 
 def read_motchallenge(folder: str | Path, half: str | None = None) -> Sequence:
     """
-    Read a sequence of MOT15, 16, 17 or 20, or anything in their form.
+    Read a sequence of MOT15, 16, 17 or 20, or another in their format.
 
-    The folder holds `seqinfo.ini`, the truth in `gt/gt.txt` or `gt.txt`, and the frames in its
-    `imDir` or one video file. Rows of 8 or 9 columns have MOT16's classes: pedestrians are
-    counted, static persons, reflections and the like are distractors. Other rows have no class;
-    those of confidence 0 do not count.
+    The folder has `seqinfo.ini`, the ground truth in `gt/gt.txt` or `gt.txt`, and the frames in
+    its `imDir` or one video file. Rows of 8 or 9 columns have the classes of MOT16: pedestrians
+    are counted; static persons, reflections and similar ones are distractors. Other rows have no
+    class; those with confidence 0 do not count.
 
     :param half: 'train' (frames 0 to N // 2) or 'val' (the others); None: all
     :raises FormatError: names file, line and rule
@@ -105,20 +112,22 @@ def read_motchallenge(folder: str | Path, half: str | None = None) -> Sequence:
         (f for f in (folder / 'gt' / 'gt.txt', folder / 'gt.txt') if f.is_file()), None
     )
     if truth_file is None:
-        raise FormatError(folder, 'no truth: neither gt/gt.txt nor gt.txt is there')
+        raise FormatError(folder, 'no ground truth: neither gt/gt.txt nor gt.txt exists')
     count = info.get('seqlength') or (source and source.count)
     rows = read_rows(truth_file, count)
     count = count or max((row.frame for row in rows), default=0)
     rate = info.get('framerate') or (source and source.rate)
     if not rate:
-        raise FormatError(folder / 'seqinfo.ini', 'frameRate is not given, and no video says it')
+        raise FormatError(
+            folder / 'seqinfo.ini', 'frameRate is missing, and there is no video to take it from'
+        )
     size = (info.get('imheight'), info.get('imwidth'))
     if not all(size):
         if source is None:
-            raise FormatError(folder / 'seqinfo.ini', 'imWidth and imHeight are not given')
+            raise FormatError(folder / 'seqinfo.ini', 'imWidth and imHeight are missing')
         size = source.size
     name = info.get('name', folder.name)
-    frames: list[list[Row]] = [[] for _ in range(count)]
+    frames: list[list[BoxRow]] = [[] for _ in range(count)]
     for row in rows:
         frames[row.frame - 1].append(row)
     sequence = Sequence(
@@ -145,7 +154,7 @@ def result_rows(
     scores: Iterable[float],
 ) -> list[str]:
     """
-    Write the tracks of a frame as MOTChallenge text.
+    Format the tracks of a frame as MOTChallenge text.
 
     :param frame: from 1
     :param boxes: (N, 4), xyxy, pixels
@@ -157,16 +166,16 @@ def result_rows(
     ]
 
 
-def _truth(path: Path, rows: list[Row], mot20: bool) -> Truth:
-    """Make the truth of a frame of its rows; raise FormatError for an unknown class."""
+def _truth(path: Path, rows: list[BoxRow], mot20: bool) -> Truth:
+    """Return the ground truth of a frame from its rows; raise FormatError for an unknown class."""
     kept, roles = [], []
     for row in rows:
-        if len(row.rest) not in (1, 2):  # no classes: MOT15's columns, or none but the box
+        if len(row.rest) not in (1, 2):  # no classes: MOT15's columns, or boxes only
             if row.score != 0:
                 kept.append(row)
                 roles.append(Role.COUNTED)
             continue
-        kind = whole(path, row.line, 'class', row.rest[0], 1)
+        kind = check_whole(path, row.line, 'class', row.rest[0], 1)
         if kind > _LAST_CLASS:
             raise FormatError(
                 path, f'class is {kind}; expected one of MOTChallenge, 1 to 13', row.line
@@ -181,7 +190,7 @@ def _truth(path: Path, rows: list[Row], mot20: bool) -> Truth:
 
 
 def _read_info(path: Path) -> dict:
-    """Read what seqinfo.ini says, numbers as such; without the file nothing."""
+    """Return the values of seqinfo.ini, with numbers parsed; empty without the file."""
     if not path.is_file():
         return {}
     parser = configparser.ConfigParser()
@@ -190,7 +199,7 @@ def _read_info(path: Path) -> dict:
     except (configparser.Error, UnicodeDecodeError) as error:
         raise FormatError(path, f'not an ini file: {error}') from error
     if 'Sequence' not in parser:
-        raise FormatError(path, 'there is no section [Sequence]')
+        raise FormatError(path, 'section [Sequence] is missing')
     info: dict = dict(parser['Sequence'])
     kinds = {'framerate': float, 'seqlength': int, 'imwidth': int, 'imheight': int}
     for key, kind in kinds.items():
@@ -205,5 +214,5 @@ def _read_info(path: Path) -> dict:
 
 
 def has_motchallenge(folder: Path) -> bool:
-    """Tell whether a folder is a sequence of this form."""
+    """Return whether a folder is a sequence of this format."""
     return any((folder / name).is_file() for name in ('seqinfo.ini', 'gt/gt.txt', 'gt.txt'))

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Rows of numbers in text files, each with the line that it stands on."""
+"""Read rows of numbers from text files; errors name the line."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from gtr_ros.data.formats.errors import FormatError
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """
-    Read the lines of a file that are not empty, numbered from 1.
+    Read the non-empty lines of a file with their numbers, from 1.
 
-    :raises FormatError: if there is no such file, or it is no text
+    :raises FormatError: if there is no such file, or it is not text
     """
     try:
         text = path.read_text(encoding='utf-8')
@@ -28,12 +28,12 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
             yield number, line.strip()
 
 
-def numbers(path: Path, line: int, cells: list[str], names: tuple[str, ...]) -> list[float]:
+def parse_numbers(path: Path, line: int, cells: list[str], names: tuple[str, ...]) -> list[float]:
     """
-    Read the first cells of a row as finite numbers.
+    Parse the first cells of a row as finite numbers.
 
-    :param names: of the columns; as many are needed
-    :raises FormatError: if there are fewer, or one is not a finite number
+    :param names: of the columns, one for each number
+    :raises FormatError: if there are fewer cells, or one is not a finite number
     """
     if len(cells) < len(names):
         raise FormatError(
@@ -53,11 +53,11 @@ def numbers(path: Path, line: int, cells: list[str], names: tuple[str, ...]) -> 
     return values
 
 
-def whole(path: Path, line: int, name: str, value: float, least: int) -> int:
+def check_whole(path: Path, line: int, name: str, value: float, least: int) -> int:
     """
-    Take a number for an integer.
+    Return a number as an integer.
 
-    :raises FormatError: if it is none, or less than the least
+    :raises FormatError: if it is not whole, or too small
     """
     if value != int(value) or value < least:
         raise FormatError(path, f'{name} is {value:g}; expected a whole number from {least}', line)

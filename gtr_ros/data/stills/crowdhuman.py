@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""CrowdHuman's odgt: a line of JSON for each image."""
+"""CrowdHuman odgt files: a line of JSON for each image."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gtr_ros.data.coco.entries import get
+from gtr_ros.data.coco.entries import get_value
 from gtr_ros.data.formats.errors import FormatError
 from gtr_ros.data.formats.text import read_lines
-from gtr_ros.data.stills.still import checked
-from gtr_ros.data.stills.still import few
+from gtr_ros.data.stills.still import check_stills
+from gtr_ros.data.stills.still import first_names
 from gtr_ros.data.stills.still import ImageObjects
 from gtr_ros.data.stills.still import read_box
 from gtr_ros.data.stills.still import StillSet
@@ -25,18 +25,20 @@ def read_crowdhuman(
     annotations: str | Path, images: str | Path, class_names: Sequence[str] = (_PERSON,)
 ) -> StillSet:
     """
-    Read full bodies, `fbox`, also where they reach beyond the image or are hidden.
+    Read full bodies, `fbox`, which may extend beyond the image or be occluded.
 
-    What is no person, or is to be ignored, is a crowd. The file does not say how large the images
-    are, so that none is opened here.
+    Boxes of other tags, and those to be ignored, become crowds. Boxes are not clipped: the file
+    does not give the sizes of the images, and they are not opened.
 
     :param images: folder of `ID.jpg`
-    :param class_names: that labels are an index into; 'person' must be among them
+    :param class_names: of the labels; 'person' must be one of them
     :raises FormatError: names the file, the line, and the rule
     """
     path, folder, classes = Path(annotations), Path(images), tuple(class_names)
     if _PERSON not in classes:
-        raise FormatError(path, f'its one class is {_PERSON!r}; expected one of {few(classes)}')
+        raise FormatError(
+            path, f'its only class is {_PERSON!r}; expected one of {first_names(classes)}'
+        )
     label = classes.index(_PERSON)
     stills, dropped = [], 0
     lines: dict[str, int] = {}
@@ -48,13 +50,13 @@ def read_crowdhuman(
         found = ImageObjects()
         for position, entry in enumerate(objects):
             place = f'line {number}, box {position} (from 0)'
-            box = read_box(path, f'{place}, its fbox', get(path, place, entry, 'fbox'))
-            person = get(path, place, entry, 'tag') == _PERSON
+            box = read_box(path, f'{place}, its fbox', get_value(path, place, entry, 'fbox'))
+            person = get_value(path, place, entry, 'tag') == _PERSON
             ignored = (entry.get('extra') or {}).get('ignore') == 1
             found.add(box, label, crowd=ignored or not person)
         stills.append(found.still(folder / f'{identity}.jpg'))
         dropped += found.dropped
-    return checked(path, StillSet(classes, tuple(stills), dropped))
+    return check_stills(path, StillSet(classes, tuple(stills), dropped))
 
 
 def _entry(path: Path, number: int, text: str) -> tuple[str, list[dict[str, Any]]]:
@@ -65,7 +67,9 @@ def _entry(path: Path, number: int, text: str) -> tuple[str, list[dict[str, Any]
         raise FormatError(path, f'not JSON: {error.msg} (column {error.colno})', number) from None
     if not isinstance(entry, dict):
         raise FormatError(path, 'expected an object with ID and gtboxes', number)
-    identity, objects = (get(path, f'line {number}', entry, key) for key in ('ID', 'gtboxes'))
+    identity, objects = (
+        get_value(path, f'line {number}', entry, key) for key in ('ID', 'gtboxes')
+    )
     if not isinstance(objects, list) or not all(map(_is_object, objects)):
         raise FormatError(
             path, 'gtboxes is not a list of objects, each with an object extra', number

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A labelled image, a set of them, and what every format checks of its boxes and files."""
+"""A labelled image, a set of images, and the checks of boxes and files for all formats."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from typing import Any
 
 import numpy as np
 
-from gtr_ros.data.coco.entries import corners
 from gtr_ros.data.coco.entries import is_finite
+from gtr_ros.data.coco.entries import read_corners
 from gtr_ros.data.formats.errors import FormatError
 from gtr_ros.data.formats.images import read_image
 
-_LEAST_SIDE = 1.0  # pixels; COCO has some boxes without a width, which its own tools drop
+_LEAST_SIDE = 1.0  # pixels; COCO has some boxes without width, which its own tools drop, too
 
 
 @dataclass(frozen=True)
 class Still:
     """
-    A labelled image; its pixels stay in the file.
+    A labelled image; the pixels are read on demand.
 
     :param file: of the image
     :param boxes: (N, 4) float32, xyxy, pixels of the image
     :param labels: (N,) int64, index into the set's class names
-    :param crowds: (R, 4) float32, xyxy, pixels of the image: objects that have no box each
-    :param size: (height, width), pixels, as the annotations say; None: they do not
+    :param crowds: (R, 4) float32, xyxy, pixels of the image: regions of objects without boxes
+    :param size: (height, width) in the annotations, pixels; None if they do not say
     """
 
     file: Path
@@ -42,7 +42,7 @@ class Still:
         """
         Read the image, (H, W, 3) uint8 RGB.
 
-        :raises FormatError: if it cannot be read, or is of another size than its annotations say
+        :raises FormatError: if it cannot be read, or its size differs from the annotations
         """
         image = read_image(self.file)
         if self.size is not None and image.shape[:2] != self.size:
@@ -61,7 +61,7 @@ class StillSet:
 
     :param class_names: of the labels
     :param stills: at least one of them has a box
-    :param dropped: boxes that were left out because a side is shorter than a pixel
+    :param dropped: number of boxes left out because a side is shorter than a pixel
     """
 
     class_names: tuple[str, ...]
@@ -72,12 +72,12 @@ class StillSet:
 @dataclass
 class ImageObjects:
     """
-    What is labelled in an image, gathered while it is read.
+    The annotations of an image, collected while reading.
 
     :param boxes: x1, y1, x2, y2 of each object, pixels
     :param labels: of each object
     :param crowds: x1, y1, x2, y2 of each region
-    :param dropped: boxes that were left out because a side is shorter than a pixel
+    :param dropped: number of boxes left out because a side is shorter than a pixel
     """
 
     boxes: list[list[float]] = field(default_factory=list)
@@ -86,7 +86,7 @@ class ImageObjects:
     dropped: int = 0
 
     def add(self, box: list[float] | None, label: int, crowd: bool) -> None:
-        """Add an object or a region; None: its box is too small."""
+        """Add an object or a crowd; None: its box is too small."""
         if box is None:
             self.dropped += 1
         elif crowd:
@@ -96,7 +96,7 @@ class ImageObjects:
             self.labels.append(label)
 
     def still(self, file: Path, size: tuple[int, int] | None = None) -> Still:
-        """Return the image with all that was added."""
+        """Return the image with all annotations."""
         return Still(
             file,
             np.array(self.boxes, np.float32).reshape(-1, 4),
@@ -110,20 +110,20 @@ def read_box(
     path: Path, place: str, box: Any, size: tuple[int, int] | None = None
 ) -> list[float] | None:
     """
-    Return x1, y1, x2, y2 of a box of x, y, width and height; None: a side is below a pixel.
+    Return x1, y1, x2, y2 of a box given as x, y, width and height; None: a side is below a pixel.
 
-    :param size: (height, width) of the image that the box is clipped to; None: it is not
-    :raises FormatError: if it is no box, a side is negative, or it is outside of the image
+    :param size: (height, width) of the image to clip the box to; None: it is not clipped
+    :raises FormatError: if it is not a box, a side is negative, or it is outside the image
     """
     if _is_thin(box):
         return None
-    x1, y1, x2, y2 = corners(path, place, box)
+    x1, y1, x2, y2 = read_corners(path, place, box)
     if size is None:
         return [x1, y1, x2, y2]
     height, width = size
     if x1 >= width or y1 >= height or x2 <= 0 or y2 <= 0:
         raise FormatError(
-            path, f'{place}: bbox is {box}, outside of its image of {width} x {height} pixels'
+            path, f'{place}: bbox is {box}, outside its image of {width} x {height} pixels'
         )
     x1, y1, x2, y2 = max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
     return None if min(x2 - x1, y2 - y1) < _LEAST_SIDE else [x1, y1, x2, y2]
@@ -135,16 +135,16 @@ def _is_thin(box: Any) -> bool:
     return 0 <= min(box[2:]) < _LEAST_SIDE
 
 
-def checked(path: Path, found: StillSet) -> StillSet:
+def check_stills(path: Path, found: StillSet) -> StillSet:
     """
-    Return the images.
+    Return a set of images that can be used for training.
 
-    :raises FormatError: if there are none, no box is in them, or files are missing
+    :raises FormatError: if it has no images or no boxes, or if files are missing
     """
     if not found.stills:
-        raise FormatError(path, 'there is no image in it')
+        raise FormatError(path, 'it has no images')
     if not any(len(still.boxes) for still in found.stills):
-        raise FormatError(path, f'no image has a box of {few(found.class_names)}')
+        raise FormatError(path, f'no image has a box of {first_names(found.class_names)}')
     missing = [still.file for still in found.stills if not still.file.is_file()]
     if missing:
         raise FormatError(
@@ -155,7 +155,7 @@ def checked(path: Path, found: StillSet) -> StillSet:
     return found
 
 
-def few(names: Iterable[str]) -> str:
-    """Return the first names of many, for a message."""
+def first_names(names: Iterable[str]) -> str:
+    """Return the first of many names, for a message."""
     names = list(names)
     return ', '.join(names[:4]) + (' and others' if len(names) > 4 else '')

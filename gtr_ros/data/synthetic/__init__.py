@@ -1,11 +1,11 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Scenes of walking people with exact truth, drawn as pixels.
+Drawn scenes of walking people with exact ground truth.
 
-They measure one difficulty at a time: how long people are hidden, how many there are, how alike
-they look, how seldom they are seen. The world runs in continuous time and each of its aspects has
-a random stream of its own, so that scenes that differ in one parameter differ in nothing else.
+They measure one difficulty at a time: duration of occlusions, number of people, similarity of
+their appearance, frame rate. The simulation runs in continuous time, and each aspect has its own
+random stream, so that scenes that differ in one parameter differ in nothing else.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from gtr_ros.data.sequence import Truth
 from gtr_ros.data.synthetic.drawing import Renderer
 from gtr_ros.data.synthetic.scene import Hiding
 from gtr_ros.data.synthetic.scene import Scene
-from gtr_ros.data.synthetic.world import detect
-from gtr_ros.data.synthetic.world import hide
+from gtr_ros.data.synthetic.world import choose_hidings
+from gtr_ros.data.synthetic.world import simulate_detections
 from gtr_ros.data.synthetic.world import visibility
 from gtr_ros.data.synthetic.world import World
 from gtr_ros.structures import Detections
@@ -34,10 +34,10 @@ __all__ = ['Generated', 'Hiding', 'Scene', 'generate']
 @dataclass(frozen=True)
 class Generated:
     """
-    A scene, made.
+    A generated scene.
 
-    :param sequence: the truth of each of T frames, and their images, which are drawn when read
-    :param detections: of each frame, as an imperfect detector finds them; features are zeros
+    :param sequence: ground truth of each of T frames, and their images, which are drawn when read
+    :param detections: of each frame, by a simulated imperfect detector; features are zeros
     :param hidings: by person, then in order of time
     """
 
@@ -47,10 +47,10 @@ class Generated:
 
 
 def generate(scene: Scene) -> Generated:
-    """Make a scene; the same parameters always give the same."""
+    """Generate a scene; the same parameters always give the same scene."""
     frames = max(1, round(scene.duration * scene.rate))
     stamps = regular_stamps(frames, scene.rate)
-    hidings = hide(scene)
+    hidings = choose_hidings(scene)
     world = World.at(scene, stamps, hidings)
     truth, detections = [], []
     for t, stamp in enumerate(stamps.tolist()):
@@ -59,7 +59,7 @@ def generate(scene: Scene) -> Generated:
         present = np.flatnonzero(~world.hidden[t] & inside)
         truth.append(Truth.of(present + 1, boxes[present]))
         visible = visibility(boxes[present], nearness=world.boxes[t, present, 3])
-        detections.append(detect(scene, stamp, boxes, present, visible))
+        detections.append(simulate_detections(scene, stamp, boxes, present, visible))
     sequence = Sequence(
         name=str(scene),
         class_names=('person',),

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How animals, riders and bicycles look from the side."""
+"""Draw animals, riders and bicycles from the side."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from PIL import Image
 from PIL import ImageDraw
 
 from gtr_ros.data.synthetic.drawing import Look
-from gtr_ros.data.synthetic.drawing import weave
+from gtr_ros.data.synthetic.drawing import paint_fabric
 
 _MASTER = 320  # pixels, height of the drawings that sprites are scaled from; also of a shirt's
 
-# Of an animal that looks right, in heights: body (x1, y1, x2, y2), where the neck is at the head,
-# head (x, y, rx, ry), how thick legs are, and from where to where the tail goes.
+# Animals that look to the right, in heights: body (x1, y1, x2, y2), position of the neck at the
+# head, head (x, y, rx, ry), thickness of the legs, and end of the tail.
 _BODIES = {
     'cow': ((0.14, 0.2, 1.16, 0.72), (1.28, 0.2), (1.34, 0.24, 0.16, 0.11), 0.1, (0.03, 0.62)),
     'horse': ((0.2, 0.27, 1.1, 0.63), (1.28, 0.1), (1.36, 0.17, 0.15, 0.08), 0.075, (0.03, 0.7)),
@@ -24,8 +24,8 @@ _BODIES = {
 }
 
 
-class _Pen:
-    """Draws on an image in units of the drawing's height."""
+class _Canvas:
+    """Draws on an image with coordinates in heights of the drawing."""
 
     def __init__(self, image: Image.Image) -> None:
         self._draw = ImageDraw.Draw(image)
@@ -44,8 +44,8 @@ class _Pen:
         self._draw.polygon([(x * _MASTER, y * _MASTER) for x, y in points], fill=fill)
 
 
-def weave_coat(stream: np.random.Generator) -> Image.Image:
-    """Return the RGB fur of an animal, with patches or spots of its own, or nearly plain."""
+def paint_coat(stream: np.random.Generator) -> Image.Image:
+    """Return a random RGB coat of an animal: with patches or spots, or nearly plain."""
     size = (round(1.5 * _MASTER), _MASTER)
     furs = [(235, 228, 215), (40, 34, 32), (122, 72, 40), (176, 128, 76), (105, 100, 98)]
     base, accent = (np.array(furs[k], float) for k in stream.permutation(len(furs))[:2])
@@ -65,7 +65,7 @@ def paint_animal(kind: str, coat: Image.Image, phase: float) -> Image.Image:
     Draw an animal from the side, looking to the right.
 
     :param kind: 'cow', 'horse' or 'dog'
-    :param coat: RGB, as large as the drawing
+    :param coat: RGB, of the size of the drawing
     :param phase: in [0, 1), of the stride
     :return: RGBA, 1.5 times as wide as high; the animal reaches its borders
     """
@@ -77,7 +77,7 @@ def paint_animal(kind: str, coat: Image.Image, phase: float) -> Image.Image:
         shaded = coat if shade == 1 else coat.point(lambda value: round(value * shade))
         animal.paste(shaded, (0, 0), mask)
 
-    # Hind legs and forelegs strike out by turns; of four feet two are on the ground.
+    # Hind legs and forelegs alternate; two of the four feet are on the ground.
     legs = [(x1 + 0.14, 0.0), (x2 - 0.16, 0.5), (x1 + 0.22, 0.1), (x2 - 0.08, 0.6)]
     for k, (hip, late) in enumerate(legs):
         turn = 2 * math.pi * (phase + late)
@@ -85,55 +85,57 @@ def paint_animal(kind: str, coat: Image.Image, phase: float) -> Image.Image:
         foot = hip + 0.2 * math.sin(turn)
         knee = ((hip + foot) / 2 + 0.3 * lift + 0.02, (y2 + 0.97 - lift) / 2)
         mask = Image.new('L', coat.size)
-        _Pen(mask).limb([(hip, y2 - 0.12), knee, (foot, 0.95 - lift)], thick, 255)
+        _Canvas(mask).limb([(hip, y2 - 0.12), knee, (foot, 0.95 - lift)], thick, 255)
         add(mask, 0.62 if k < 2 else 0.9)
-        _Pen(animal).disc(foot + 0.015, 0.965 - lift, thick * 0.55, 0.035, dark)
+        _Canvas(animal).disc(foot + 0.015, 0.965 - lift, thick * 0.55, 0.035, dark)
         if k == 1:
-            _Pen(animal).limb([(x1 + 0.05, y1 + 0.1), (tail[0] + 0.02, tail[1])], 0.055, dark)
+            _Canvas(animal).limb([(x1 + 0.05, y1 + 0.1), (tail[0] + 0.02, tail[1])], 0.055, dark)
 
     mask = Image.new('L', coat.size)
-    pen, middle, half = _Pen(mask), (y1 + y2) / 2, (y2 - y1) / 2
+    canvas, middle, half = _Canvas(mask), (y1 + y2) / 2, (y2 - y1) / 2
     for x in (x1 + half, x2 - half):
-        pen.disc(x, middle, half, half, 255)
-    pen.shape(
+        canvas.disc(x, middle, half, half, 255)
+    canvas.shape(
         [(x1 + half, y1), (x2 - half, y1 + 0.02), (x2 - half, y2), (x1 + half, y2 - 0.05)], 255
     )
-    pen.limb([(x2 - half, middle), (x2 - 0.1, middle - 0.06), neck], 0.2, 255)
+    canvas.limb([(x2 - half, middle), (x2 - 0.1, middle - 0.06), neck], 0.2, 255)
     hx, hy, rx, ry = head
-    pen.disc(hx, hy, rx, ry, 255)
+    canvas.disc(hx, hy, rx, ry, 255)
     add(mask)
 
-    pen = _Pen(animal)
-    pen.disc(hx + rx * 0.72, hy + ry * 0.25, rx * 0.28, ry * 0.6, dark)
-    pen.disc(hx + rx * 0.1, hy - ry * 0.3, 0.018, 0.018, (12, 10, 10))
+    canvas = _Canvas(animal)
+    canvas.disc(hx + rx * 0.72, hy + ry * 0.25, rx * 0.28, ry * 0.6, dark)
+    canvas.disc(hx + rx * 0.1, hy - ry * 0.3, 0.018, 0.018, (12, 10, 10))
     if kind == 'horse':
-        pen.limb(
+        canvas.limb(
             [(neck[0] - 0.05, 0.05), (neck[0] - 0.2, 0.2), (x2 - 0.18, y1 + 0.03)], 0.07, dark
         )
     if kind == 'cow':
-        pen.limb([(hx - 0.07, hy - 0.1), (hx - 0.04, 0.015)], 0.03, horn)
-        pen.limb([(hx - 0.12, hy - 0.06), (hx - 0.22, hy - 0.04)], 0.05, dark)
+        canvas.limb([(hx - 0.07, hy - 0.1), (hx - 0.04, 0.015)], 0.03, horn)
+        canvas.limb([(hx - 0.12, hy - 0.06), (hx - 0.22, hy - 0.04)], 0.05, dark)
     else:
-        pen.shape([(hx - 0.16, hy), (hx - 0.1, 0.0), (hx - 0.04, hy - ry * 0.8)], dark)
+        canvas.shape([(hx - 0.16, hy), (hx - 0.1, 0.0), (hx - 0.04, hy - ry * 0.8)], dark)
     return animal
 
 
 def paint_bicycle(look: Look, phase: float) -> Image.Image:
     """Draw a bicycle from the side, RGBA, 1.5 times as wide as high."""
     bicycle = Image.new('RGBA', (round(1.5 * _MASTER), _MASTER))
-    pen = _Pen(bicycle)
+    canvas = _Canvas(bicycle)
     frame = tuple(round(255 * value) for value in look.colours[0])
     rear, front, crank, seat = (0.37, 0.63), (1.13, 0.63), (0.7, 0.66), (0.6, 0.14)
     for x, y in (rear, front):
-        pen.disc(x, y, 0.365, 0.365, None, outline=(25, 25, 28, 255), width=round(0.05 * _MASTER))
+        canvas.disc(
+            x, y, 0.365, 0.365, None, outline=(25, 25, 28, 255), width=round(0.05 * _MASTER)
+        )
         for spoke in range(5):
             turn = math.pi * (spoke / 5 + phase)
             dx, dy = 0.33 * math.cos(turn), 0.33 * math.sin(turn)
-            pen.limb([(x - dx, y - dy), (x + dx, y + dy)], 0.01, (120, 120, 120))
+            canvas.limb([(x - dx, y - dy), (x + dx, y + dy)], 0.01, (120, 120, 120))
     for points in ([rear, crank, seat, rear], [seat, (1.02, 0.2), crank], [(1.02, 0.2), front]):
-        pen.limb(points, 0.05, frame)
-    pen.limb([(1.02, 0.2), (1.0, 0.03), (1.12, 0.03)], 0.04, (25, 25, 28))
-    pen.limb([(0.52, 0.12), (0.68, 0.12)], 0.06, (25, 25, 28))
+        canvas.limb(points, 0.05, frame)
+    canvas.limb([(1.02, 0.2), (1.0, 0.03), (1.12, 0.03)], 0.04, (25, 25, 28))
+    canvas.limb([(0.52, 0.12), (0.68, 0.12)], 0.06, (25, 25, 28))
     return bicycle
 
 
@@ -144,19 +146,19 @@ def paint_rider(look: Look, phase: float, pedals: bool) -> Image.Image:
     shirt, _, trousers, skin, hair, shoes = (
         tuple(round(255 * min(max(value, 0), 1)) for value in colour) for colour in look.colours
     )
-    pen, turn = _Pen(rider), 2 * math.pi * phase
+    canvas, turn = _Canvas(rider), 2 * math.pi * phase
     feet = [(0.3, 0.925)]
     if pedals:
         swing = (0.06 * math.cos(turn), 0.03 * math.sin(turn))
         feet = [(0.3 - swing[0], 0.925 - swing[1]), (0.3 + swing[0], 0.925 + swing[1])]
     for x, y in feet:
-        pen.limb([(0.13, 0.58), (0.4, 0.66 + y - 0.925), (x, y)], 0.11, trousers)
-        pen.limb([(x, y), (x + 0.07, y + 0.03)], 0.06, shoes)
+        canvas.limb([(0.13, 0.58), (0.4, 0.66 + y - 0.925), (x, y)], 0.11, trousers)
+        canvas.limb([(x, y), (x + 0.07, y + 0.03)], 0.06, shoes)
     torso = Image.new('L', size)
-    _Pen(torso).limb([(0.21, 0.26), (0.12, 0.55)], 0.22, 255)
-    rider.paste(weave(look, size), (0, 0), torso)
-    pen.limb([(0.24, 0.26), (0.33, 0.42)], 0.075, shirt)
-    pen.limb([(0.33, 0.42), (0.46, 0.42)], 0.06, shirt if look.sleeves > 0.5 else skin)
-    pen.disc(0.26, 0.09, 0.085, 0.09, hair)
-    pen.disc(0.29, 0.105, 0.065, 0.075, skin)
+    _Canvas(torso).limb([(0.21, 0.26), (0.12, 0.55)], 0.22, 255)
+    rider.paste(paint_fabric(look, size), (0, 0), torso)
+    canvas.limb([(0.24, 0.26), (0.33, 0.42)], 0.075, shirt)
+    canvas.limb([(0.33, 0.42), (0.46, 0.42)], 0.06, shirt if look.sleeves > 0.5 else skin)
+    canvas.disc(0.26, 0.09, 0.085, 0.09, hair)
+    canvas.disc(0.29, 0.105, 0.065, 0.075, skin)
     return rider

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A subject that runs, those who pass by, and the camera that follows it: where they are."""
+"""Simulate a moving subject, passers-by, and a camera that follows the subject."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from gtr_ros.data.synthetic.scene import random_stream
 from gtr_ros.data.synthetic.scene import write_text
 from gtr_ros.stamps import NANOSECONDS
 
-#: what there is in a film
+#: classes of the objects in a film
 CLASSES = ('cow', 'horse', 'dog', 'person', 'bicycle')
 
-# The purposes that have random streams of their own; a scene's other ones end at 8.
+# Numbers of the random streams; those of `Scene` end at 8.
 _SUBJECT, _RUN, _SIZE, _OTHERS, _SHAKE, _WHIPS, _TREES = range(40, 47)
 
 #: the drawn world, in image widths and heights
 WORLD = (8.0, 1.6)
 
-_STEP = 1 / 60  # s; frames lie between steps
+_STEP = 1 / 60  # s, time step of the simulation; frames are interpolated
 _HEIGHTS = {'cow': 0.23, 'horse': 0.25, 'dog': 0.16, 'person': 0.3, 'bicycle': 0.17}  # of image
 _ANIMAL_ASPECT = 1.5  # width of a box over its height, seen from the side
 _RIDER_ASPECT = 0.5
-_NARROWEST = 0.4  # of its width is what is seen from the front
+_NARROWEST = 0.4  # width seen from the front, relative to that from the side
 _TURN = 9.0  # rad/s
-_REACTION = 0.15  # s, to another pace
-_GROWTH = 0.55  # octaves/s, of a subject's size as it comes nearer
+_REACTION = 0.15  # s, time constant of a change of pace
+_GROWTH = 0.55  # octaves/s, change of a subject's size as it comes nearer
 
 
 class _Gait(NamedTuple):
     """
-    How a subject moves; it does so for a while, then otherwise.
+    How a subject moves; its motion changes at random times.
 
-    :param pace: least and most, heights of its box a second
-    :param spell: shortest and longest, seconds
-    :param reverse: probability that it turns round then
-    :param aside: probability that it turns towards the camera then
-    :param stop: probability that it stands then
+    :param pace: smallest and largest, heights of its box per second
+    :param spell: shortest and longest time between changes, seconds
+    :param reverse: probability that it turns round at a change
+    :param aside: probability that it turns towards the camera at a change
+    :param stop: probability that it stops at a change
     """
 
     pace: tuple[float, float]
@@ -61,29 +61,29 @@ _GAITS = {
 }
 
 
-# Where a rider is, in heights of what it rides: forward, its feet above the ground, its height.
+# Position of a rider, in heights of the mount: forward, height of the feet, own height.
 _SEATS = {'horse': (0.03, 0.24, 0.98), 'bicycle': (-0.02, 0.2, 1.5)}
 
 
 @dataclass(frozen=True)
 class Filmed:
     """
-    What is filmed, how, and what a detector makes of it.
+    Parameters of a film and of its detector.
 
-    :param kind: 'run': an animal gallops, stops and turns back; 'ride': somebody rides a horse or
-        a bicycle; 'turn': an animal turns this way and that
-    :param flips: in [0, 1], part of the time in which an object's label is a confused one
-    :param missed: in [0, 1], part of the time in which a visible object is not detected
+    :param kind: 'run': an animal gallops, stops and turns back; 'ride': a person rides a horse or
+        a bicycle; 'turn': an animal turns often
+    :param flips: in [0, 1], fraction of the time in which an object has a wrong label
+    :param missed: in [0, 1], fraction of the time in which a visible object is not detected
     :param jitter: standard deviation of a detected box's sides, in widths and heights of the box
-    :param rate: frames a second
+    :param rate: frames per second
     :param duration: seconds
-    :param others: animals and people that pass by
-    :param lag: seconds by which the camera is behind its subject
-    :param shake: of the camera, pixels of an image 480 high
-    :param whips: sudden pans away from the subject and back, mean number a second
+    :param others: number of animals and people that pass by
+    :param lag: time constant with which the camera follows its subject, seconds
+    :param shake: rms of the camera's shake, pixels of an image 480 high
+    :param whips: mean number of sudden pans away from the subject and back per second
     :param size: (height, width), pixels
-    :param seed: of everything random
-    :raises ValueError: if one of them is out of its range
+    :param seed: of all random streams
+    :raises ValueError: if a value is out of range
     """
 
     kind: str = 'run'
@@ -121,23 +121,23 @@ class Filmed:
 
     @property
     def image_key(self) -> str:
-        """Hex digest of what decides the pixels; noise of detections does not."""
+        """Hex digest of the parameters that the pixels depend on; detection noise is not one."""
         return make_image_key('filmed', self, noise=('flips', 'missed', 'jitter'))
 
 
 @dataclass(frozen=True)
-class Film:
+class FilmWorld:
     """
-    Where everybody is in T frames. The subject comes first, its rider second, others after them.
+    The state of N objects in T frames: the subject, its rider if there is one, then the others.
 
-    :param kinds: of the N objects, of `CLASSES`
-    :param rides: whether the second is a rider of the first
-    :param boxes: (T, N, 4) float64, xyxy, pixels of the image, also outside of it
+    :param kinds: of the objects, of `CLASSES`
+    :param rides: whether the second object is a rider of the first
+    :param boxes: (T, N, 4) float64, xyxy, pixels of the image, not clipped
     :param facing: (T, N) float64 in [-1, 1], 1: to the right, 0: towards the camera
-    :param phases: (T, N) float64, strides made
+    :param phases: (T, N) float64, number of strides
     :param nearness: (T, N) float64, greater is nearer
-    :param view: (T, 2, 3) float64, from pixels of the drawn world to those of the image
-    :param trees: (K, 2) float64, x of the middle and width of trunks, pixels of the drawn world
+    :param view: (T, 2, 3) float64, maps pixels of the drawn world to those of the image
+    :param trees: (K, 2) float64, x of the centre and width of trunks, pixels of the drawn world
     """
 
     kinds: tuple[str, ...]
@@ -150,15 +150,15 @@ class Film:
     trees: np.ndarray
 
 
-def film(filmed: Filmed, stamps: np.ndarray) -> Film:
-    """Say where everybody is at (T,) int64 stamps, nanoseconds."""
+def simulate_film(filmed: Filmed, stamps: np.ndarray) -> FilmWorld:
+    """Simulate a film at (T,) int64 stamps, nanoseconds."""
     seconds = stamps / NANOSECONDS
     steps = np.arange(math.ceil(filmed.duration / _STEP) + 2) * _STEP
-    subject, rider = _cast(filmed)
+    subject, rider = _choose_subject(filmed)
     columns = _run(filmed, subject, steps)  # x, feet, height, facing, phase
-    camera = _follow(filmed, steps, columns[0], columns[1] - columns[2] / 2)
+    camera = _aim_camera(filmed, steps, columns[0], columns[1] - columns[2] / 2)
 
-    # Between steps, so that two rates see one world.
+    # Interpolated, so that the world is the same at any frame rate.
     x, feet, tall, facing, phase = (np.interp(seconds, steps, c) for c in columns)
     left, top, zoom, roll, shift_x, shift_y = (np.interp(seconds, steps, c) for c in camera)
     kinds, placed = [subject], [(x, feet, tall, facing, phase)]
@@ -188,11 +188,13 @@ def film(filmed: Filmed, stamps: np.ndarray) -> Film:
     wide = tall * aspects * np.maximum(np.abs(facing), _NARROWEST)
     middle, low = points[..., 0], points[..., 1]
     boxes = np.stack([middle - wide / 2, low - tall, middle + wide / 2, low], axis=-1)
-    return Film(tuple(kinds), rider, boxes, facing, phase, nearness, view, _plant(filmed))
+    return FilmWorld(
+        tuple(kinds), rider, boxes, facing, phase, nearness, view, _place_trees(filmed)
+    )
 
 
-def _cast(filmed: Filmed) -> tuple[str, bool]:
-    """Choose the subject, and whether somebody rides it."""
+def _choose_subject(filmed: Filmed) -> tuple[str, bool]:
+    """Choose the subject, and whether it has a rider."""
     stream = random_stream(filmed, _SUBJECT)
     if filmed.kind == 'ride':
         return ('horse', 'bicycle')[stream.integers(2)], True
@@ -200,12 +202,12 @@ def _cast(filmed: Filmed) -> tuple[str, bool]:
 
 
 def _feet(filmed: Filmed, octave):
-    """Return where one stands, pixels of the drawn world, that is 2**octave as large as usual."""
+    """Return y of the feet, pixels of the drawn world, at 2**octave times the usual size."""
     return filmed.size[0] * (WORLD[1] / 2 + 0.1 + 0.16 * octave)
 
 
 def _run(filmed: Filmed, kind: str, steps: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return (S,) x, feet and height of the subject in the drawn world; its facing and phase."""
+    """Return (S,) x, feet and height of the subject in the drawn world, its facing and phase."""
     gait, width = _GAITS[filmed.kind], filmed.size[1]
     stream, growth = random_stream(filmed, _RUN), random_stream(filmed, _SIZE)
     usual = _HEIGHTS[kind] * filmed.size[0]
@@ -237,14 +239,16 @@ def _run(filmed: Filmed, kind: str, steps: np.ndarray) -> tuple[np.ndarray, ...]
     return tuple(rows.T)
 
 
-def _follow(
+def _aim_camera(
     filmed: Filmed, steps: np.ndarray, x: np.ndarray, y: np.ndarray
 ) -> tuple[np.ndarray, ...]:
     """
-    Film a subject that is at (S,) x and y of the drawn world.
+    Follow a subject with the camera.
 
-    :return: (S,) x and y of what the camera looks at, in the drawn world; zoom; roll in radians;
-        shifts of the image by a shaking hand, x and y, pixels
+    :param x: (S,) of the subject in the drawn world
+    :param y: likewise
+    :return: (S,) x and y of the camera's target in the drawn world; zoom; roll in radians; shifts
+        of the image by shaking, x and y, pixels
     """
     height, width = filmed.size
     stream, whips = random_stream(filmed, _SHAKE), random_stream(filmed, _WHIPS)
@@ -259,7 +263,7 @@ def _follow(
         offset = width * whips.uniform(0.2, 0.35) * whips.choice([-1, 1])
         away[(begin <= steps) & (steps < begin + 0.5)] = offset
 
-    # What it looks at stays so near the subject that the subject's middle is in the image.
+    # The target stays near enough to the subject to keep its centre in the image.
     reach = 0.46 * width / zoom
     looks = np.empty((2, len(steps)))
     at_x, at_y = x[0], y[0]
@@ -275,9 +279,9 @@ def _follow(
 
 
 def _pass_by(filmed: Filmed, i: int, seconds: np.ndarray) -> tuple[str, tuple[np.ndarray, ...]]:
-    """Return the kind of one that passes by, and (T,) x, feet, height, facing and phase."""
+    """Return the kind of a passer-by, and (T,) x, feet, height, facing and phase."""
     stream = random_stream(filmed, _OTHERS, i)
-    kind = CLASSES[stream.integers(4)]  # no bicycle without a rider
+    kind = CLASSES[stream.integers(4)]  # a bicycle needs a rider
     begin, octave, phase = stream.random(), stream.uniform(-0.6, 0.5), stream.random()
     pace = stream.uniform(0.2, 0.9) * stream.choice([-1, 1])  # heights/s
     tall = _HEIGHTS[kind] * filmed.size[0] * 2**octave
@@ -287,8 +291,8 @@ def _pass_by(filmed: Filmed, i: int, seconds: np.ndarray) -> tuple[str, tuple[np
     return kind, (x, feet, tall * ones, np.sign(pace) * ones, phase + abs(pace) * seconds)
 
 
-def _plant(filmed: Filmed) -> np.ndarray:
-    """Return (K, 2) float64, x of the middle and width of trunks, pixels of the drawn world."""
+def _place_trees(filmed: Filmed) -> np.ndarray:
+    """Return (K, 2) float64, x of the centre and width of trunks, pixels of the drawn world."""
     stream, width = random_stream(filmed, _TREES), filmed.size[1]
     gaps = stream.uniform(0.8, 2.0, math.ceil(WORLD[0] / 0.8)) * width
     widths = stream.uniform(0.05, 0.11, len(gaps)) * width

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How people and their scenery look."""
+"""Draw people and their background."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from gtr_ros.data.synthetic.scene import Scene
 from gtr_ros.data.synthetic.scene import SCENERY
 from gtr_ros.data.synthetic.world import World
 
-_PHASES = 8  # drawings of a stride
+_PHASES = 8  # number of drawings of a stride
 _MASTER = 320  # pixels, height of the drawing that sprites are scaled from
 
 
 class Renderer:
     """
-    Draws the frames of a world, in order, as often as it is called.
+    Draws the frames of a world; see `gtr_ros.data.sequence.Images`.
 
-    :param looks: of everybody in the world; None: as the scene dresses them
+    :param looks: of all people in the world; None: those of the scene
     """
 
     def __init__(self, scene: Scene, world: World, looks: list[Look] | None = None) -> None:
         self._scene = scene
         self._world = world
-        self._looks = looks or dress(scene)
+        self._looks = looks or make_looks(scene)
         self._masters: dict[tuple[int, int], Image.Image] = {}
         self._sprites: dict[tuple[int, int, int], Image.Image] = {}
 
     def __call__(self) -> Iterator[np.ndarray]:
-        """Yield (H, W, 3) uint8 RGB for each frame."""
+        """Iterate over all frames, (H, W, 3) uint8 RGB each."""
         return map(self.at, range(len(self._world.boxes)))
 
     @cached_property
-    def _scenery(self) -> Image.Image:
-        return _paint_scenery(self._scene, self._world.margin)
+    def _background(self) -> Image.Image:
+        return _paint_background(self._scene, self._world.margin)
 
     def at(self, t: int) -> np.ndarray:
         """Draw frame t."""
@@ -53,7 +53,7 @@ class Renderer:
         left, top = (
             round(m + c) for m, c in zip(world.margin, world.camera[t].tolist(), strict=True)
         )
-        frame = self._scenery.crop((left, top, left + width, top + height))
+        frame = self._background.crop((left, top, left + width, top + height))
         boxes = world.boxes[t]
         for i in np.argsort(boxes[:, 3], kind='stable').tolist():
             if not world.hidden[t, i]:
@@ -78,12 +78,12 @@ class Renderer:
 
 class Look(NamedTuple):
     """
-    How a person is dressed; numbers only, so that two looks can be blended.
+    The appearance of a person; numbers only, so that two looks can be blended.
 
     :param colours: (6, 3) in [0, 1], RGB of shirt, its pattern, trousers, skin, hair and shoes
     :param patterns: (4,) in [0, 1], strength of stripes across, stripes down, checks and a logo
     :param period: of the pattern, in heights of the person
-    :param sleeves: in [0, 1], how much arms are of the shirt's colour, not of the skin's
+    :param sleeves: in [0, 1], blend of the arms between the colours of skin (0) and shirt (1)
     :param bag: (4,) in [0, 1], RGB and opacity of a shoulder bag
     """
 
@@ -114,13 +114,13 @@ _SKINS = ((0.96, 0.80, 0.69), (0.85, 0.64, 0.50), (0.62, 0.43, 0.31), (0.40, 0.2
 _HAIRS = ((0.10, 0.08, 0.07), (0.32, 0.20, 0.10), (0.78, 0.62, 0.35), (0.60, 0.58, 0.56))
 
 
-def dress(scene: Scene) -> list[Look]:
-    """Return everybody's look."""
+def make_looks(scene: Scene) -> list[Look]:
+    """Return the looks of all people of a scene."""
     looks = []
     first_hue = random_stream(scene, LOOK).random()
     for i in range(scene.objects):
         stream = random_stream(scene, LOOK, i)
-        # Steps of the golden ratio keep the hues of any number of people apart.
+        # Multiples of the golden ratio keep the hues of any number of people apart.
         hue = first_hue + 0.618034 * i
         own = Look(
             colours=np.array(
@@ -138,13 +138,13 @@ def dress(scene: Scene) -> list[Look]:
             sleeves=np.array(float(stream.integers(2))),
             bag=np.array([*_colour(stream.random(), 0.7, 0.6), float(stream.random() < 0.4)]),
         )
-        alike = scene.similarity
-        looks.append(Look(*(alike * c + (1 - alike) * o for c, o in zip(_COMMON, own))))
+        s = scene.similarity
+        looks.append(Look(*(s * c + (1 - s) * o for c, o in zip(_COMMON, own))))
     return looks
 
 
 def _colour(hue: float, saturation: float, value: float) -> list[float]:
-    """Return RGB in [0, 1] of a hue in turns."""
+    """Return RGB in [0, 1]; the hue is in turns."""
     return [
         value * (1 - saturation * min(max(2 - abs((hue * 6 + shift) % 6 - 3), 0), 1))
         for shift in (0, 4, 2)
@@ -156,7 +156,7 @@ def paint_person(look: Look, phase: float) -> Image.Image:
     Draw a person from the front.
 
     :param phase: in [0, 1), of the stride
-    :return: RGBA, as high as `_MASTER`; the person reaches its borders
+    :return: RGBA, `_MASTER` pixels high; the person reaches its borders
     """
     size = (round(ASPECT * _MASTER), _MASTER)
     colours = [_bytes(colour) for colour in look.colours]
@@ -178,7 +178,7 @@ def paint_person(look: Look, phase: float) -> Image.Image:
 
     swing = math.sin(2 * math.pi * phase)
     for side, step in ((-1, swing), (1, -swing)):
-        # Of the two feet one is always on the ground, where the box ends.
+        # One foot is always on the ground, where the box ends.
         lift = 0.045 * max(0.0, math.cos(2 * math.pi * phase) * side)
         foot = (0.2 + side * 0.055 + 0.06 * step, 0.955 - lift)
         hip, knee = (0.2 + side * 0.042, 0.5), (0.2 + side * 0.05, 0.72 - lift / 2)
@@ -190,7 +190,7 @@ def paint_person(look: Look, phase: float) -> Image.Image:
     right = [(0.24, 0.155), (0.3, 0.185), (0.275, 0.54)]
     outline = [*right, *[(0.4 - x, y) for x, y in reversed(right)]]
     ImageDraw.Draw(torso).polygon(at(*outline), fill=255)
-    person.paste(weave(look, size), (0, 0), torso)
+    person.paste(paint_fabric(look, size), (0, 0), torso)
     for side, step in ((-1, -swing), (1, swing)):
         shoulder, elbow = (0.2 + side * 0.09, 0.2), (0.2 + side * 0.15, 0.35)
         hand = (0.2 + side * 0.17, 0.485 + 0.025 * step)
@@ -209,15 +209,15 @@ def paint_person(look: Look, phase: float) -> Image.Image:
         drawn.rounded_rectangle(at((0.235, 0.42), (0.365, 0.57)), 8, fill=fill)
         person = Image.alpha_composite(person, layer)
 
-    # Light comes from the left.
+    # Light from the left.
     pixels = np.array(person)
     light = 1.1 - 0.45 * (np.arange(size[0]) / size[0])[None, :, None]
     pixels[..., :3] = np.clip(pixels[..., :3] * light, 0, 255)
     return Image.fromarray(pixels)
 
 
-def weave(look: Look, size: tuple[int, int]) -> Image.Image:
-    """Return the RGB fabric of a shirt, as large as the drawing; size is (width, height)."""
+def paint_fabric(look: Look, size: tuple[int, int]) -> Image.Image:
+    """Return the RGB pattern of a shirt, of the size of the drawing, (width, height)."""
     x = (np.arange(size[0]) / _MASTER)[None]
     y = (np.arange(size[1]) / _MASTER)[:, None]
     across = np.broadcast_to(y / look.period % 1 < 0.5, size[::-1])
@@ -228,11 +228,11 @@ def weave(look: Look, size: tuple[int, int]) -> Image.Image:
     return Image.fromarray(_to_bytes(shirt + parts[..., None] * (accent - shirt)))
 
 
-def _paint_scenery(scene: Scene, margin: tuple[int, int]) -> Image.Image:
+def _paint_background(scene: Scene, margin: tuple[int, int]) -> Image.Image:
     """
-    Draw a wall with doors and posters, and the pavement before it.
+    Draw a wall with doors and posters, and the pavement in front of it.
 
-    :param margin: what there is beyond the image to the left and right, and above and below
+    :param margin: pixels beyond the image to the left and right, and above and below
     """
     stream = random_stream(scene, SCENERY)
     height, width = scene.size[0] + 2 * margin[1], scene.size[1] + 2 * margin[0]
@@ -244,7 +244,7 @@ def _paint_scenery(scene: Scene, margin: tuple[int, int]) -> Image.Image:
     image = Image.fromarray(_to_bytes(np.where(y < horizon, wall, ground)))
     draw = ImageDraw.Draw(image)
 
-    # Bricks, and the joints of slabs that run to a point above.
+    # Bricks, and the joints of slabs, which run to a vanishing point.
     for row in range(0, horizon, max(4, round(12 * unit))):
         draw.line([(0, row), (width, row)], fill=_bytes(wall[0, 0] * 0.88))
     for _ in range(round(width / unit / 40)):
@@ -273,7 +273,7 @@ def _paint_scenery(scene: Scene, margin: tuple[int, int]) -> Image.Image:
 
 
 def add_grain(image: Image.Image, stream: np.random.Generator) -> Image.Image:
-    """Return an RGB image with noise of several sizes, so that every spot of it is another."""
+    """Add noise of several scales to an RGB image, so that no two spots look the same."""
     width, height = image.size
     grain = np.zeros((height, width))
     for cell, strength in ((1, 5), (4, 5), (24, 7), (160, 14)):

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The frames of a film: a meadow with trees, and those that are on it."""
+"""Draw the frames of a film: a meadow with trees, and the objects on it."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ from PIL import ImageDraw
 
 from gtr_ros.data.synthetic.animals import paint_animal
 from gtr_ros.data.synthetic.animals import paint_bicycle
+from gtr_ros.data.synthetic.animals import paint_coat
 from gtr_ros.data.synthetic.animals import paint_rider
-from gtr_ros.data.synthetic.animals import weave_coat
-from gtr_ros.data.synthetic.chase import Film
 from gtr_ros.data.synthetic.chase import Filmed
+from gtr_ros.data.synthetic.chase import FilmWorld
 from gtr_ros.data.synthetic.chase import WORLD
 from gtr_ros.data.synthetic.drawing import add_grain
-from gtr_ros.data.synthetic.drawing import dress
 from gtr_ros.data.synthetic.drawing import Look
+from gtr_ros.data.synthetic.drawing import make_looks
 from gtr_ros.data.synthetic.drawing import paint_person
 from gtr_ros.data.synthetic.scene import random_stream
 from gtr_ros.data.synthetic.scene import Scene
 
-_COAT, _MEADOW, _BARK = range(60, 63)  # purposes that have random streams of their own
+_COAT, _MEADOW, _BARK = range(60, 63)  # numbers of the random streams
 
-_PHASES = 8  # drawings of a stride
+_PHASES = 8  # number of drawings of a stride
 
 
 class FilmRenderer:
-    """Draws the frames of a film, in order, as often as it is called."""
+    """Draws the frames of a film; see `gtr_ros.data.sequence.Images`."""
 
-    def __init__(self, filmed: Filmed, film: Film) -> None:
+    def __init__(self, filmed: Filmed, film: FilmWorld) -> None:
         self._filmed = filmed
         self._film = film
         self._sprites: dict[tuple[int, int], Image.Image] = {}
 
     def __call__(self) -> Iterator[np.ndarray]:
-        """Yield (H, W, 3) uint8 RGB for each frame."""
+        """Iterate over all frames, (H, W, 3) uint8 RGB each."""
         return map(self.at, range(len(self._film.view)))
 
     def at(self, t: int) -> np.ndarray:
         """Draw frame t."""
         film = self._film
-        frame = self._see(self._world[0], t)
-        open_ = self._see(self._world[1], t)
+        frame = self._view(self._world[0], t)
+        open_ = self._view(self._world[1], t)
         for i in np.argsort(film.nearness[t], kind='stable').tolist():
             x1, y1, x2, y2 = (round(side) for side in film.boxes[t, i].tolist())
             if x2 <= max(x1, 0) or y2 <= max(y1, 0) or x1 >= frame.width:
@@ -57,17 +57,17 @@ class FilmRenderer:
             sprite = sprite.resize((x2 - x1, y2 - y1), Image.Resampling.BOX)
             if film.facing[t, i] < 0:
                 sprite = sprite.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-            # Behind trees it is not seen.
+            # Parts behind trees are not visible.
             shown = ImageChops.multiply(sprite.getchannel('A'), open_.crop((x1, y1, x2, y2)))
             frame.paste(sprite, (x1, y1), shown)
         return np.array(frame)
 
     def empty(self, t: int) -> np.ndarray:
-        """Draw frame t without anybody."""
-        return np.array(self._see(self._world[0], t))
+        """Draw frame t without objects."""
+        return np.array(self._view(self._world[0], t))
 
-    def _see(self, world: Image.Image, t: int) -> Image.Image:
-        """Return what the camera sees of the drawn world, or of a mask of it."""
+    def _view(self, world: Image.Image, t: int) -> Image.Image:
+        """Return the camera's view of the drawn world, or of a mask of it."""
         back = np.linalg.inv(np.concatenate([self._film.view[t], [[0, 0, 1]]]))
         return world.transform(
             self._filmed.size[::-1],
@@ -83,15 +83,15 @@ class FilmRenderer:
     @cached_property
     def _looks(self) -> list[Look]:
         count = len(self._film.kinds)
-        return dress(Scene(objects=count, similarity=0.0, seed=self._filmed.seed))
+        return make_looks(Scene(objects=count, similarity=0.0, seed=self._filmed.seed))
 
     @cached_property
     def _coats(self) -> list[Image.Image]:
         count = len(self._film.kinds)
-        return [weave_coat(random_stream(self._filmed, _COAT, i)) for i in range(count)]
+        return [paint_coat(random_stream(self._filmed, _COAT, i)) for i in range(count)]
 
     def _sprite(self, i: int, phase: int) -> Image.Image:
-        """Return RGBA of one that looks to the right, in one phase of the stride."""
+        """Return an object as RGBA, facing right, in one phase of the stride."""
         if (i, phase) not in self._sprites:
             kind, part = self._film.kinds[i], phase / _PHASES
             if i == 1 and self._film.rides:
@@ -108,10 +108,10 @@ class FilmRenderer:
 
 def paint_meadow(filmed: Filmed, trees: np.ndarray) -> tuple[Image.Image, Image.Image]:
     """
-    Draw the world without animals.
+    Draw the world without objects.
 
-    :param trees: (K, 2) float64, x of the middle and width of trunks, pixels
-    :return: RGB, and where no tree is: L, 255 there, 0 elsewhere
+    :param trees: (K, 2) float64, x of the centre and width of trunks, pixels
+    :return: RGB; and a mask, L: 0 where there are trees, 255 elsewhere
     """
     stream = random_stream(filmed, _MEADOW)
     height, width = (round(n * side) for n, side in zip(WORLD[::-1], filmed.size))
@@ -124,7 +124,7 @@ def paint_meadow(filmed: Filmed, trees: np.ndarray) -> tuple[Image.Image, Image.
     image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
     draw = ImageDraw.Draw(image)
 
-    for _ in range(round(width / unit / 22)):  # a wood, and houses before it
+    for _ in range(round(width / unit / 22)):  # a wood, and houses in front of it
         x, r = stream.uniform(0, width), stream.uniform(14, 46) * unit
         fill = _hsv(stream.uniform(80, 140), 45, stream.uniform(25, 48))
         draw.ellipse((x - r, horizon - 1.5 * r, x + r, horizon + 0.3 * r), fill=fill)

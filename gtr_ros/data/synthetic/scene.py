@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a scene is made of, in numbers, and the random streams that it is made by."""
+"""The parameters of a scene, and its random streams."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ from typing import NamedTuple
 
 import numpy as np
 
-#: what a scene's text begins with
+#: start of a scene's text form
 PREFIX = 'synthetic'
 
-# Raise it with every change of what is drawn: images of another drawing must not share a key.
+# To be raised with every change of the drawing: different images must not share a cache key.
 DRAWING = 1
 
-# The purposes that have random streams of their own.
+# Numbers of the random streams.
 WALK, CAMERA, HIDING, LOOK, SCENERY, MISSED, JITTER, FALSE, ORDER = range(9)
 
-#: of a person's box, width in heights
+#: width of a person's box, in heights
 ASPECT = 0.4
-#: where the feet of the farthest stand, image heights from the top
+#: position of the farthest feet, image heights from the top
 FARTHEST = 0.32
-#: seconds that a person is visible at least before, between and after hidings
+#: least seconds for which a person is visible before, between and after hidings
 SEEN = 2.0
 
 
 @dataclass(frozen=True)
 class Scene:
     """
-    What makes a scene hard. Its text form is `synthetic:objects=20,occlusion=2,size=480x640`.
+    Parameters of a scene. Its text form is `synthetic:objects=20,occlusion=2,size=480x640`.
 
-    :param objects: people in the scene, all of them for the whole time
-    :param occlusion: seconds that each hiding lasts, exactly; 0: nobody hides
-    :param similarity: in [0, 1]; 0: everybody has colours and a pattern of their own; 1: all look
+    :param objects: number of people, all present for the whole time
+    :param occlusion: duration of each hiding, seconds; 0: no hidings
+    :param similarity: in [0, 1]; 0: every person has different colours and patterns; 1: all look
         the same
-    :param rate: frames a second
-    :param camera: strength of a smooth random pan, rms pixels a second
+    :param rate: frames per second
+    :param camera: strength of a smooth random pan, rms pixels per second
     :param missed: in [0, 1], probability that a visible person is not detected in a frame
-    :param false: mean number of false detections a frame
+    :param false: mean number of false detections per frame
     :param jitter: standard deviation of a detected box's sides, in widths and heights of the box
     :param duration: seconds
     :param size: (height, width), pixels
-    :param seed: of everything random
-    :raises ValueError: if one of them is out of its range
+    :param seed: of all random streams
+    :raises ValueError: if a value is out of range
     """
 
     objects: int = 10
@@ -77,16 +77,16 @@ class Scene:
         )
         if not 0 <= self.occlusion <= self.duration - 1:
             raise ValueError(
-                f'occlusion is {self.occlusion} s; expected 0 to {self.duration - 1:g}, which '
-                f'leaves 1 s of the duration of {self.duration:g} s to be seen in'
+                f'occlusion is {self.occlusion} s; expected 0 to {self.duration - 1:g}, so '
+                f'that 1 s of the duration of {self.duration:g} s is left without it'
             )
 
     @classmethod
     def parse(cls, text: str) -> Scene:
         """
-        Read a scene's text form; what it does not name is as by default.
+        Parse a scene's text form; parameters that it does not name have their defaults.
 
-        :raises ValueError: if it names no such parameter, or a value that does not fit
+        :raises ValueError: if a parameter is unknown, or a value is invalid
         """
         prefix, colon, rest = text.partition(':')
         if prefix != PREFIX:
@@ -98,7 +98,7 @@ class Scene:
             if key not in kinds:
                 raise ValueError(f'key {key!r} in {text!r}; expected one of {", ".join(kinds)}')
             if key in values:
-                raise ValueError(f'{key} is there twice in {text!r}; expected once')
+                raise ValueError(f'{key} occurs twice in {text!r}; expected once')
             values[key] = _parse_value(key, value, kinds[key])
         return cls(**values)
 
@@ -107,15 +107,15 @@ class Scene:
 
     @property
     def image_key(self) -> str:
-        """Hex digest of what decides the pixels; noise of detections does not."""
+        """Hex digest of the parameters that the pixels depend on; detection noise is not one."""
         return make_image_key('', self, noise=('missed', 'false', 'jitter'))
 
 
 class Hiding(NamedTuple):
     """
-    A time when a person is behind something: not drawn, not detected, not in the truth.
+    A time when a person is hidden: not drawn, not detected, not in the ground truth.
 
-    :param id: of the truth
+    :param id: in the ground truth
     :param begin: nanoseconds; hidden for begin <= stamp < end
     :param end: nanoseconds
     """
@@ -127,11 +127,11 @@ class Hiding(NamedTuple):
 
 def check_ranges(parameters, **ranges: tuple[float, float]) -> None:
     """
-    Check the numbers of a scene of any kind, and its size.
+    Check the parameters of a scene of any kind.
 
     :param parameters: a dataclass with a field `size`, (height, width), pixels
-    :param ranges: by the field's name, least and most
-    :raises ValueError: if one is out of its range
+    :param ranges: smallest and largest value, by field name
+    :raises ValueError: if a value is out of range
     """
     for name, (least, most) in ranges.items():
         value = getattr(parameters, name)
@@ -144,7 +144,7 @@ def check_ranges(parameters, **ranges: tuple[float, float]) -> None:
 
 
 def write_text(prefix: str, parameters) -> str:
-    """Return the text form of a scene of any kind: what is not as by default."""
+    """Return the text form of a scene of any kind: its values that differ from the defaults."""
     values = {f.name: getattr(parameters, f.name) for f in fields(parameters)}
     texts = [
         f'{f.name}={"{}x{}".format(*values["size"]) if f.name == "size" else values[f.name]}'
@@ -155,7 +155,7 @@ def write_text(prefix: str, parameters) -> str:
 
 
 def make_image_key(prefix: str, parameters, noise: tuple[str, ...]) -> str:
-    """Return a hex digest of a scene of any kind, but of its fields that are only noise."""
+    """Return a hex digest of a scene of any kind, without its fields of detection noise."""
     names = [f.name for f in fields(parameters) if f.name not in noise]
     values = [(name, getattr(parameters, name)) for name in names]
     return sha256(f'{prefix}{DRAWING} {values}'.encode()).hexdigest()
@@ -175,5 +175,5 @@ def _parse_value(key: str, text: str, kind: type) -> int | float | tuple[int, in
 
 
 def random_stream(scene, *purpose: int) -> np.random.Generator:
-    """Return the random numbers of one purpose; scene is of any kind, and has a seed."""
+    """Return a random stream of a scene of any kind, which has a seed."""
     return np.random.default_rng([scene.seed, *purpose])

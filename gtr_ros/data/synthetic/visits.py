@@ -1,11 +1,10 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-People who leave the image and come back seconds to minutes later, with exact truth.
+Scenes of people who leave the image and come back after seconds to minutes, with ground truth.
 
-A still camera sees people cross its image. Some come several times, and the light is another each
-time; some come only once. A story takes some 20 minutes, but has frames only while somebody is in
-the image.
+People cross the image of a still camera. Some come several times, in different light; others come
+once. A scene takes about 20 minutes, but has frames only while there are people in the image.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ import numpy as np
 from gtr_ros.boxes import clip_boxes
 from gtr_ros.data.sequence import Sequence
 from gtr_ros.data.sequence import Truth
-from gtr_ros.data.synthetic.drawing import dress
 from gtr_ros.data.synthetic.drawing import Look
+from gtr_ros.data.synthetic.drawing import make_looks
 from gtr_ros.data.synthetic.drawing import Renderer
 from gtr_ros.data.synthetic.scene import ASPECT
 from gtr_ros.data.synthetic.scene import check_ranges
@@ -31,39 +30,39 @@ from gtr_ros.data.synthetic.scene import make_image_key
 from gtr_ros.data.synthetic.scene import random_stream
 from gtr_ros.data.synthetic.scene import Scene
 from gtr_ros.data.synthetic.scene import write_text
-from gtr_ros.data.synthetic.world import detect
+from gtr_ros.data.synthetic.world import simulate_detections
 from gtr_ros.data.synthetic.world import visibility
 from gtr_ros.data.synthetic.world import World
 from gtr_ros.stamps import NANOSECONDS
 from gtr_ros.structures import Detections
 
-# The purposes that have random streams of their own; a scene's other ones end at 8.
+# Numbers of the random streams; those of `Scene` end at 8.
 _TIMES, _PATH, _STATURE, _LIGHT, _TINT = range(20, 25)
 
-_LENGTH = (4.0, 8.0)  # s, of a visit
-_FEET = (0.66, 0.96)  # of the farthest and the nearest, image heights from the top
-_HEIGHT = (0.24, 0.42)  # of the farthest and the nearest, image heights
+_LENGTH = (4.0, 8.0)  # s, duration of a visit
+_FEET = (0.66, 0.96)  # farthest and nearest feet, image heights from the top
+_HEIGHT = (0.24, 0.42)  # heights of the farthest and the nearest, image heights
 
 
 @dataclass(frozen=True)
 class Visits:
     """
-    Who comes, how often, and after how long. The camera stands still.
+    Parameters of a scene with visits, in front of a still camera.
 
-    :param people: who come back
-    :param visits: of each of them
+    :param people: number of people who come back
+    :param visits: number of visits of each of them
     :param shortest_absence: seconds from a visit to the next; drawn log-uniformly
     :param longest_absence: seconds
-    :param strangers: people who come only once
-    :param similarity: in [0, 1]; 0: everybody has colours and a pattern of their own; 1: all look
+    :param strangers: number of people who come only once
+    :param similarity: in [0, 1]; 0: every person has different colours and patterns; 1: all look
         the same
-    :param rate: frames a second
+    :param rate: frames per second
     :param missed: in [0, 1], probability that a visible person is not detected in a frame
-    :param false: mean number of false detections a frame
+    :param false: mean number of false detections per frame
     :param jitter: standard deviation of a detected box's sides, in widths and heights of the box
     :param size: (height, width), pixels
-    :param seed: of everything random
-    :raises ValueError: if one of them is out of its range
+    :param seed: of all random streams
+    :raises ValueError: if a value is out of range
     """
 
     people: int = 12
@@ -100,16 +99,16 @@ class Visits:
 
     @property
     def image_key(self) -> str:
-        """Hex digest of what decides the pixels; noise of detections does not."""
+        """Hex digest of the parameters that the pixels depend on; detection noise is not one."""
         return make_image_key('visits', self, noise=('missed', 'false', 'jitter'))
 
 
 class Visit(NamedTuple):
     """
-    A time when a person is in the image by half or more.
+    A time when at least half of a person is in the image.
 
-    :param id: of the truth
-    :param begin: nanoseconds; in the truth for begin <= stamp < end
+    :param id: in the ground truth
+    :param begin: nanoseconds; in the ground truth for begin <= stamp < end
     :param end: nanoseconds
     """
 
@@ -120,11 +119,11 @@ class Visit(NamedTuple):
 
 class Absence(NamedTuple):
     """
-    A person's absence, and that it came back.
+    The time between two visits of a person.
 
-    :param id: of the truth
-    :param left: nanoseconds, when the visit before ended
-    :param back: nanoseconds, when the next one began
+    :param id: in the ground truth
+    :param left: end of the visit before, nanoseconds
+    :param back: start of the next visit, nanoseconds
     """
 
     id: int
@@ -135,11 +134,11 @@ class Absence(NamedTuple):
 @dataclass(frozen=True)
 class GeneratedVisits:
     """
-    A story, made.
+    A generated scene with visits.
 
-    :param sequence: the truth of each of T frames, and their images, which are drawn when read;
-        the stamps jump over times when nobody is there
-    :param detections: of each frame, as an imperfect detector finds them; features are zeros
+    :param sequence: ground truth of each of T frames, and their images, which are drawn when read;
+        stamps skip the times without people
+    :param detections: of each frame, by a simulated imperfect detector; features are zeros
     :param returns: by person, then in order of time
     """
 
@@ -149,7 +148,7 @@ class GeneratedVisits:
 
 
 def generate_visits(visits: Visits) -> GeneratedVisits:
-    """Make a story; the same parameters always give the same."""
+    """Generate a scene; the same parameters always give the same scene."""
     scene = Scene(
         objects=visits.people + visits.strangers,
         similarity=visits.similarity,
@@ -170,7 +169,7 @@ def generate_visits(visits: Visits) -> GeneratedVisits:
         present = np.flatnonzero((begins <= stamp) & (stamp < ends))
         truth.append(Truth.of(ids[present], boxes[present]))
         visible = visibility(boxes[present], nearness=world.boxes[t, present, 3])
-        detections.append(detect(scene, stamp, boxes, present, visible))
+        detections.append(simulate_detections(scene, stamp, boxes, present, visible))
     sequence = Sequence(
         name=str(visits),
         class_names=('person',),
@@ -187,7 +186,7 @@ def generate_visits(visits: Visits) -> GeneratedVisits:
 
 class LitRenderer:
     """
-    Draws the frames of a world in changing light.
+    Draws the frames of a world in changing light; see `gtr_ros.data.sequence.Images`.
 
     :param looks: of each visit
     :param light: (T, 3) float64, gains of red, green and blue
@@ -199,7 +198,7 @@ class LitRenderer:
         self._light = light
 
     def __call__(self) -> Iterator[np.ndarray]:
-        """Yield (H, W, 3) uint8 RGB for each frame."""
+        """Iterate over all frames, (H, W, 3) uint8 RGB each."""
         return map(self.at, range(len(self._light)))
 
     def at(self, t: int) -> np.ndarray:
@@ -207,7 +206,7 @@ class LitRenderer:
         return self._lit(self._plain.at(t), t)
 
     def empty(self, t: int) -> np.ndarray:
-        """Draw frame t without anybody."""
+        """Draw frame t without people."""
         return self._lit(self._empty.at(t), t)
 
     def _lit(self, image: np.ndarray, t: int) -> np.ndarray:
@@ -216,14 +215,14 @@ class LitRenderer:
 
 
 def _plan(visits: Visits) -> list[Visit]:
-    """Choose when everybody comes and goes; by person, then in order of time."""
+    """Choose the visits of all people; by person, then in order of time."""
     plan: list[Visit] = []
-    # With short absences there is still time for people to come one by one.
+    # Long enough for people to come one by one, even with short absences.
     span = max(visits.longest_absence, 12.0 * visits.people)
     arrival = 0.0
     for i in range(visits.people):
         stream = random_stream(visits, _TIMES, i)
-        # Every third comes along with the one before.
+        # Every third person comes together with the one before.
         late, alone = stream.random(2)
         arrival = arrival + late if i % 3 == 2 else alone * span
         lengths = stream.uniform(*_LENGTH, visits.visits)
@@ -236,7 +235,7 @@ def _plan(visits: Visits) -> list[Visit]:
     for i in range(visits.strangers):
         stream = random_stream(visits, _TIMES, visits.people + i)
         late, alone, which = stream.random(3)
-        # Every second stranger comes along with somebody who comes often.
+        # Every second stranger comes together with a person who comes several times.
         begin = alone * span
         if known and i % 2:
             begin = known[int(which * len(known))].begin / NANOSECONDS + late
@@ -249,7 +248,7 @@ def _visit(person: int, begin: float, length: float) -> Visit:
 
 
 def _stamps(plan: list[Visit], rate: float) -> np.ndarray:
-    """Return (T,) int64 nanoseconds, ascending, of the frames in which somebody is there."""
+    """Return the stamps of the frames with people, (T,) int64 nanoseconds, ascending."""
     step = NANOSECONDS / rate
     frames = {
         frame
@@ -260,7 +259,7 @@ def _stamps(plan: list[Visit], rate: float) -> np.ndarray:
 
 
 def _walk(scene: Scene, plan: list[Visit], stamps: np.ndarray) -> World:
-    """Let everybody cross the image; each visit is a person of the world."""
+    """Simulate all visits; each visit is one person of the world."""
     height, width = scene.size
     shape = (len(stamps), len(plan))
     boxes, phases = np.zeros((*shape, 4)), np.zeros(shape)
@@ -268,12 +267,12 @@ def _walk(scene: Scene, plan: list[Visit], stamps: np.ndarray) -> World:
     for k, visit in enumerate(plan):
         draws = random_stream(scene, _PATH, visit.id, visit.begin).random(5)
         stature = 0.93 + 0.14 * random_stream(scene, _STATURE, visit.id).random()
-        # From 0 to 1 while in the image; before and after, less than half of a person is.
+        # 0 to 1 during the visit; before and after, less than half of the person is visible.
         part = (stamps - visit.begin) / (visit.end - visit.begin)
         near = np.clip(0.1 + 0.8 * draws[0] + 0.4 * (draws[1] - 0.5) * (part - 0.5), 0, 1)
         tall = stature * height * (_HEIGHT[0] + (_HEIGHT[1] - _HEIGHT[0]) * near)
         feet = height * (_FEET[0] + (_FEET[1] - _FEET[0]) * near)
-        # Faster at first and slower later, or the other way round.
+        # Faster at first and slower later, or vice versa.
         way = part + 0.4 * (draws[2] - 0.5) * np.sin(2 * np.pi * part) / np.pi
         x = width * (way if draws[3] < 0.5 else 1 - way)
         half = ASPECT / 2 * tall
@@ -284,8 +283,8 @@ def _walk(scene: Scene, plan: list[Visit], stamps: np.ndarray) -> World:
 
 
 def _tinted(scene: Scene, plan: list[Visit]) -> list[Look]:
-    """Return the looks of each visit: those of its person, a little brighter or redder."""
-    looks, tinted = dress(scene), []
+    """Return the looks of all visits: those of the person, slightly brighter or redder."""
+    looks, tinted = make_looks(scene), []
     for visit in plan:
         look = looks[visit.id - 1]
         stream = random_stream(scene, _TINT, visit.id, visit.begin)
@@ -296,7 +295,7 @@ def _tinted(scene: Scene, plan: list[Visit]) -> list[Look]:
 
 
 def _light(scene: Scene, stamps: np.ndarray) -> np.ndarray:
-    """Return (T, 3) float64, gains of red, green and blue, which change within minutes."""
+    """Return gains of red, green and blue that change within minutes, (T, 3) float64."""
     stream = random_stream(scene, _LIGHT)
     periods = stream.uniform(120, 900, (4, 2))  # s
     starts = stream.uniform(0, 2 * np.pi, (4, 2))

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where everybody is, who is hidden, and what a detector makes of it."""
+"""Simulate the positions of people, their hidings, and an imperfect detector."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ from gtr_ros.data.synthetic.scene import WALK
 from gtr_ros.stamps import NANOSECONDS
 from gtr_ros.structures import Detections
 
-_STEP = 1 / 60  # s, of the walk; frames lie between steps
+_STEP = 1 / 60  # s, time step of the simulation; frames are interpolated
 _SHORTEST, _TALLEST = 50 / 480, 130 / 480  # of a person, in image heights
-_NEAREST = 0.97  # where the feet of the nearest stand, in image heights from the top
-_VISIBLE = 0.3  # part of a person that has to be seen for a detection
-_GRID = (16, 8)  # points of a box, down and across, at which visibility is looked at
+_NEAREST = 0.97  # position of the nearest feet, image heights from the top
+_VISIBLE = 0.3  # least visible fraction of a detected person
+_GRID = (16, 8)  # points of a box, down and across, where visibility is sampled
 
 
 @dataclass(frozen=True)
 class World:
     """
-    Where everybody is in T frames.
+    The state of N people in T frames.
 
-    :param boxes: (T, N, 4) float64, xyxy, pixels of the image, also outside of it
-    :param phases: (T, N) float64, strides made
-    :param camera: (T, 2) float64, x and y of the image's corner in the scenery, pixels
-    :param margin: (2,) int, what x and y of the camera are at most, either way
+    :param boxes: (T, N, 4) float64, xyxy, pixels of the image, not clipped
+    :param phases: (T, N) float64, number of strides
+    :param camera: (T, 2) float64, x and y of the image's corner in the background, pixels
+    :param margin: (2,) int, upper bounds of x and y of the camera in both directions
     :param hidden: (T, N) bool
     """
 
@@ -55,6 +55,7 @@ class World:
 
     @classmethod
     def at(cls, scene: Scene, stamps: np.ndarray, hidings: Iterable[Hiding]) -> World:
+        """Simulate a scene at (T,) int64 stamps, nanoseconds."""
         feet, phases = _walk(scene)
         camera = _pan(scene)
         margin = np.ceil(np.abs(camera).max(axis=0)).astype(int) + 1
@@ -62,7 +63,7 @@ class World:
         for hiding in hidings:
             hidden[:, hiding.id - 1] |= (hiding.begin <= stamps) & (stamps < hiding.end)
 
-        # Between steps, so that two rates see one world.
+        # Interpolated, so that the world is the same at any frame rate.
         steps = stamps / (NANOSECONDS * _STEP)
         feet, phases, camera = (_between(values, steps) for values in (feet, phases, camera))
         x, y = feet[..., 0], feet[..., 1]
@@ -92,9 +93,9 @@ def _step_count(scene: Scene) -> int:
 
 def _walk(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
     """
-    Walk about, turning smoothly, and back inwards near the borders.
+    Simulate random walks that turn smoothly, and inwards near the borders.
 
-    :return: (S, N, 2) feet, x and y in pixels, and (S, N) strides made, at each step
+    :return: (S, N, 2) feet, x and y in pixels, and (S, N) number of strides, at each time step
     """
     steps, (height, width) = _step_count(scene), scene.size
     streams = [random_stream(scene, WALK, i) for i in range(scene.objects)]
@@ -106,7 +107,7 @@ def _walk(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
     x = border[0] + starts[:, 0] * (width - 2 * border[0])
     y = top + border[1] + starts[:, 1] * (bottom - top - 2 * border[1])
     heading = starts[:, 2] * 2 * np.pi
-    pace = 0.35 + 0.45 * starts[:, 3]  # in own heights a second
+    pace = 0.35 + 0.45 * starts[:, 3]  # own heights per second
     phase = starts[:, 4]
     turning = np.zeros(len(x))  # rad/s
     feet, phases = np.empty((steps, len(x), 2)), np.empty((steps, len(x)))
@@ -114,7 +115,7 @@ def _walk(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
         feet[s, :, 0], feet[s, :, 1], phases[s] = x, y, phase
         tall = _height(y, scene.size)
         side = ASPECT / 2 * tall
-        # The wanderlust forgets within a second; the walls turn everybody towards the middle.
+        # Random turns decay within a second; near a border, people turn inwards.
         turning += -turning * _STEP + 0.6 * math.sqrt(2 * _STEP) * turns[:, s]
         inward_x = _push(x, side, width - side, border[0])
         inward_y = _push(y, top, bottom, border[1])
@@ -129,7 +130,7 @@ def _walk(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _push(value: np.ndarray, least, most, border: float) -> np.ndarray:
-    """Return in [-1, 1] how strongly each value is to grow to get away from its bounds."""
+    """Return the strength, in [-1, 1], with which each value is pushed away from its bounds."""
     low = np.clip((least + border - value) / border, 0, 1)
     return low - np.clip((value - most + border) / border, 0, 1)
 
@@ -140,7 +141,7 @@ def _pan(scene: Scene) -> np.ndarray:
     stream = random_stream(scene, CAMERA)
     frequencies = 2 * np.pi * stream.uniform(0.1, 0.4, (3, 2))  # rad/s
     starts = stream.uniform(0, 2 * np.pi, (3, 2))
-    # Amplitudes fall with the frequency, so that each wave is as fast; up and down much less.
+    # Amplitudes fall with the frequency, so that all waves are equally fast; vertical ones weaker.
     waves = np.sin(frequencies * seconds[:, None, None] + starts) / frequencies
     path = waves.sum(axis=1) * [1, 0.4]
     speed = np.sqrt((np.diff(path, axis=0) ** 2).sum(axis=1).mean()) / _STEP
@@ -148,8 +149,8 @@ def _pan(scene: Scene) -> np.ndarray:
     return path - (path.min(axis=0) + path.max(axis=0)) / 2
 
 
-def hide(scene: Scene) -> tuple[Hiding, ...]:
-    """Choose when each person is hidden: twice or once, once where twice does not fit."""
+def choose_hidings(scene: Scene) -> tuple[Hiding, ...]:
+    """Choose the hidings of each person: two or one, one if two do not fit."""
     hidings = []
     for i in range(scene.objects if scene.occlusion > 0 else 0):
         stream = random_stream(scene, HIDING, i)
@@ -165,7 +166,7 @@ def hide(scene: Scene) -> tuple[Hiding, ...]:
     return tuple(hidings)
 
 
-def detect(
+def simulate_detections(
     scene: Scene,
     stamp: int,
     boxes: np.ndarray,
@@ -174,15 +175,15 @@ def detect(
     labels: np.ndarray | None = None,
 ) -> Detections:
     """
-    Find people as a detector does.
+    Simulate an imperfect detector.
 
-    The noise is that of the person and the time, whoever else is there, so that it is the same in
-    scenes that differ in rate or hidings.
+    The noise depends on the person and the stamp only, so that it is the same in scenes that
+    differ in rate or hidings.
 
-    :param boxes: (N, 4) float64, xyxy, pixels, of everybody
-    :param present: (P,) int64, who is in the truth
-    :param visible: (P,) float64, the part of each that is seen
-    :param labels: (N,) int64, what a detector takes everybody for; None: class 0
+    :param boxes: (N, 4) float64, xyxy, pixels, of all people
+    :param present: (P,) int64, indices of those in the ground truth
+    :param visible: (P,) float64, visible fraction of each of these
+    :param labels: (N,) int64, detected labels; None: class 0
     """
     count = len(boxes)
     found = random_stream(scene, MISSED, stamp).random(count)[present] >= scene.missed
@@ -208,7 +209,7 @@ def detect(
     scores = np.concatenate([scores, 0.4 + 0.2 * draws[:, 4]])[order]
     known = np.zeros(count, np.int64) if labels is None else labels
     labels = np.append(known[present], np.zeros(extra, np.int64))[order]
-    # Strong jitter can turn a box inside out.
+    # Strong jitter can swap the sides of a box.
     good = (seen[:, 2:] - seen[:, :2] >= 2).all(axis=1)
     return Detections(
         boxes=seen[good].astype(np.float32),
@@ -222,7 +223,7 @@ def detect(
 
 def visibility(boxes: np.ndarray, nearness: np.ndarray) -> np.ndarray:
     """
-    Return (N,) float64 in [0, 1], the part of each box that no nearer one covers, about.
+    Return the approximate fraction of each box that no nearer one covers, (N,) float64.
 
     :param boxes: (N, 4) float64, xyxy, pixels
     :param nearness: (N,) float64, greater is nearer

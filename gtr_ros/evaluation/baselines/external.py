@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Trackers of the package `trackers`, where it is installed, in this package's shape."""
+"""Adapter for the trackers of the package `trackers`, if it is installed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from gtr_ros.structures import Detections
 from gtr_ros.structures import Tracks
 
-#: class and settings by name; those that a score threshold goes to
+#: by name: the class, and its parameters that are set to the score threshold
 EXTERNAL_TRACKERS: dict[str, tuple[str, tuple[str, ...]]] = {
     'sort': ('SORTTracker', ('track_activation_threshold',)),
     'bytetrack': (
@@ -27,15 +27,15 @@ EXTERNAL_TRACKERS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 class ExternalTracker:
     """
-    A tracker by others, at its authors' settings but for those that depend on the detector.
+    A tracker of another package, with its defaults except for the score thresholds and memory.
 
-    What its authors call a high score is what everybody else gets to see; its memory is given in
-    frames. Boxes that it withholds until a track is believed come unconfirmed, with ids of their
-    own.
+    Its threshold for high scores is the score threshold of the evaluation; its memory is given in
+    frames. Boxes that it withholds while a track is tentative are returned unconfirmed, each with
+    a new negative id.
 
     :param name: one of `EXTERNAL_TRACKERS`
     :param memory: frames for which a lost track is kept
-    :param threshold: score from which on boxes begin tracks
+    :param threshold: score from which boxes begin tracks
     :raises ValueError: if there is no such tracker, or the package is not installed
     """
 
@@ -50,20 +50,20 @@ class ExternalTracker:
                 import trackers
         except ImportError as error:
             raise ValueError(
-                f'tracker {name!r} is of the package trackers, which is not installed here '
-                f'({error}); pip install trackers, or leave it out'
+                f'tracker {name!r} needs the package trackers, which is not installed ({error}); '
+                'pip install trackers, or leave it out'
             ) from error
         self._detections = supervision.Detections
         settings: dict = dict.fromkeys(thresholds, threshold)
         if name == 'botsort':
-            settings['enable_cmc'] = False  # it would need the images
+            settings['enable_cmc'] = False  # camera motion compensation needs the images
         self._tracker = getattr(trackers, kind)(
             lost_track_buffer=max(1, math.ceil(memory)), frame_rate=30.0, **settings
         )
         self._unconfirmed = 0
 
     def update(self, detections: Detections) -> Tracks:
-        """Give identities to the detections of the next frame, in their order."""
+        """Assign a track id to each detection of the next frame, in their order."""
         count = len(detections)
         given = self._detections(
             xyxy=detections.boxes.astype(np.float32).reshape(-1, 4),
@@ -78,7 +78,7 @@ class ExternalTracker:
         if len(result):
             ids[np.asarray(result.data['row'], int)] = result.tracker_id
         confirmed = ids >= 0
-        # Ids from 1; those of nobody count downwards, and so are never mistaken for anybody.
+        # Ids count from 1; those of unconfirmed boxes count down, so that none is used twice.
         ids[confirmed] += 1
         fresh = int((~confirmed).sum())
         ids[~confirmed] = -1 - self._unconfirmed - np.arange(fresh)

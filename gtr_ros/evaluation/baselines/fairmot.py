@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The local trackers that the paper compares with (Table 1, rows 1 to 3): FairMOT's rules."""
+"""The local baselines of the paper (Table 1, rows 1 to 3): FairMOT's association rules."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ from gtr_ros.structures import Detections
 from gtr_ros.structures import Tracks
 
 _SMOOTHING = 0.9  # of a track's feature
-_MOTION_WEIGHT = 0.02  # of the Mahalanobis distance beside the cosine's
+_MOTION_WEIGHT = 0.02  # of the Mahalanobis distance, against that of the cosine distance
 _DUPLICATE_IOU = 0.85
 
 
 class FairMOT:
     """
-    A greedy tracker: each frame is linked with the last state of each track, and no further back.
+    A local tracker: each frame is associated with the last state of each track only.
 
-    First by appearance, where motion allows it, then tracks seen in the frame before by overlap;
-    a track that is lost can be born again, by its appearance, for some frames. With `overlap`
+    Detections are assigned first by appearance, gated by motion, then by overlap to tracks seen in
+    the frame before. A lost track can be continued by appearance for some frames. With `overlap`
     alone it is the paper's row "IoU" (SORT), with `appearance` alone "ReID", with both "IoU+ReID".
-    A track is confirmed by its second box, those of the first frame at once.
+    A track is confirmed by its second box, or at once in the first frame.
 
     :param overlap: whether boxes are linked by overlap
     :param appearance: whether boxes are linked by their features
-    :param rebirth: frames for which a lost track is remembered
-    :param max_distance: of features (1 - cosine, with a little of the motion's) to be linked
-    :param min_overlap: IoU with the predicted box to be linked
-    :param max_first_distance: 1 - IoU (with `overlap`), or distance of features, to be linked with
-        a track that has one box so far
-    :raises ValueError: if boxes are to be linked by nothing
+    :param rebirth: frames for which a lost track is kept
+    :param max_distance: largest distance of features (1 - cosine, mixed with a little of the
+        motion's distance) of a link
+    :param min_overlap: least IoU with the predicted box of a link
+    :param max_first_distance: largest 1 - IoU (with `overlap`), or distance of features, of a link
+        with a track that has one box so far
+    :raises ValueError: if overlap and appearance are both off
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class FairMOT:
         self.reset()
 
     def reset(self) -> None:
-        """Forget every track. Identities given so far are not given again."""
+        """End all tracks; ids continue to count up."""
         self._frame = 0
         self._kalman = KalmanBoxes(np.zeros((0, 4)))
         self._features: np.ndarray | None = None
@@ -67,10 +68,10 @@ class FairMOT:
 
     def update(self, detections: Detections) -> Tracks:
         """
-        Give identities to the detections of the next frame.
+        Assign a track id to each detection of the next frame.
 
-        :param detections: of one frame, in any order; features only where appearance links
-        :return: tracks, in the order of the detections; those not confirmed are not for output
+        :param detections: of one frame, in any order; features are needed for appearance only
+        :return: tracks, in the order of the detections; unconfirmed ones are not for output
         """
         self._frame += 1
         boxes, labels = detections.boxes.astype(np.float64), detections.labels
@@ -107,13 +108,13 @@ class FairMOT:
         track[begin] = known + np.arange(len(begin))
         self._begin(boxes[begin], labels[begin], features[begin])
         ids, confirmed = self._ids[track], self._confirmed[track]
-        doubles = self._forget()
+        duplicates = self._forget()
         return Tracks(
             ids=ids,
             boxes=detections.boxes,
             scores=detections.scores,
             labels=labels,
-            confirmed=confirmed & ~np.isin(ids, doubles),
+            confirmed=confirmed & ~np.isin(ids, duplicates),
         )
 
     def _unit_features(self, detections: Detections) -> np.ndarray:
@@ -128,7 +129,7 @@ class FairMOT:
     def _feature_cost(
         self, rows: np.ndarray, features: np.ndarray, boxes: np.ndarray
     ) -> np.ndarray:
-        """Return 1 - cosine, with some of the motion's distance; infinite beyond its gate."""
+        """Return 1 - cosine, mixed with the motion's distance; infinite outside its gate."""
         if not (len(rows) and len(boxes)):
             return np.zeros((len(rows), len(boxes)))
         cosine = (1 - self._features[rows] @ features.T).clip(0)
@@ -137,7 +138,7 @@ class FairMOT:
         return np.where(distance > GATE, np.inf, mixed)
 
     def _continue(self, rows: np.ndarray, boxes: np.ndarray, features: np.ndarray) -> None:
-        """Put boxes, (R, 4), and features, (R, D), to tracks."""
+        """Continue tracks with boxes, (R, 4), and features, (R, D)."""
         self._kalman.update(rows, boxes)
         if len(rows):
             smooth = _SMOOTHING * self._features[rows] + (1 - _SMOOTHING) * features
@@ -160,17 +161,17 @@ class FairMOT:
         self._confirmed = np.append(self._confirmed, np.full(count, self._frame == 1))
 
     def _forget(self) -> np.ndarray:
-        """Drop old, unconfirmed and double tracks; return the ids of those that were doubles."""
+        """Remove old, unconfirmed and duplicate tracks; return the ids of the duplicates."""
         seen = self._seen == self._frame
-        # Who was never confirmed and is not seen again is gone at once.
+        # An unconfirmed track without a detection is removed at once.
         alive = seen | (self._confirmed & (self._frame - self._seen <= self.rebirth))
         now, lost = np.flatnonzero(seen), np.flatnonzero(alive & ~seen)
         boxes, age = self._kalman.boxes, self._seen - self._began
         a, b = np.nonzero(box_iou(boxes[now], boxes[lost]) > _DUPLICATE_IOU)
         older = age[now[a]] > age[lost[b]]
-        doubles = np.append(lost[b[older]], now[a[~older]])
-        alive[doubles] = False
-        ids = self._ids[doubles]
+        duplicates = np.append(lost[b[older]], now[a[~older]])
+        alive[duplicates] = False
+        ids = self._ids[duplicates]
         rows = np.flatnonzero(alive)
         self._kalman.keep(rows)
         for name in ('_features', '_ids', '_labels', '_seen', '_began', '_confirmed'):
@@ -179,7 +180,7 @@ class FairMOT:
 
 
 def _assign(cost: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows and columns of the matching that saves most against leaving pairs at a limit."""
+    """Return rows and columns of the assignment with the largest total of limit - cost."""
     gain = np.maximum(limit - cost, 0)
     rows, columns = linear_sum_assignment(gain, maximize=True)
     keep = gain[rows, columns] > 0

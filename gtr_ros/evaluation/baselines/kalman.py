@@ -10,7 +10,7 @@ import numpy as np
 GATE = 9.4877
 
 _POSITION, _VELOCITY = 1 / 20, 1 / 160
-_MOTION = np.eye(8) + np.eye(8, k=4)  # one frame on
+_MOTION = np.eye(8) + np.eye(8, k=4)  # over one frame
 
 
 class KalmanBoxes:
@@ -19,7 +19,7 @@ class KalmanBoxes:
 
     Noise is relative to a box's height; time is counted in frames.
 
-    :param measured: (K, 4) float, xyxy, pixels: where the boxes are seen first
+    :param measured: (K, 4) float, xyxy, pixels: the first measurements
     """
 
     def __init__(self, measured: np.ndarray) -> None:
@@ -34,26 +34,26 @@ class KalmanBoxes:
 
     @property
     def boxes(self) -> np.ndarray:
-        """(K, 4) float64, xyxy, pixels: where the boxes are thought to be."""
+        """(K, 4) float64, xyxy, pixels: the estimated boxes."""
         centre, height = self.mean[:, :2], self.mean[:, 3:4]
         half = np.concatenate([self.mean[:, 2:3] * height, height], axis=1) / 2
         return np.concatenate([centre - half, centre + half], axis=1)
 
     def extend(self, other: KalmanBoxes) -> None:
-        """Append the boxes of another."""
+        """Append the states of another filter."""
         self.mean = np.concatenate([self.mean, other.mean])
         self.covariance = np.concatenate([self.covariance, other.covariance])
 
     def keep(self, rows: np.ndarray) -> None:
-        """Keep the boxes of these indices, in their order."""
+        """Keep the boxes with these indices, in this order."""
         self.mean, self.covariance = self.mean[rows], self.covariance[rows]
 
     def predict(self, rows: np.ndarray, steady_height: np.ndarray) -> None:
         """
-        Move boxes one frame on.
+        Predict boxes in the next frame.
 
-        :param rows: (R,) int, which
-        :param steady_height: (R,) bool, those whose height is taken to stop changing
+        :param rows: (R,) int, indices of the boxes
+        :param steady_height: (R,) bool, whether the velocity of a height is set to 0
         """
         mean = self.mean[rows]
         mean[steady_height, 7] = 0
@@ -64,9 +64,9 @@ class KalmanBoxes:
 
     def update(self, rows: np.ndarray, measured: np.ndarray) -> None:
         """
-        Correct boxes by what was seen of them.
+        Correct boxes by measurements.
 
-        :param rows: (R,) int, which
+        :param rows: (R,) int, indices of the boxes
         :param measured: (R, 4) float, xyxy, pixels
         """
         mean, covariance = self.mean[rows], self.covariance[rows]
@@ -80,7 +80,7 @@ class KalmanBoxes:
         """
         Compute squared Mahalanobis distances.
 
-        :param rows: (R,) int, which of the boxes
+        :param rows: (R,) int, indices of the boxes
         :param measured: (N, 4) float, xyxy, pixels
         :return: (R, N) float64
         """
@@ -102,7 +102,7 @@ def to_xyah(boxes: np.ndarray) -> np.ndarray:
 def _std(
     height: np.ndarray, position: float, aspect: float, velocity: float, aspect_velocity: float
 ) -> np.ndarray:
-    """Return the standard deviations of a state, (K, 8); of all but the aspect in heights."""
+    """Return the standard deviations of a state, (K, 8); all but the aspect relative to height."""
     std = np.empty((len(height), 8))
     std[:, [0, 1, 3]] = position * height[:, None]
     std[:, [4, 5, 7]] = velocity * height[:, None]
@@ -111,6 +111,6 @@ def _std(
 
 
 def _measurement_noise(mean: np.ndarray) -> np.ndarray:
-    """Return the covariance of what is seen of boxes in these states, (R, 4, 4)."""
+    """Return the covariance of measurements of boxes in these states, (R, 4, 4)."""
     std = _std(mean[:, 3], _POSITION, 1e-1, 0, 0)[:, :4]
     return std[:, :, None] ** 2 * np.eye(4)

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where tracked objects are in space: their boxes, a depth image aligned to theirs, a pinhole."""
+"""Place tracked objects in 3D: from their boxes, an aligned depth image and a pinhole camera."""
 
 from __future__ import annotations
 
@@ -36,34 +36,35 @@ if TYPE_CHECKING:
 
 _ENCODINGS = {'32FC1': 'f4', '16UC1': 'u2'}
 
-# How much the shapes of two images of the same view may differ: rounding, and sensors' formats
-# such as 848x480 beside 1280x720, but not 4:3 beside 5:4.
-_SHAPE_TOLERANCE = 0.02
+# Largest difference of the aspect ratios of two images of the same view: allows for rounding and
+# for sensor formats such as 848x480 with 1280x720, but not for 4:3 with 5:4.
+_ASPECT_TOLERANCE = 0.02
 
-# What counts as a surface; see find_surface.
-_MIDDLE = 0.5
+# Constants of find_surface.
+_CENTRAL = 0.5
 _BIN = math.log1p(0.05)
 _STRAY = 0.02
 _SURFACE = 0.2
-_LEAST_PIXELS = 4
-_LEAST_VALID = 0.1
-_LEAST_EXTENT = 0.05  # metres
-_LEAST_RELATIVE_EXTENT = 0.02
-_SAMPLES = 64  # a side: more pixels of a box tell nothing more
+_MIN_PIXELS = 4
+_MIN_VALID = 0.1
+_MIN_EXTENT = 0.05  # metres
+_MIN_RELATIVE_EXTENT = 0.02
+_SAMPLES = 64  # for each side of a box: more pixels add no information
 
 _MARKER_LIFETIME = Duration(nanosec=500_000_000)
-_MOST_MARKER_ID = 2**31 - 1
+_MAX_MARKER_ID = 2**31 - 1
 
 
 def depth_to_metres(message: Image) -> np.ndarray:
     """
-    Read a depth image as REP-118 has it.
+    Convert a depth image (REP-118).
 
-    :param message: 32FC1, metres, or 16UC1, millimetres, of either byte order, rows padded or not
-    :return: (height, width) float32, metres along the optical axis, NaN where there is none (in
-        the message: not finite, 0 or less); a view of the message's data, not to be written to,
-        where that says the same already
-    :raises ImageError: if the message holds no such image
+    :param message: 32FC1, metres, or 16UC1, millimetres; either byte order, with or without
+        padding of its rows
+    :return: (height, width) float32, metres along the optical axis, NaN where the message has no
+        depth (not finite, 0 or less). If nothing needs to be converted, a view of the message's
+        data, not to be written to
+    :raises ImageError: if the message has no such image
     """
     height, width, step, encoding = message.height, message.width, message.step, message.encoding
     if encoding not in _ENCODINGS:
@@ -92,32 +93,32 @@ def detections_3d_message(
     camera_info: CameraInfo,
 ) -> tuple[Detection3DArray, int]:
     """
-    Say where in space the confirmed objects are, ids and classes as in `detections_message`.
+    Place the confirmed objects in 3D, with ids and classes as in `detections_message`.
 
-    A box's middle and sides are those of the box in the image, at the depth that `find_surface`
-    measures: it stands at the surface that the camera sees, not at the middle of the solid, and
-    is as deep as that surface. An object whose depth was not measured is left out.
+    The 3D box has the centre and the sides of the box in the image, at the depth measured by
+    `find_surface`: it is at the surface that the camera sees, not at the centre of the solid, and
+    its depth is the extent of that surface. Objects without a measured depth are left out.
 
-    :param tracks: the tracks of one image
-    :param header: of that image; its frame is the camera's optical one: x right, y down, z forward
+    :param tracks: of one image
+    :param header: of that image, in the camera's optical frame: x right, y down, z forward
     :param class_names: the name of each label
     :param image_size: (height, width) of that image, pixels
     :param depth: (h, w) float32, metres, NaN where unknown: the same view in any resolution
     :param camera_info: of the image, or of the same view in another resolution. The image is
-        taken to be rectified: P holds, and K where P is zero. P's shift to a stereo camera's
-        other eye is left aside, the frame being this camera's own
-    :return: the message, metres, nothing turned; how many objects were left out of it
-    :raises ImageError: if the camera is not calibrated, or the views are not the same
+        assumed to be rectified, so P applies, or K if P is zero. The baseline of a stereo camera
+        in P is ignored, because the frame is that of this camera
+    :return: the message (metres, boxes without rotation), and the number of objects left out
+    :raises ImageError: if the camera is not calibrated, or the views differ
     """
-    focal, middle = _pinhole(camera_info, image_size)
+    focal, centre = _pinhole(camera_info, image_size)
     size = image_size[1], image_size[0]
     depth_size = depth.shape[1], depth.shape[0]
     scale = _scale(size, depth_size)
     if scale is None:
         raise ImageError(
             f'a depth image of {_text(depth_size)} pixels is not aligned to an image of '
-            f'{_text(size)}: their shapes differ. Publish depth registered to this camera, in any '
-            'resolution'
+            f'{_text(size)}: their aspect ratios differ. Publish depth registered to this '
+            'camera, in any resolution'
         )
     flat = detections_message(tracks, header, class_names).detections
     message = Detection3DArray(header=header)
@@ -127,7 +128,7 @@ def detections_3d_message(
         if surface is None:
             continue
         distance, extent = surface
-        start, end = (corners - middle) / focal * distance
+        start, end = (corners - centre) / focal * distance
         x, y = (start + end) / 2
         width, height = end - start
         pose = Pose(position=Point(x=float(x), y=float(y), z=distance))
@@ -148,67 +149,67 @@ def detections_3d_message(
 
 def find_surface(depth: np.ndarray, box: np.ndarray) -> tuple[float, float] | None:
     """
-    Measure the nearest surface of some size in the middle of a box.
+    Measure the nearest surface of sufficient size in the centre of a box.
 
-    Background shows at a box's edges, so only the middle half of its width and of its height
-    counts. Its depths go into bins 5 % of the distance wide. Bins side by side that hold 2 % of
-    the depths or more each are one surface; what lies between surfaces (edges blur) is dropped.
-    The object is the nearest surface with a fifth of the depths, or else the largest one. So a
-    pole before the object or specks of noise do not count, nor does the wall that shows through
-    its gaps; what hides more than a fifth of its middle is taken for the object, and what is
-    closer behind it than about 5 % of the distance for a part of it.
+    The edges of a box often show background, so only the central half of its width and of its
+    height is used. Its depths are sorted into bins whose width is 5 % of the distance. Adjacent
+    bins with at least 2 % of the depths each form a surface; depths between surfaces (blurred
+    edges) are discarded. The object is the nearest surface with at least a fifth of the depths, or
+    else the largest one. This ignores a pole in front of the object, specks of noise, and a wall
+    that shows through gaps. But anything that hides more than a fifth of the centre is mistaken
+    for the object, and anything less than about 5 % of the distance behind it for a part of it.
 
     :param depth: (h, w) float32, metres, NaN where unknown
     :param box: (4,) float64, xyxy, pixels of the depth image, from the edge of its first pixel
-    :return: the median of the surface's depths, and its extent: the range of the middle 90 % of
-        its depths, but at least 5 cm and 2 % of the distance, which depth cameras do not resolve;
-        metres. None: fewer than 4 pixels, or fewer than a tenth, have a depth, or there is no
-        surface
+    :return: the median of the surface's depths, and its extent: the range of the central 90 % of
+        its depths, but at least 5 cm and 2 % of the distance, the resolution of depth cameras;
+        metres. None if fewer than 4 pixels, or fewer than a tenth, have a depth, or if there is
+        no surface
     """
     corners = box.reshape(2, 2)
-    inwards = (corners[1] - corners[0]) * (1 - _MIDDLE) / 2
-    # The pixels whose middle is inside.
+    inwards = (corners[1] - corners[0]) * (1 - _CENTRAL) / 2
+    # The pixels whose centre is inside.
     x1, y1 = np.ceil(corners[0] + inwards - 0.5).clip(0).astype(int)
     x2, y2 = np.ceil(corners[1] - inwards - 0.5).clip(0).astype(int)
     pixels = depth[y1:y2, x1:x2]
     pixels = pixels[:: 1 + pixels.shape[0] // _SAMPLES, :: 1 + pixels.shape[1] // _SAMPLES]
     depths = pixels[~np.isnan(pixels)].astype(np.float64)
-    if len(depths) < max(_LEAST_PIXELS, _LEAST_VALID * pixels.size):
+    if len(depths) < max(_MIN_PIXELS, _MIN_VALID * pixels.size):
         return None
     bins = np.floor(np.log(depths) / _BIN).astype(int)
     bins -= bins.min()
     counts = np.bincount(bins)
-    surfaces, _ = ndimage.label(counts >= _STRAY * len(depths))  # from 1; 0: in none
+    surfaces, _ = ndimage.label(counts >= _STRAY * len(depths))  # from 1; 0: not in a surface
     sizes = np.bincount(surfaces, counts)[1:]
     if not len(sizes):
         return None
     large = np.flatnonzero(sizes >= _SURFACE * len(depths))
     chosen = 1 + (large[0] if len(large) else sizes.argmax())
     near, median, far = np.percentile(depths[surfaces[bins] == chosen], (5, 50, 95))
-    extent = max(far - near, _LEAST_EXTENT, _LEAST_RELATIVE_EXTENT * median)
+    extent = max(far - near, _MIN_EXTENT, _MIN_RELATIVE_EXTENT * median)
     return float(median), float(extent)
 
 
 def markers_message(detections: Detection3DArray) -> MarkerArray:
     """
-    Draw objects for rviz: of each its box and, above it, id and class, in its id's colour.
+    Make markers for rviz: each object's box with id and class above it, in the colour of the id.
 
-    The first marker deletes those of the message before.
+    The first marker deletes those of the previous message.
 
-    :param detections: as `detections_3d_message` makes them
+    :param detections: made by `detections_3d_message`
     """
     message = MarkerArray(markers=[Marker(header=detections.header, action=Marker.DELETEALL)])
     for detection in detections.detections:
-        identity = int(detection.id)
-        red, green, blue = (channel / 255 for channel in colour_of(identity))
-        middle, size = detection.bbox.center.position, detection.bbox.size
-        letters = min(max(size.y / 5, 0.05), 0.3)
-        above = Point(x=middle.x, y=middle.y - size.y / 2 - letters, z=middle.z)
+        track_id = int(detection.id)
+        red, green, blue = (channel / 255 for channel in colour_of(track_id))
+        centre, size = detection.bbox.center.position, detection.bbox.size
+        text_height = min(max(size.y / 5, 0.05), 0.3)
+        above = Point(x=centre.x, y=centre.y - size.y / 2 - text_height, z=centre.z)
         message.markers += [
             Marker(
                 header=detection.header,
                 ns=name,
-                id=identity % _MOST_MARKER_ID,
+                id=track_id % _MAX_MARKER_ID,
                 type=kind,
                 action=Marker.ADD,
                 pose=pose,
@@ -223,7 +224,7 @@ def markers_message(detections: Detection3DArray) -> MarkerArray:
                     'labels',
                     Marker.TEXT_VIEW_FACING,
                     Pose(position=above),
-                    Vector3(z=letters),
+                    Vector3(z=text_height),
                     1.0,
                     f'{detection.id} {detection.results[0].hypothesis.class_id}',
                 ),
@@ -234,21 +235,21 @@ def markers_message(detections: Detection3DArray) -> MarkerArray:
 
 def _pinhole(info: CameraInfo, image_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """
-    Return focal lengths and the optical axis, each (2,) float64, x and y, pixels of the image.
+    Return focal lengths and principal point, each (2,) float64, x and y, pixels of the image.
 
-    Boxes count pixels from the edge of the first one, calibrations from its middle.
+    Boxes count pixels from the edge of the first pixel, calibrations from its centre.
     """
     matrix = info.p.reshape(3, 4) if info.p[0] else info.k.reshape(3, 3)
-    focal, middle = matrix[(0, 1), (0, 1)], matrix[:2, 2] + 0.5
-    if not (np.isfinite([focal, middle]).all() and (focal > 0).all()):
+    focal, centre = matrix[(0, 1), (0, 1)], matrix[:2, 2] + 0.5
+    if not (np.isfinite([focal, centre]).all() and (focal > 0).all()):
         raise ImageError(
-            f'camera_info has the focal lengths {focal.tolist()} and the middle '
+            f'camera_info has the focal lengths {focal.tolist()} and the principal point '
             f'{matrix[:2, 2].tolist()}, so objects cannot be placed; expected finite numbers, and '
-            'lengths above 0. Calibrate the camera and let its driver publish K and P, or set '
-            'the parameter depth to false'
+            'focal lengths above 0. Calibrate the camera and let its driver publish K and P, or '
+            'set the parameter depth to false'
         )
-    # K and P are of the whole sensor, of which binning and region make the image; what scales
-    # images afterwards often leaves them as they are. The image's own size tells of both.
+    # K and P refer to the full sensor; binning and region of interest give the image. Nodes that
+    # resize images often do not adapt camera_info. The size of the image accounts for both.
     roi = info.roi
     size = roi.width or info.width, roi.height or info.height
     if 0 in size:
@@ -258,16 +259,16 @@ def _pinhole(info: CameraInfo, image_size: tuple[int, int]) -> tuple[np.ndarray,
         if scale is None:
             raise ImageError(
                 f'camera_info is of an image of {_text(size)} pixels, but the image has '
-                f'{_text((image_size[1], image_size[0]))}: one is a part of the other. Publish '
-                'the camera_info that belongs to the image, its roi set if it is cropped'
+                f'{_text((image_size[1], image_size[0]))}: one is a crop of the other. Publish '
+                'the camera_info that belongs to the image, with its roi set if it is cropped'
             )
-    return focal * scale, (middle - (roi.x_offset, roi.y_offset)) * scale
+    return focal * scale, (centre - (roi.x_offset, roi.y_offset)) * scale
 
 
 def _scale(size: tuple[int, int], other: tuple[int, int]) -> np.ndarray | None:
-    """Return other / size, both (width, height); None: their shapes differ."""
+    """Return other / size, both (width, height); None if their aspect ratios differ."""
     x, y = np.divide(other, size)
-    return np.array([x, y]) if abs(x / y - 1) <= _SHAPE_TOLERANCE else None
+    return np.array([x, y]) if abs(x / y - 1) <= _ASPECT_TOLERANCE else None
 
 
 def _text(size: tuple[int, int]) -> str:

@@ -1,17 +1,17 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Image messages and arrays: the plain 8-bit encodings are views, nothing is copied."""
+"""Convert between image messages and arrays; plain 8-bit encodings are not copied."""
 
 from __future__ import annotations
 
 from array import array
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gtr_ros.media.pixels import CHANNELS
 from gtr_ros.media.pixels import decompress
+from gtr_ros.media.pixels import encode_jpeg
 from gtr_ros.media.pixels import ImageError
 from gtr_ros.media.pixels import PLAIN_ENCODINGS
 from gtr_ros.media.pixels import view_pixels
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 def image_to_array(message: Image | CompressedImage) -> np.ndarray:
     """
-    Show the pixels of an image message as RGB.
+    Return the pixels of an image message as RGB.
 
-    :param message: a plain 8-bit encoding, its rows padded or not; any other encoding goes
-        through cv_bridge, where that is installed; a compressed image is decoded
-    :return: (height, width, 3) uint8, RGB: for the plain encodings a view of the message's data
-        with whatever strides that takes (negative for bgr8, zero for mono8), not to be written to
-    :raises ImageError: if the message does not hold an image of a readable encoding
+    :param message: a plain 8-bit encoding, with or without padding of its rows; other encodings
+        are converted by cv_bridge, if that is installed; compressed images are decoded
+    :return: (height, width, 3) uint8, RGB. For plain encodings a view of the message's data with
+        any strides (negative for bgr8, zero for mono8), not to be written to
+    :raises ImageError: if the message has no valid image of a supported encoding
     """
     if not hasattr(message, 'encoding'):
         return decompress(message)
@@ -40,13 +40,13 @@ def image_to_array(message: Image | CompressedImage) -> np.ndarray:
 
 def array_to_image(pixels: np.ndarray, header: Header, encoding: str = 'rgb8') -> Image:
     """
-    Put an array into an image message, by one copy.
+    Convert an array to an image message; the data is copied once.
 
     :param pixels: (height, width, channels) or, for one channel, (height, width), uint8, its
         channels in the order of the encoding
-    :param header: the header for the message
+    :param header: of the message
     :param encoding: one of `PLAIN_ENCODINGS`
-    :raises ImageError: if the array is no image of that encoding
+    :raises ImageError: if the array does not fit the encoding
     """
     from sensor_msgs.msg import Image
 
@@ -58,10 +58,10 @@ def array_to_image(pixels: np.ndarray, header: Header, encoding: str = 'rgb8') -
     shape = pixels.shape if pixels.ndim == 3 else (*pixels.shape, 1)
     if pixels.dtype != np.uint8 or len(shape) != 3 or shape[2] != channels:
         raise ImageError(
-            f'an array of shape {pixels.shape} and type {pixels.dtype} is no {encoding!r} image; '
+            f'shape {pixels.shape} and type {pixels.dtype} do not fit encoding {encoding!r}; '
             f'expected (height, width, {channels}) uint8'
         )
-    # rclpy takes an array.array as it is; bytes or an ndarray it copies item by item.
+    # rclpy uses an array.array as it is, but copies bytes or an ndarray item by item.
     data = array('B')
     data.frombytes(np.ascontiguousarray(pixels))
     return Image(
@@ -76,36 +76,34 @@ def array_to_image(pixels: np.ndarray, header: Header, encoding: str = 'rgb8') -
 
 def compress(pixels: np.ndarray, header: Header, quality: int = 80) -> CompressedImage:
     """
-    Put an array into a compressed image message, as a JPEG.
+    Convert an array to a compressed image message, as JPEG.
 
     :param pixels: (height, width, 3) uint8, RGB
+    :param header: of the message
     :param quality: of the JPEG, 1 to 95
     """
-    from PIL import Image as Picture
     from sensor_msgs.msg import CompressedImage
 
-    buffer = BytesIO()
-    Picture.fromarray(pixels).save(buffer, 'JPEG', quality=quality)
     data = array('B')
-    data.frombytes(buffer.getbuffer())
-    # As image_transport names it: of what it was made, and what a decoder makes of it.
+    data.frombytes(encode_jpeg(pixels, quality))
+    # As in image_transport: the encoding before compression, then that of a decoded image.
     return CompressedImage(header=header, format='rgb8; jpeg compressed bgr8', data=data)
 
 
 def _by_cv_bridge(message: Image) -> np.ndarray:
-    # Imported late: it is optional, and its binary part fails to import beside NumPy 2.
+    # Imported here because it is optional, and its extension module fails with NumPy 2.
     try:
         from cv_bridge import CvBridge
         from cv_bridge import CvBridgeError
     except (ImportError, AttributeError) as error:
         raise ImageError(
-            f'encoding {message.encoding!r} is not one this node reads by itself; publish one of '
-            f'{", ".join(PLAIN_ENCODINGS)}, or make cv_bridge importable ({error})'
+            f'encoding {message.encoding!r} needs cv_bridge, which cannot be imported ({error}). '
+            f'Publish one of {", ".join(PLAIN_ENCODINGS)}, or install cv_bridge'
         ) from None
     try:
         return CvBridge().imgmsg_to_cv2(message, 'rgb8')
     except (CvBridgeError, ValueError, TypeError, KeyError) as error:
         raise ImageError(
-            f'cv_bridge cannot turn encoding {message.encoding!r} into rgb8: {error}. '
+            f'cv_bridge cannot convert encoding {message.encoding!r} to rgb8: {error}. '
             f'Publish one of {", ".join(PLAIN_ENCODINGS)}'
         ) from error

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Another detector's boxes, as ours would have found them."""
+"""Convert the boxes of another detector to detections."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from gtr_ros.boxes import centre_to_corners
+from gtr_ros.boxes import clip_boxes
 from gtr_ros.structures import Detections
 
 if TYPE_CHECKING:
@@ -22,26 +24,28 @@ def read_detections(
     message: Detection2DArray,
     image_size: tuple[int, int],
     label_of: Callable[[str], int],
-    found_in: tuple[int, int] | None = None,
+    boxes_size: tuple[int, int] | None = None,
 ) -> Detections:
     """
-    Read the boxes of a frame; their features are still to be made.
+    Convert the boxes of an image; features are added later.
 
-    A box that is turned counts as the upright one around it; of one that ends beyond the image
-    what is inside; one wholly beside it is left out. Of several hypotheses the best counts.
+    A rotated box is replaced by the axis-aligned box around it. Boxes are clipped to the image,
+    and removed if they are outside of it. Of several hypotheses, the one with the highest score
+    counts.
 
     :param image_size: (height, width) of the camera's image, pixels
-    :param label_of: gives a class its label
-    :param found_in: (height, width) of the image that the boxes are in, if it was a resized one
+    :param label_of: returns the label of a class
+    :param boxes_size: (height, width) of the resized image that the boxes refer to, pixels; None:
+        they refer to the camera's image
     :return: detections in pixels of the camera's image
-    :raises ValueError: if a box or a score is not a finite number, or a box has no hypothesis
+    :raises ValueError: if a box or a score is not finite, or a box has no hypothesis
     """
     height, width = image_size
     rows = [_row(i, detection) for i, detection in enumerate(message.detections)]
     boxes = np.array([row[0] for row in rows], np.float64).reshape(-1, 4)
-    if found_in is not None:
-        boxes *= np.tile([width / found_in[1], height / found_in[0]], 2)
-    boxes = boxes.clip(0, [width, height, width, height]).astype(np.float32)
+    if boxes_size is not None:
+        boxes *= np.tile([width / boxes_size[1], height / boxes_size[0]], 2)
+    boxes = clip_boxes(boxes, image_size).astype(np.float32)
     labels = np.array([label_of(row[2]) for row in rows], np.int64)
     detections = Detections(
         boxes=boxes,
@@ -53,24 +57,24 @@ def read_detections(
     return detections.select((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
 
 
-def _row(index: int, detection: Detection2D) -> tuple[list[float], float, str]:
+def _row(index: int, detection: Detection2D) -> tuple[tuple[float, ...], float, str]:
     """Return corners, score and class."""
     if not detection.results:
         raise ValueError(
-            f'detection {index} has no result; a detector must say a class_id and a score for each'
+            f'detection {index} has no results; expected at least one, with class_id and score'
         )
     best = max(detection.results, key=lambda result: result.hypothesis.score).hypothesis
     box = detection.bbox
-    turn = abs(math.cos(box.center.theta)), abs(math.sin(box.center.theta))
-    half = (
-        (box.size_x * turn[0] + box.size_y * turn[1]) / 2,
-        (box.size_x * turn[1] + box.size_y * turn[0]) / 2,
+    cosine, sine = abs(math.cos(box.center.theta)), abs(math.sin(box.center.theta))
+    corners = centre_to_corners(
+        box.center.position.x,
+        box.center.position.y,
+        box.size_x * cosine + box.size_y * sine,
+        box.size_x * sine + box.size_y * cosine,
     )
-    x, y = box.center.position.x, box.center.position.y
-    corners = [x - half[0], y - half[1], x + half[0], y + half[1]]
     if not all(map(math.isfinite, [*corners, best.score])):
         raise ValueError(
-            f'detection {index} has the box {corners} and the score {best.score}; expected finite '
-            'numbers'
+            f'detection {index} has the box {list(corners)} and the score {best.score}; expected '
+            'finite numbers'
         )
     return corners, best.score, best.class_id

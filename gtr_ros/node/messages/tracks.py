@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Tracks as messages, and times as messages."""
+"""Convert tracks and stamps to messages."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from vision_msgs.msg import ObjectHypothesisWithPose
 from vision_msgs.msg import VisionClass
 from visualization_msgs.msg import ImageMarker
 
+from gtr_ros.boxes import corners_to_centre
 from gtr_ros.media.drawing import colour_of
 from gtr_ros.msg import Trajectory as TrajectoryMessage
 from gtr_ros.msg import TrajectoryArray
@@ -33,12 +34,12 @@ if TYPE_CHECKING:
 
 
 def stamp_to_nanoseconds(stamp: Time) -> int:
-    """Nanoseconds since the epoch of the clock that stamped the message."""
+    """Return the nanoseconds since the epoch of the clock that stamped the message."""
     return stamp.sec * NANOSECONDS + stamp.nanosec
 
 
 def nanoseconds_to_stamp(nanoseconds: int) -> Time:
-    """Turn nanoseconds back into a message; seconds round down, so that times before 0 work."""
+    """Convert nanoseconds to a message; seconds are rounded down, so that times before 0 work."""
     seconds, rest = divmod(int(nanoseconds), NANOSECONDS)
     return Time(sec=seconds, nanosec=rest)
 
@@ -49,23 +50,23 @@ def detections_message(
     class_names: Sequence[str],
 ) -> Detection2DArray:
     """
-    Say what is seen now, and who it is.
+    Convert the confirmed tracks of an image.
 
-    Only confirmed tracks are in it: an object gets into this message once it has been seen often
-    enough to be believed, and its id is then its own for good.
+    Tentative tracks are left out: an object is published once it has been seen often enough to be
+    trusted, and from then on its id does not change.
 
-    What is the same in all is one object: header, and the pose of the results. Replace these in a
-    detection, do not change them.
+    The header and the pose of the results are objects shared by all detections: replace them in a
+    detection, but do not modify them.
 
-    :param tracks: the tracks of one image
-    :param header: the header of that image; the array and every detection carry it
+    :param tracks: of one image
+    :param header: of that image; the array and every detection have it
     :param class_names: the name of each label
     """
-    # Making a message makes all that is in it, even what it is given: copies of one cost less, and
-    # so do plain numbers, not numpy's.
+    # Constructing a message constructs all its fields, also those that are given, so copying an
+    # empty one is faster. Python's numbers are faster than numpy's.
     empty_detection, empty_result = Detection2D(header=header), ObjectHypothesisWithPose()
     message = Detection2DArray(header=header)
-    for identity, box, label, score, confirmed in zip(
+    for track_id, box, label, score, confirmed in zip(
         tracks.ids.tolist(),
         tracks.boxes.tolist(),
         tracks.labels.tolist(),
@@ -77,7 +78,7 @@ def detections_message(
         result = copy(empty_result)
         result.hypothesis = ObjectHypothesis(class_id=class_names[label], score=score)
         detection = copy(empty_detection)
-        detection.id = str(identity)
+        detection.id = str(track_id)
         detection.bbox = _bounding_box(box)
         detection.results = [result]
         message.detections.append(detection)
@@ -85,7 +86,7 @@ def detections_message(
 
 
 def trajectories_message(tracks: Tracks, header: Header) -> TrajectoryArray:
-    """Say where each object of this image has been, tentative objects included."""
+    """Convert the trajectories of an image's objects, including tentative ones."""
     return TrajectoryArray(
         header=header,
         trajectories=[_trajectory(trajectory) for trajectory in tracks.trajectories],
@@ -94,19 +95,19 @@ def trajectories_message(tracks: Tracks, header: Header) -> TrajectoryArray:
 
 def image_marker_message(tracks: Tracks, header: Header) -> ImageMarker:
     """
-    Outline the confirmed objects for viewers that draw upon images, each in its id's colour.
+    Draw the boxes of the confirmed objects on the image, each in the colour of its id.
 
     :param header: of the image
     """
     message = ImageMarker(
         header=header, ns='tracks', type=ImageMarker.LINE_LIST, action=ImageMarker.ADD, scale=2.0
     )
-    for identity, box, confirmed in zip(tracks.ids, tracks.boxes, tracks.confirmed):
+    for track_id, box, confirmed in zip(tracks.ids, tracks.boxes, tracks.confirmed):
         if not confirmed:
             continue
         x1, y1, x2, y2 = (float(edge) for edge in box)
         corners = [(x1, y1), (x2, y1), (x2, y2), (x1, y2)]
-        red, green, blue = (channel / 255 for channel in colour_of(int(identity)))
+        red, green, blue = (channel / 255 for channel in colour_of(int(track_id)))
         for start, end in zip(corners, corners[1:] + corners[:1]):
             message.points += [Point(x=x, y=y, z=0.0) for x, y in (start, end)]
             message.outline_colors.append(ColorRGBA(r=red, g=green, b=blue, a=1.0))
@@ -114,13 +115,13 @@ def image_marker_message(tracks: Tracks, header: Header) -> ImageMarker:
 
 
 def label_info_message(header: Header, class_names: Sequence[str], threshold: float) -> LabelInfo:
-    """Say what each label means; threshold: score from which on objects are published."""
+    """Return the class of each label; threshold: score from which on objects are published."""
     classes = [VisionClass(class_id=i, class_name=name) for i, name in enumerate(class_names)]
     return LabelInfo(header=header, class_map=classes, threshold=float(threshold))
 
 
 def _trajectory(trajectory: Trajectory) -> TrajectoryMessage:
-    moments = zip(trajectory.stamps, trajectory.boxes, trajectory.likelihoods)
+    window = zip(trajectory.stamps, trajectory.boxes, trajectory.likelihoods)
     return TrajectoryMessage(
         id=str(int(trajectory.id)),
         confirmed=bool(trajectory.confirmed),
@@ -130,15 +131,14 @@ def _trajectory(trajectory: Trajectory) -> TrajectoryMessage:
                 bbox=_bounding_box(box),
                 probability=float(likelihood),
             )
-            for stamp, box, likelihood in moments
+            for stamp, box, likelihood in window
         ],
         away=float(trajectory.away),
     )
 
 
 def _bounding_box(box: Sequence[float]) -> BoundingBox2D:
-    x1, y1, x2, y2 = (float(edge) for edge in box)
-    message = BoundingBox2D(size_x=x2 - x1, size_y=y2 - y1)
-    message.center.position.x = (x1 + x2) / 2
-    message.center.position.y = (y1 + y2) / 2
+    x, y, width, height = corners_to_centre(*map(float, box))
+    message = BoundingBox2D(size_x=width, size_y=height)
+    message.center.position.x, message.center.position.y = x, y
     return message

@@ -1,3 +1,3 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The node that tracks: images of cameras in, detections with ids out."""
+"""The tracker node: subscribes to cameras, publishes detections with track ids."""

@@ -1,201 +1,146 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the node says about itself: a camera's diagnostics, and why no image arrives."""
+"""The diagnostics of one camera."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-import re
+from dataclasses import replace
 from time import monotonic
+from typing import NamedTuple
 from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from diagnostic_msgs.msg import KeyValue
-from rclpy.qos import qos_check_compatible
-from rclpy.qos import QoSCompatibility
 
 if TYPE_CHECKING:
-    from rclpy.subscription import Subscription
-    from rclpy.topic_endpoint_info import TopicEndpointInfo
-
+    from gtr_ros.node.tracker.camera import Camera
     from gtr_ros.node.tracker.parameters import NodeParameters
     from gtr_ros.node.tracker.pipeline import Pipeline
-    from gtr_ros.node.tracker.steps import Camera
-    from gtr_ros.node.tracker.worker import Worker
+    from gtr_ros.node.tracker.statistics import CameraStatistics
     from gtr_ros.profiling import Profiler
-    from gtr_ros.tracking.recognition import Return
+    from gtr_ros.tracking.reidentification import Reidentification
 
-#: without anything to track, until it is said
+#: time without anything to track after which the diagnostics warn
 SILENCE_SECONDS = 5.0
+
+
+class _Assessment(NamedTuple):
+    """
+    How a camera is doing.
+
+    :param level: of `DiagnosticStatus`
+    :param warning: to be logged; empty: none
+    """
+
+    level: bytes
+    summary: str
+    warning: str = ''
 
 
 class CameraReport:
     """
-    Makes the diagnostics of one camera, from one time to the next.
+    Makes the diagnostics of one camera.
 
-    :param name: of the camera; '' is the one without
+    :param pipeline: of all cameras
     :param profiler: of all cameras
     """
 
-    def __init__(
-        self,
-        name: str,
-        camera: Camera,
-        worker: Worker,
-        pipeline: Pipeline,
-        profiler: Profiler,
-    ) -> None:
-        self._name = name
+    def __init__(self, camera: Camera, pipeline: Pipeline, profiler: Profiler) -> None:
         self._camera = camera
-        self._worker = worker
         self._pipeline = pipeline
         self._profiler = profiler
         self._time = monotonic()
-        self._received = camera.inputs.arrivals.received
-        self._processed = self._failed = 0
+        self._previous = replace(camera.statistics)
 
     def make(
         self, node: str, settings: NodeParameters, enabled: bool
     ) -> tuple[DiagnosticStatus, str]:
         """
-        Say how it is going since the last time.
+        Report on the time since the previous call.
 
-        :param node: its full name
-        :return: the status, and what is to be warned of in the log, if anything
+        :param node: full name of the node
+        :param settings: current parameters
+        :param enabled: false: ~/enable has disabled tracking
+        :return: the status, and a warning to be logged, if not empty
         """
-        inputs, counts = self._camera.inputs, self._worker.counts[self._name]
-        events = self._pipeline.events(self._name)
-        arrivals, age, now = inputs.arrivals, self._camera.age, monotonic()
+        self._camera.update_statistics()
+        current, previous, now = replace(self._camera.statistics), self._previous, monotonic()
         elapsed = max(now - self._time, 1e-6)
-        rate_in = (arrivals.received - self._received) / elapsed
-        processed, failed = counts.processed - self._processed, counts.failed - self._failed
-        rate = processed / elapsed
-        self._time, self._received = now, arrivals.received
-        self._processed, self._failed = counts.processed, counts.failed
-        level, summary, warning = DiagnosticStatus.OK, f'tracking at {rate:.1f} frames/s', ''
-        if not enabled:
-            summary = 'disabled by ~/enable'
-        elif now - arrivals.last >= SILENCE_SECONDS:
-            level, summary = DiagnosticStatus.WARN, inputs.explain_silence()
-            warning = summary
-        elif settings.max_age and processed and age > settings.max_age:
-            level = DiagnosticStatus.WARN
-            summary = (
-                f'detections on {inputs.topic} are {age:.2f} s old when they are published, more '
-                f'than max_age {settings.max_age:g} s. Are stamps and clocks right, is the model '
-                'too slow here?'
-            )
-            warning = summary
-        if failed:
-            level = DiagnosticStatus.ERROR
-            summary = f'{failed} images failed: {counts.last_error}'
+        self._previous, self._time = current, now
+        rate_in = (current.received - previous.received) / elapsed
+        rate = (current.processed - previous.processed) / elapsed
+        level, summary, warning = self._assess(current, previous, settings, enabled, rate)
         values = {
-            'topic': inputs.topic,
+            'topic': self._camera.inputs.topic,
             'model': settings.model,
             'device': self._pipeline.place,
             'device_memory_mb': self._pipeline.device_megabytes,
             'association': self._pipeline.association,
             'rate_in_hz': f'{rate_in:.2f}',
             'rate_hz': f'{rate:.2f}',
-            'received': arrivals.received,
-            'processed': counts.processed,
-            'dropped': self._worker.dropped(self._name),
-            'skipped': arrivals.skipped,
-            'unmatched': inputs.unmatched,
-            'failed': counts.failed,
-            'without_stamp': self._camera.without_stamp,
-            'repaired_stamps': events.repaired_stamps,
-            'without_depth': self._camera.without_depth,
-            'resets': events.resets,
-            'returns': events.returns,
-            'last_return': _text_of(events.last_return),
-            'last_error': counts.last_error,
-            'processing_ms': f'{1e3 * counts.busy_seconds:.1f}',
-            'age_ms': f'{1e3 * age:.1f}',
+            **_values_of(current),
         }
-        for lap, median in self._profiler.medians().items():
-            values[f'profile.{lap}_ms'] = f'{median:.2f}'
+        for stage, median in self._profiler.medians().items():
+            values[f'profile.{stage}_ms'] = f'{median:.2f}'
         status = DiagnosticStatus(
             level=level,
-            name=f'{node}: {self._name or "tracker"}',
+            name=f'{node}: {self._camera.name or "tracker"}',
             message=summary,
             values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
         )
         return status, warning
 
-
-def _text_of(back: Return | None) -> str:
-    """Say who came back; '': nobody."""
-    return f'id {back.id} after {back.away:.1f} s' if back else ''
-
-
-def explain_silence(
-    what: str,
-    subscription: Subscription,
-    publishers: Iterable[TopicEndpointInfo],
-    way_out: str,
-) -> str:
-    """
-    Say why nothing may be arriving on a topic.
-
-    :param what: is expected there, in a word
-    :param publishers: what publishes on the topic now
-    :param way_out: what to look at if nobody does
-    """
-    topic, qos = subscription.topic_name, subscription.qos_profile
-    expected = _type_name(subscription.msg_type)
-    publishers = list(publishers)
-    if not publishers:
-        return f'no {what} on {topic}: nobody publishes {expected} there. {way_out}'
-    reasons = []
-    for publisher in publishers:
-        who = f'{publisher.node_namespace.rstrip("/")}/{publisher.node_name}'
-        if publisher.topic_type != expected:
-            reasons.append(f'{who} publishes {publisher.topic_type} there, not {expected}')
-            continue
-        compatibility, reason = qos_check_compatible(publisher.qos_profile, qos)
-        # A warning only says that one side leaves a policy open.
-        if compatibility == QoSCompatibility.ERROR:
-            offered = publisher.qos_profile
-            reasons.append(
-                f"{who}'s QoS ({offered.reliability.name}, {offered.durability.name}) does not "
-                f'fit this subscription ({qos.reliability.name}, {qos.durability.name}): {reason}'
+    def _assess(
+        self,
+        current: CameraStatistics,
+        previous: CameraStatistics,
+        settings: NodeParameters,
+        enabled: bool,
+        rate: float,
+    ) -> _Assessment:
+        assessment = _Assessment(DiagnosticStatus.OK, f'tracking at {rate:.1f} frames/s')
+        if not enabled:
+            assessment = _Assessment(DiagnosticStatus.OK, 'disabled by ~/enable')
+        elif self._time - current.last_arrival >= SILENCE_SECONDS:
+            reason = self._camera.inputs.explain_silence()
+            assessment = _Assessment(DiagnosticStatus.WARN, reason, reason)
+        elif (
+            settings.max_age
+            and current.processed > previous.processed
+            and current.age > settings.max_age
+        ):
+            reason = (
+                f'detections on {self._camera.inputs.topic} are {current.age:.2f} s old when they '
+                f'are published, more than max_age {settings.max_age:g} s. Are stamps and clocks '
+                'right, is the model too slow here?'
             )
-    if not reasons:
-        reasons.append('their type and QoS fit, but they send nothing, or it is lost on the way')
-    return f'no {what} on {topic}, publishers there: {len(publishers)}; {"; ".join(reasons)}'
+            assessment = _Assessment(DiagnosticStatus.WARN, reason, reason)
+        if failed := current.failed - previous.failed:
+            summary = f'{failed} images failed: {current.last_error}'
+            assessment = _Assessment(DiagnosticStatus.ERROR, summary, assessment.warning)
+        return assessment
 
 
-def _type_name(kind: type) -> str:
-    """Return a message type's name, such as 'sensor_msgs/msg/Image'."""
-    package, folder, *_ = kind.__module__.split('.')
-    return f'{package}/{folder}/{kind.__name__}'
+def _values_of(statistics: CameraStatistics) -> dict[str, object]:
+    """Return the counters as they are named in /diagnostics."""
+    return {
+        'received': statistics.received,
+        'processed': statistics.processed,
+        'dropped': statistics.dropped,
+        'skipped': statistics.skipped,
+        'unmatched': statistics.unmatched,
+        'failed': statistics.failed,
+        'without_stamp': statistics.without_stamp,
+        'repaired_stamps': statistics.repaired_stamps,
+        'without_depth': statistics.without_depth,
+        'resets': statistics.resets,
+        'returns': statistics.returns,
+        'last_return': _text_of(statistics.last_return),
+        'last_error': statistics.last_error,
+        'processing_ms': f'{1e3 * statistics.processing_seconds:.1f}',
+        'age_ms': f'{1e3 * statistics.age:.1f}',
+    }
 
 
-class Throttle:
-    """
-    Lets each kind of message through once in a while; messages that differ in numbers are one.
-
-    :param seconds: how long a kind is held back after it was let through
-    """
-
-    _KINDS = 64
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._times: dict[str, float] = {}
-
-    def admits(self, text: str, now: float) -> bool:
-        """
-        Say whether this text may be logged at this time.
-
-        :param now: seconds of a steady clock
-        """
-        kind = re.sub(r'\d+', '#', text)
-        last = self._times.get(kind)
-        if last is not None and now - last < self._seconds:
-            return False
-        if len(self._times) >= self._KINDS:
-            self._times.clear()
-        self._times[kind] = now
-        return True
+def _text_of(last_return: Reidentification | None) -> str:
+    return f'id {last_return.id} after {last_return.away:.1f} s' if last_return else ''

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What one camera sends: its subscriptions, and what of it is to be tracked."""
+"""The subscriptions of one camera."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
-from gtr_ros.node.messages.pairing import Pairing
-from gtr_ros.node.messages.pairing import Recent
-from gtr_ros.node.tracker.diagnostics import explain_silence
+from gtr_ros.node.messages.synchronizing import ImageBoxesSynchronizer
+from gtr_ros.node.messages.synchronizing import MessageCache
+from gtr_ros.node.messages.synchronizing import Synchronized
+from gtr_ros.node.topics import explain_silence
 from gtr_ros.stamps import NANOSECONDS
 
 if TYPE_CHECKING:
@@ -31,26 +32,28 @@ if TYPE_CHECKING:
     from rclpy.subscription import Subscription
 
     from gtr_ros.node.tracker.parameters import NodeParameters
+    from gtr_ros.node.tracker.statistics import CameraStatistics
 
 _NEWEST_QOS = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
-# Where messages wait for others all of them are wanted, and a detector's may be few.
+# Messages that are synchronized with others must all be received; boxes may come in bursts.
 _ALL_QOS = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
-_IMAGE_WAY_OUT = (
+_DEPTH_CACHE_SIZE = 10
+_IMAGE_HINT = (
     "Is its driver running, and is 'image' remapped to its topic (image_topic:=... of the launch "
     'file)?'
 )
-_DETECTIONS_WAY_OUT = 'Is the other detector running, and is detections_topic its topic?'
-# How long after an image its depth image may come: depth is computed, and often last.
+_DETECTIONS_HINT = 'Is the other detector running, and is detections_topic its topic?'
+# How long after its image a depth image may arrive: depth is computed, and often comes last.
 _DEPTH_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
-class Request:
+class CameraRequest:
     """
-    An image that is to be tracked.
+    The messages of an image to be tracked.
 
-    :param boxes: of another detector; None: ours is to look
-    :param arrived: when all of it was there, seconds of `time.perf_counter`
+    :param boxes: of another detector; None: use the built-in detector
+    :param arrived: when the last of them arrived, seconds of `time.perf_counter`
     """
 
     image: Image | CompressedImage
@@ -58,29 +61,15 @@ class Request:
     arrived: float = field(default_factory=perf_counter)
 
 
-@dataclass
-class Arrivals:
-    """
-    What came of a camera, and when.
-
-    :param received: images
-    :param skipped: of them, those that were more than `max_rate` asks for
-    :param last: seconds of the steady clock when there last was something to track
-    """
-
-    received: int = 0
-    skipped: int = 0
-    last: float = field(default_factory=monotonic)
-
-
 class Inputs:
     """
     The subscriptions of one camera, from `open` to `close`.
 
-    :param node: that they belong to
-    :param camera: its name; '' is the one without
-    :param parameters: returns the node's, as they are now
-    :param submit: called with everything that is to be tracked
+    :param node: that subscribes
+    :param camera: name of the camera; '': the only one, without a name
+    :param parameters: returns the node's current parameters
+    :param statistics: of the camera; received, skipped, unmatched and last_arrival are updated
+    :param submit: called with every image to be tracked
     """
 
     def __init__(
@@ -88,85 +77,85 @@ class Inputs:
         node: Node,
         camera: str,
         parameters: Callable[[], NodeParameters],
-        submit: Callable[[str, Request], None],
+        statistics: CameraStatistics,
+        submit: Callable[[CameraRequest], None],
     ) -> None:
-        self.camera = camera
-        self.arrivals = Arrivals()
         self._node = node
+        self._camera = camera
         self._parameters = parameters
+        self._statistics = statistics
         self._submit = submit
-        self._subscriptions: list[Subscription] = []
         settings = parameters()
-        self._pairing = None
+        self._subscriptions: list[Subscription] = []
+        #: those without which nothing is tracked, each with its content and a hint for the user
+        self._required: list[tuple[Subscription, str, str]] = []
+        self._synchronizer = None
         if settings.detections_topic:
-            self._pairing = Pairing(round(settings.detections_slop * NANOSECONDS))
+            slop = round(settings.detections_slop * NANOSECONDS)
+            self._synchronizer = ImageBoxesSynchronizer(slop)
         self._depth_slop = round(settings.depth_slop * NANOSECONDS)
-        self._depths = Recent(10)
-        #: the newest; None: there was none
+        self._depths = MessageCache(_DEPTH_CACHE_SIZE)
+        #: the newest; None if none was received
         self.camera_info: CameraInfo | None = None
         self._next_time = 0.0
-        self._image = self._open(settings)
 
     @property
     def topic(self) -> str:
-        """The full name of the topic that images come on."""
-        return self._image.topic_name
+        """The full name of the image topic."""
+        return self._required[0][0].topic_name
 
-    @property
-    def unmatched(self) -> int:
-        """How many images another detector never said anything of."""
-        return self._pairing.unmatched if self._pairing else 0
+    def open(self) -> None:
+        """Subscribe."""
+        settings = self._parameters()
+        compressed = settings.image_transport == 'compressed'
+        # As in image_transport: remapping applies to the base topic.
+        base = self._qualified('image')
+        if compressed:
+            base = f'{self._node.resolve_topic_name(base)}/compressed'
+        kind = CompressedImage if compressed else Image
+        qos = _ALL_QOS if self._synchronizer else _NEWEST_QOS
+        image = self._subscribe(kind, base, self._on_image, qos)
+        self._required = [(image, 'image', _IMAGE_HINT)]
+        if self._synchronizer:
+            topic = self._qualified(settings.detections_topic)
+            boxes = self._subscribe(Detection2DArray, topic, self._on_boxes, _ALL_QOS)
+            self._required.append((boxes, 'detections', _DETECTIONS_HINT))
+        if settings.depth:
+            self._subscribe(Image, self._qualified('depth'), self._depths.add, _ALL_QOS)
+            topic = self._qualified('camera_info')
+            self._subscribe(CameraInfo, topic, self._on_camera_info, _ALL_QOS)
 
     def close(self) -> None:
-        """Stop listening."""
+        """Unsubscribe."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions.clear()
 
-    def forget(self) -> None:
-        """Drop what waits for its like: the clock began again."""
+    def clear(self) -> None:
+        """Discard all messages that wait for others, for example after the clock was reset."""
         self._depths.clear()
-        if self._pairing:
-            self._pairing.clear()
+        if self._synchronizer:
+            self._synchronizer.clear()
 
     def depth_at(self, stamp: int) -> Image | None:
         """
-        Return the depth image of a moment, if there is one; one that is due is waited for.
+        Return the depth image of an image, or None; wait for it if it is due.
 
-        :param stamp: nanoseconds
+        :param stamp: of the image, nanoseconds
         """
         return self._depths.wait_for(stamp, self._depth_slop, _DEPTH_SECONDS)
 
     def explain_silence(self) -> str:
-        """Say why there may be nothing to track."""
+        """Return possible reasons why there is nothing to track."""
         reasons = []
-        for subscription, what, way_out in self._needed:
+        for subscription, content, hint in self._required:
             publishers = self._node.get_publishers_info_by_topic(subscription.topic_name)
-            reasons.append(explain_silence(what, subscription, publishers, way_out))
+            reasons.append(explain_silence(content, subscription, publishers, hint))
         return '; '.join(reasons)
 
-    def _open(self, settings: NodeParameters) -> Subscription:
-        compressed = settings.image_transport == 'compressed'
-        # As image_transport does: the topic that is remapped is the base's.
-        base = self._name('image')
-        if compressed:
-            base = f'{self._node.resolve_topic_name(base)}/compressed'
-        kind = CompressedImage if compressed else Image
-        qos = _ALL_QOS if self._pairing else _NEWEST_QOS
-        image = self._subscribe(kind, base, self._on_image, qos)
-        self._needed = [(image, 'image', _IMAGE_WAY_OUT)]
-        if self._pairing:
-            topic = self._name(settings.detections_topic)
-            boxes = self._subscribe(Detection2DArray, topic, self._on_boxes, _ALL_QOS)
-            self._needed.append((boxes, 'detections', _DETECTIONS_WAY_OUT))
-        if settings.depth:
-            self._subscribe(Image, self._name('depth'), self._depths.add, _ALL_QOS)
-            self._subscribe(CameraInfo, self._name('camera_info'), self._on_info, _ALL_QOS)
-        return image
-
-    def _name(self, topic: str) -> str:
-        """Return a topic's name under the camera's."""
-        return f'{self.camera}/{topic}' if self.camera and topic[:1] not in '/~' else topic
+    def _qualified(self, topic: str) -> str:
+        """Return a topic's name under that of the camera."""
+        return f'{self._camera}/{topic}' if self._camera and topic[:1] not in '/~' else topic
 
     def _subscribe(
         self, kind: type, topic: str, callback: Callable[[Any], object], qos: QoSProfile
@@ -174,7 +163,7 @@ class Inputs:
         def on_incompatible(_: object) -> None:
             publishers = self._node.get_publishers_info_by_topic(subscription.topic_name)
             self._node.get_logger().warning(
-                explain_silence(kind.__name__, subscription, publishers, _IMAGE_WAY_OUT)
+                explain_silence(kind.__name__, subscription, publishers, _IMAGE_HINT)
             )
 
         subscription = self._node.create_subscription(
@@ -189,29 +178,33 @@ class Inputs:
         return subscription
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        self.arrivals.received += 1
-        now, most = monotonic(), self._parameters().max_rate
-        if most and now < self._next_time:
-            self.arrivals.skipped += 1
-            self.arrivals.last = now
+        self._statistics.received += 1
+        now, max_rate = monotonic(), self._parameters().max_rate
+        if max_rate and now < self._next_time:
+            self._statistics.skipped += 1
+            self._statistics.last_arrival = now
             return
-        if most:
-            # Due times and not distances: a camera's jitter must not lower the rate.
-            self._next_time = max(self._next_time + 1 / most, now - 1 / most)
-        if self._pairing is None:
-            self._track(message)
-        elif pair := self._pairing.add_image(message):
-            self._track(*pair)
+        if max_rate:
+            # Due times instead of intervals, so that a camera's jitter does not lower the rate.
+            self._next_time = max(self._next_time + 1 / max_rate, now - 1 / max_rate)
+        if self._synchronizer is None:
+            self._request(message)
+        else:
+            self._request_pair(self._synchronizer.add_image(message))
 
     def _on_boxes(self, message: Detection2DArray) -> None:
-        if pair := self._pairing.add_boxes(message):
-            self._track(*pair)
+        self._request_pair(self._synchronizer.add_boxes(message))
 
-    def _on_info(self, message: CameraInfo) -> None:
+    def _on_camera_info(self, message: CameraInfo) -> None:
         self.camera_info = message
 
-    def _track(
+    def _request_pair(self, synchronized: Synchronized) -> None:
+        self._statistics.unmatched += synchronized.unmatched
+        if synchronized.pair:
+            self._request(*synchronized.pair)
+
+    def _request(
         self, image: Image | CompressedImage, boxes: Detection2DArray | None = None
     ) -> None:
-        self.arrivals.last = monotonic()
-        self._submit(self.camera, Request(image, boxes))
+        self._statistics.last_arrival = monotonic()
+        self._submit(CameraRequest(image, boxes))

@@ -1,10 +1,9 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A mailbox with a place for each sender: the newest item wins, what it overwrites is counted."""
+"""A mailbox with one slot for each sender, which holds the sender's newest item."""
 
 from __future__ import annotations
 
-from collections import Counter
 import threading
 from typing import Generic
 from typing import TypeVar
@@ -14,21 +13,15 @@ Item = TypeVar('Item')
 
 class Mailbox(Generic[Item]):
     """
-    Hand items from many threads to one, the newest of each sender only.
+    Passes items from many threads to one, only the newest of each sender.
 
-    A slow reader thus lowers the rate, and never reads anything old.
+    A slow reader thus lowers the rate, and never reads an old item.
     """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._items: dict[str, Item] = {}
         self._closed = False
-        self._overwritten: Counter[str] = Counter()
-
-    def overwritten(self, sender: str = '') -> int:
-        """Return how many items of a sender were overwritten before anybody took them."""
-        with self._changed:
-            return self._overwritten[sender]
 
     @property
     def closed(self) -> bool:
@@ -36,23 +29,27 @@ class Mailbox(Generic[Item]):
         with self._changed:
             return self._closed
 
-    def put(self, item: Item, sender: str = '') -> None:
-        """Leave an item; once closed, the mailbox ignores it."""
+    def put(self, item: Item, sender: str = '') -> bool:
+        """
+        Put an item into the sender's slot; a closed mailbox ignores it.
+
+        :return: whether an item that nobody had taken was overwritten
+        """
         with self._changed:
             if self._closed:
-                return
-            if sender in self._items:
-                self._overwritten[sender] += 1
+                return False
+            overwritten = sender in self._items
             self._items[sender] = item
             self._changed.notify()
+        return overwritten
 
     def take(self, timeout: float | None = None) -> dict[str, Item]:
         """
-        Wait for an item and take out all that are there.
+        Wait for an item, and take all that are there.
 
-        :param timeout: seconds to wait at most; None waits until there is an item
-        :return: the newest item of each sender, who waited longest first; empty after the timeout
-            or once the mailbox is closed
+        :param timeout: longest time to wait, seconds; None: without limit
+        :return: the newest item of each sender, the one that has waited longest first; empty after
+            the timeout or once the mailbox is closed
         """
         with self._changed:
             self._changed.wait_for(lambda: self._items or self._closed, timeout)
@@ -60,7 +57,7 @@ class Mailbox(Generic[Item]):
             return items
 
     def close(self) -> None:
-        """Throw away what waits, and wake the reader."""
+        """Discard the items, and wake the reader."""
         with self._changed:
             self._closed = True
             self._items = {}

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the node says of one camera: its publishers."""
+"""The publishers of one camera."""
 
 from __future__ import annotations
 
@@ -45,49 +45,50 @@ _LATCHED_QOS = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCA
 
 class Outputs:
     """
-    The publishers of one camera, from the beginning to `close`.
+    The publishers of one camera, until `close`.
 
-    :param node: that they belong to
-    :param camera: its name; '' is the one without
-    :param with_index: whether class_id is the label; else the name
-    :param in_3d: whether objects are published in 3D, too
+    :param node: that publishes
+    :param camera: name of the camera; '': the only one, without a name
+    :param with_index: whether class_id is the label instead of the class name
+    :param in_3d: whether objects are also published in 3D
     """
 
     def __init__(self, node: Node, camera: str, with_index: bool, in_3d: bool) -> None:
         self._node = node
         self._prefix = f'~/{camera}/' if camera else '~/'
         self._with_index = with_index
-        self._publishers: list[Publisher] = []
-        self._detections = self._publish(Detection2DArray, 'detections', _RESULT_QOS)
-        self._trajectories = self._publish(TrajectoryArray, 'trajectories', _RESULT_QOS)
-        self._debug_image = self._publish(Image, 'debug_image', _NEWEST_QOS)
-        self._compressed = self._publish(CompressedImage, 'debug_image/compressed', _NEWEST_QOS)
-        self._image_marker = self._publish(ImageMarker, 'image_marker', _NEWEST_QOS)
-        self._processing = self._publish(Float64, 'debug/processing_time_ms', _NEWEST_QOS)
-        self._latency = self._publish(Float64, 'debug/pipeline_latency_ms', _NEWEST_QOS)
-        self._label_info = self._publish(LabelInfo, 'label_info', _LATCHED_QOS)
-        self._vision_info = self._publish(VisionInfo, 'vision_info', _LATCHED_QOS)
-        #: how many labels `describe` has named
+        #: by topic, relative to the camera's
+        self.publishers: dict[str, Publisher] = {}
+        self._detections = self._advertise(Detection2DArray, 'detections', _RESULT_QOS)
+        self._trajectories = self._advertise(TrajectoryArray, 'trajectories', _RESULT_QOS)
+        self._debug_image = self._advertise(Image, 'debug_image', _NEWEST_QOS)
+        self._compressed = self._advertise(CompressedImage, 'debug_image/compressed', _NEWEST_QOS)
+        self._image_marker = self._advertise(ImageMarker, 'image_marker', _NEWEST_QOS)
+        self._processing = self._advertise(Float64, 'debug/processing_time_ms', _NEWEST_QOS)
+        self._latency = self._advertise(Float64, 'debug/pipeline_latency_ms', _NEWEST_QOS)
+        self._label_info = self._advertise(LabelInfo, 'label_info', _LATCHED_QOS)
+        self._vision_info = self._advertise(VisionInfo, 'vision_info', _LATCHED_QOS)
+        #: number of labels in the newest label_info
         self.described = 0
         self._detections_3d = self._markers = None
         if in_3d:
-            self._detections_3d = self._publish(Detection3DArray, 'detections_3d', _RESULT_QOS)
-            self._markers = self._publish(MarkerArray, 'markers', _NEWEST_QOS)
+            self._detections_3d = self._advertise(Detection3DArray, 'detections_3d', _RESULT_QOS)
+            self._markers = self._advertise(MarkerArray, 'markers', _NEWEST_QOS)
 
     def close(self) -> None:
-        """Stop publishing."""
-        for publisher in self._publishers:
+        """Destroy the publishers."""
+        for publisher in self.publishers.values():
             self._node.destroy_publisher(publisher)
-        self._publishers.clear()
+        self.publishers.clear()
 
     def describe(
         self, header: Header, class_names: Sequence[str], method: str, threshold: float
     ) -> None:
         """
-        Say what runs, and what the labels mean; those who come later are told, too.
+        Publish what runs and what the labels mean, on latched topics.
 
-        :param header: with the time from which on it is so
-        :param method: model and association
+        :param header: its stamp is when this begins to hold
+        :param method: detector, linking rule and association
         :param threshold: score from which on objects are tracked
         """
         self.described = len(class_names)
@@ -110,60 +111,61 @@ class Outputs:
         timer: FrameTimer,
     ) -> None:
         """
-        Say who is in an image.
+        Publish the tracks of an image.
 
-        :param image: (H, W, 3) uint8, RGB; drawn upon, a copy, only while somebody subscribes
+        :param image: (H, W, 3) uint8, RGB; the debug image is drawn on a copy, and only while it
+            has subscribers
         :param header: of the image
-        :param timer: of the image
+        :param timer: of the frame
         """
         ids = self.class_ids(class_names)
         message = detections_message(tracks, header, ids)
         timer.mark('messages')
         self._detections.publish(message)
         timer.mark('publishing')
-        # Hundreds of boxes a frame, each a message in the message: only for those who look.
+        # Hundreds of boxes in a frame, each a message of its own: only for subscribers.
         if self._trajectories.get_subscription_count():
             self._trajectories.publish(trajectories_message(tracks, header))
         if self._image_marker.get_subscription_count():
             self._image_marker.publish(image_marker_message(tracks, header))
         timer.mark('viewers')
-        plain = self._debug_image.get_subscription_count()
+        raw = self._debug_image.get_subscription_count()
         compressed = self._compressed.get_subscription_count()
-        if plain or compressed:
+        if raw or compressed:
             from gtr_ros.media.drawing import annotate
 
             drawn = annotate(image, tracks, class_names)
-            if plain:
+            if raw:
                 self._debug_image.publish(array_to_image(drawn, header, 'rgb8'))
             if compressed:
                 self._compressed.publish(compress(drawn, header))
             timer.mark('debug image')
 
     def class_ids(self, class_names: Sequence[str]) -> Sequence[str]:
-        """Return what each label is called in a message."""
+        """Return the class_id of each label in messages."""
         return [str(i) for i in range(len(class_names))] if self._with_index else class_names
 
     def publish_in_3d(self, detections: Detection3DArray) -> None:
-        """Say where the objects are, and draw them for rviz while somebody subscribes."""
+        """Publish the objects in 3D, and markers for rviz while they have subscribers."""
         self._detections_3d.publish(detections)
         if self._markers.get_subscription_count():
             self._markers.publish(markers_message(detections))
 
     def publish_times(self, processing: float, latency: float) -> None:
         """
-        Say how long an image took.
+        Publish how long an image took.
 
-        :param processing: seconds from when it was taken up
-        :param latency: seconds from its stamp; not a number where it has none
+        :param processing: seconds since the worker took it
+        :param latency: seconds since its stamp; nan if it has none
         """
         self._processing.publish(Float64(data=1e3 * processing))
         self._latency.publish(Float64(data=1e3 * latency))
 
-    def _publish(self, kind: type, topic: str, qos: QoSProfile) -> Publisher:
-        # Each of these adds parameters to the node: for the results alone.
+    def _advertise(self, kind: type, topic: str, qos: QoSProfile) -> Publisher:
+        # Overridable QoS adds parameters to the node for each topic: only for the results.
         options = QoSOverridingOptions.with_default_policies() if qos is _RESULT_QOS else None
         publisher = self._node.create_publisher(
             kind, self._prefix + topic, qos, qos_overriding_options=options
         )
-        self._publishers.append(publisher)
+        self.publishers[topic] = publisher
         return publisher

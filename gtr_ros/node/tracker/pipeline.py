@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One model and a tracker a camera, as the parameters ask: images in, tracks out. No rclpy."""
+"""The model and a tracker for each camera: images in, tracks out. Does not need rclpy."""
 
 from __future__ import annotations
 
@@ -13,44 +13,40 @@ from difflib import get_close_matches
 from functools import partial
 import gc
 import threading
-from typing import NamedTuple
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from gtr_ros.model.build import choose_device
-from gtr_ros.node.tracker.parameters import ConfigurationError
+from gtr_ros.options import ConfigurationError
 from gtr_ros.profiling import FrameTimer
 from gtr_ros.profiling import NO_TIMER
+from gtr_ros.profiling import Profiler
+from gtr_ros.runtime.loading import describe_runtime
 from gtr_ros.runtime.loading import load_model
 from gtr_ros.structures import Detections
 from gtr_ros.tracking import EvidenceRule
-from gtr_ros.tracking import RULES
 from gtr_ros.tracking import Tracker
 from gtr_ros.tracking.camera_motion import CameraMotion
-from gtr_ros.tracking.rules import rule_name
+from gtr_ros.tracking.rules import find_rule
 
 if TYPE_CHECKING:
     from gtr_ros.node.tracker.parameters import NodeParameters
-    from gtr_ros.profiling import Profiler
     from gtr_ros.structures import Tracks
-    from gtr_ros.tracking.recognition import Return
-    from gtr_ros.tracking.rules import Rule
 
 _WARM_UP_SIZE = (480, 640)
-_MOST_CLASSES = 1 << 16  # vision_msgs/VisionClass counts them in uint16
+_MAX_CLASSES = 1 << 16  # class_id of vision_msgs/VisionClass is a uint16
 
 
 @dataclass(frozen=True)
-class Frame:
+class CameraFrame:
     """
-    An image that was read.
+    One image of a camera, converted.
 
     :param image: (H, W, 3) uint8, RGB, any strides
-    :param stamp: nanoseconds; None where it has none
-    :param detections: of another detector, without features; None: ours is to look
-    :param timer: what is done with it, timed
+    :param stamp: nanoseconds; None if it has none
+    :param detections: of another detector, without features; None: use the built-in detector
+    :param timer: times the stages of the frame's processing
     """
 
     image: np.ndarray
@@ -59,58 +55,39 @@ class Frame:
     timer: FrameTimer = NO_TIMER
 
 
-class Events(NamedTuple):
-    """
-    What became of a camera's tracks until now.
-
-    :param resets: how often every one of them was forgotten
-    :param repaired_stamps: images whose stamp was not after the one before, and that were tracked
-    :param returns: how often somebody who was lost came back and was known again
-    :param last_return: the newest of those
-    """
-
-    resets: int = 0
-    repaired_stamps: int = 0
-    returns: int = 0
-    last_return: Return | None = None
-
-
 class Pipeline:
     """
-    The way from images to identities, of all cameras.
+    The processing of all cameras' images: detector, camera motion and trackers.
 
-    :param parameters: the node's; those the pipeline does not need are ignored
-    :param progress: told in a line what is being done
-    :raises ConfigurationError: if there is no such device, no such class, or no such weights
+    :param parameters: of the node
+    :param progress: called with one line about each step of loading
+    :raises ConfigurationError: if the device, a class or the weights do not exist
     """
 
     def __init__(
         self, parameters: NodeParameters, progress: Callable[[str], None] = lambda line: None
     ) -> None:
-        if parameters.threads:
-            torch.set_num_threads(parameters.threads)
-        # In a thread that ends: OpenMP keeps threads for each one that has computed in parallel,
-        # and where all of them are more than the cores, none waits for work without falling
-        # asleep. The worker's frames took half as long again.
+        # On a thread that ends: OpenMP keeps a pool of threads for each thread that has computed
+        # in parallel. If all of them together outnumber the cores, none of them spins while it
+        # waits for work, and the worker's frames take half as long again.
         with ThreadPoolExecutor(1, 'builder') as builder:
             builder.submit(self._load, parameters, progress).result()
-        #: for people: what runs the model
-        self.place = ' '.join(
-            [
-                str(self.device),
-                *([parameters.precision] if parameters.precision != 'float32' else []),
-                *(['compiled'] if parameters.compile else []),
-            ]
-        )
-        if parameters.runtime != 'torch':
-            self.place = f'{parameters.runtime}, provider {parameters.provider}'
+        #: what runs the model, for logs
+        self.place = describe_runtime(parameters, self.model)
         self._own_detector = not parameters.detections_topic
-        # Another detector's classes are known when they come.
+        # Classes of another detector are added when they first occur.
         self.class_names = list(self.model.class_names) if self._own_detector else []
-        self._rule = _rule(parameters)
+        self._profiler = Profiler((), enabled=False)
+        self._rule = find_rule(
+            parameters.rule,
+            parameters.model,
+            self._own_detector,
+            parameters.gallery_size,
+            parameters.gallery_seconds,
+        )
         self._trackers: dict[str, Tracker] = {}
         self._motions: dict[str, CameraMotion] = {}
-        self._lock = threading.Lock()  # of both, which the node's thread resets
+        self._lock = threading.Lock()  # of both, which the executor's thread resets
         self.update(parameters)
         for camera in parameters.camera_names:
             self._trackers[camera] = Tracker(
@@ -125,27 +102,27 @@ class Pipeline:
 
     @property
     def association(self) -> str:
-        """One line on which linking is run."""
+        """The linking rule and the association, in one line."""
         return self._rule.describe(self.model.association)
 
     @property
     def device_megabytes(self) -> str:
-        """The device's memory that torch holds; of a CPU nothing is known."""
+        """The GPU memory that torch has reserved, in MB; empty on a CPU."""
         if self.device.type != 'cuda':
             return ''
         return f'{torch.cuda.memory_reserved(self.device) / 1e6:.0f}'
 
     @property
     def description(self) -> str:
-        """One line on all that runs."""
+        """Detector, linking rule and association, in one line."""
         detector = self.model.detector.kind if self._own_detector else 'another detector'
         return f'{detector}; {self.association}'
 
     def update(self, parameters: NodeParameters) -> None:
         """
-        Take over those parameters that can be changed while the node runs.
+        Apply the parameters that can be changed while the node runs.
 
-        :raises ConfigurationError: if a class is not known; nothing is changed then
+        :raises ConfigurationError: if the model does not know a class; nothing is changed then
         """
         if self._own_detector:
             _check_classes(parameters.class_names, self.class_names)
@@ -159,52 +136,66 @@ class Pipeline:
                 tracker.begin_score = parameters.score_threshold
 
     def reset(self) -> None:
-        """Forget every track of every camera; ids go on counting."""
+        """End all tracks of all cameras; ids continue to count up."""
         with self._lock:
-            for forgetful in (*self._trackers.values(), *self._motions.values()):
-                forgetful.reset()
+            for stateful in (*self._trackers.values(), *self._motions.values()):
+                stateful.reset()
 
-    def events(self, camera: str = '') -> Events:
-        """Say what became of a camera's tracks until now."""
-        tracker = self._trackers[camera]
-        return Events(
-            tracker.resets, tracker.repaired_stamps, tracker.returns, tracker.last_return
-        )
+    def tracker(self, camera: str = '') -> Tracker:
+        """Return the tracker of a camera; its counters may be read on any thread."""
+        return self._trackers[camera]
 
     def label_of(self, name: str) -> int:
-        """Return the label of a class, which is new if another detector says so: an index."""
+        """
+        Return the label of a class; a new class of another detector gets the next one.
+
+        :raises ValueError: if there are too many classes
+        """
         if name not in self.class_names:
-            if len(self.class_names) == _MOST_CLASSES:
+            if len(self.class_names) == _MAX_CLASSES:
                 raise ValueError(
-                    f'the detector has sent {_MOST_CLASSES} names of classes and now {name!r}; is '
-                    'class_id a name there?'
+                    f'the other detector has sent {_MAX_CLASSES} class names and now {name!r}; '
+                    'is its class_id a class name?'
                 )
             self.class_names.append(name)
         return self.class_names.index(name)
 
-    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """Find the objects of one frame of each camera, of all classes, with features."""
-        if not self._own_detector:
-            return [self._describe(frame) for frame in frames]
-        images, stamps = [f.image for f in frames], [f.stamp for f in frames]
-        return self.model.detect(images, stamps, self._least_score)
-
-    def compensate(self, frame: Frame, detections: Detections, camera: str = '') -> Detections:
+    def detect(self, frames: Sequence[CameraFrame]) -> list[Detections]:
         """
-        Say how the camera moved since its frame before, if that is asked for and can be told.
+        Detect the objects in one frame of each camera, in one batch.
 
-        :param detections: of the frame, those of classes that nobody wants among them: they, too,
-            are not background
+        :return: of each frame, objects of all classes, with features
+        """
+        for frame in frames:
+            frame.timer.mark('rest')
+        if self._own_detector:
+            images, stamps = [frame.image for frame in frames], [frame.stamp for frame in frames]
+            found = self.model.detect(images, stamps, self._least_score)
+        else:
+            found = [self._describe(frame) for frame in frames]
+        parts = self._profiler.take_parts()
+        for frame in frames:
+            frame.timer.mark('detector', parts)
+        return found
+
+    def compensate(
+        self, frame: CameraFrame, detections: Detections, camera: str = ''
+    ) -> Detections:
+        """
+        Estimate how the camera moved since its previous frame, if a parameter asks for it.
+
+        :param detections: of the frame; those of unwanted classes, too, because they are not
+            background
         :return: the same, with `Detections.camera`
         """
         if camera not in self._motions:
             return detections
         with self._lock:
-            moved = self._motions[camera].update(frame.image, detections.boxes)
-        return replace(detections, camera=moved)
+            motion = self._motions[camera].update(frame.image, detections.boxes)
+        return replace(detections, camera=motion)
 
-    def follow(self, detections: Detections, camera: str = '') -> Tracks:
-        """Say who a frame's objects are, those of the classes that are wanted."""
+    def track(self, detections: Detections, camera: str = '') -> Tracks:
+        """Assign track ids to the detections of a frame that are of a wanted class."""
         with self._lock:
             if self._wanted:
                 names = enumerate(self.class_names)
@@ -213,14 +204,15 @@ class Pipeline:
             return self._trackers[camera].update(detections)
 
     def watch(self, profiler: Profiler) -> None:
-        """Let the parts of `detect` be timed, each until the device has done it."""
+        """Time the parts of `detect`, each until the device has finished it."""
+        self._profiler = profiler
         wait = partial(torch.cuda.synchronize, self.device) if self.device.type == 'cuda' else None
         for part in ('prepare', 'network', 'decode'):
             profiler.watch(self.model.detector, part, wait)
         profiler.watch(self.model, 'features', wait)
 
     def close(self) -> None:
-        """Give the device's memory back; nothing else may be called afterwards."""
+        """Release the device's memory; the pipeline cannot be used afterwards."""
         self.model = None
         self._trackers.clear()
         self._motions.clear()
@@ -228,7 +220,7 @@ class Pipeline:
         if self.device.type == 'cuda':
             torch.cuda.empty_cache()
 
-    def _describe(self, frame: Frame) -> Detections:
+    def _describe(self, frame: CameraFrame) -> Detections:
         objects = frame.detections
         objects = objects.select(objects.scores >= self._least_score)
         return replace(self.model.describe(frame.image, objects), stamp=frame.stamp)
@@ -236,43 +228,21 @@ class Pipeline:
     def _load(self, parameters: NodeParameters, progress: Callable[[str], None]) -> None:
         """Build the model, and run it once."""
         try:
-            self.device = choose_device(parameters.device)
             progress(f'loading {parameters.checkpoint or "the weights"} of {parameters.model}')
-            self.model = load_model(
-                parameters.model,
-                parameters.checkpoint,
-                parameters.runtime,
-                parameters.device,
-                parameters.provider,
-                parameters.exported,
-                parameters.precision,
-                parameters.compile,
-                progress,
-            )
-            if parameters.runtime != 'torch':
-                self.device = torch.device('cpu')  # where images and features are
+            self.model = load_model(parameters, progress)
+            self.device = self.model.device
             progress(f'warming up on {self.device}')
-            # The first run allocates memory and, on CUDA, loads kernels: no camera should wait for
-            # it, and a device that cannot run the model should be known now.
+            # The first run allocates memory and, on CUDA, loads kernels. It happens here so that
+            # no frame waits for it, and so that a device that cannot run the model fails now.
             images = [np.zeros((*_WARM_UP_SIZE, 3), np.uint8)] * len(parameters.camera_names)
             self.model.detect(images, None, 1.0)
         except ValueError as error:
             raise ConfigurationError(str(error)) from error
         except RuntimeError as error:
-            raise ConfigurationError(_does_not_run(self.device, error)) from error
+            raise ConfigurationError(_does_not_run(parameters.device, error)) from error
 
 
-def _rule(parameters: NodeParameters) -> Rule:
-    """Return what links detections to tracks."""
-    own_detector = not parameters.detections_topic
-    rule = RULES[rule_name(parameters.rule, parameters.model, own_detector)]
-    if not isinstance(rule, EvidenceRule):
-        return rule
-    size, seconds = parameters.gallery_size, parameters.gallery_seconds
-    return replace(rule, gallery=replace(rule.gallery, size=size, seconds=seconds))
-
-
-def _does_not_run(device: torch.device, error: RuntimeError) -> str:
+def _does_not_run(device: str, error: RuntimeError) -> str:
     return (
         f'the model does not run on device {device}: {error}. '
         "Try device 'cpu', or free the device's memory"

@@ -1,26 +1,19 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Show a camera's images, and what a tracker says of them, in a web browser."""
+"""The web viewer node: shows a camera's images and tracks in a browser."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from io import BytesIO
-import math
 import sys
 from time import monotonic
 import traceback
 from typing import NamedTuple
 from typing import TYPE_CHECKING
-import zlib
 
 import numpy as np
-from PIL import Image as Picture
-import rclpy
 from rclpy.clock import Clock
 from rclpy.clock import ClockType
-from rclpy.executors import ExternalShutdownException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.logging import get_logger
 from rclpy.node import Node
@@ -30,96 +23,75 @@ from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
-from gtr_ros.media.drawing import colour_of
+from gtr_ros.media.pixels import encode_jpeg
 from gtr_ros.media.pixels import ImageError
 from gtr_ros.msg import TrajectoryArray
+from gtr_ros.node.declaring import declare_all
 from gtr_ros.node.messages.images import image_to_array
-from gtr_ros.node.messages.pairing import Recent
-from gtr_ros.node.messages.pairing import stamp_of
-from gtr_ros.node.running import interrupt_once
-from gtr_ros.node.tracker.diagnostics import explain_silence
-from gtr_ros.node.tracker.diagnostics import Throttle
-from gtr_ros.node.tracker.parameters import ConfigurationError
-from gtr_ros.node.tracker.parameters import declare_all
-from gtr_ros.node.tracker.parameters import parameter
-from gtr_ros.node.tracker.parameters import Parameters
+from gtr_ros.node.messages.synchronizing import ExactSynchronizer
+from gtr_ros.node.running import run_node
+from gtr_ros.node.running import spin
+from gtr_ros.node.throttle import Throttle
+from gtr_ros.node.topics import explain_silence
+from gtr_ros.node.viewer.objects import objects_to_draw
 from gtr_ros.node.viewer.server import FrameEncoder
 from gtr_ros.node.viewer.server import WebServer
+from gtr_ros.options import ConfigurationError
+from gtr_ros.options import option
+from gtr_ros.options import Options
 
 if TYPE_CHECKING:
     from rclpy.subscription import Subscription
-    from vision_msgs.msg import BoundingBox2D
-    from vision_msgs.msg import Detection2D
 
 _NAME = 'web_viewer'
-# Images wait for their detections: all of them are wanted, or the right one may be missing.
+# Images wait for their detections, so all messages must be received.
 _QOS = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 _TIMER_SECONDS = 0.2
-# Without a message, until a browser is told why.
+# Time without a message after which the browser shows the reason.
 _SILENCE_SECONDS = 3.0
 _WAITING = 'waiting for the next image'
 
 
 @dataclass(frozen=True)
-class ViewerParameters(Parameters):
-    """What the viewer is started with; nothing of it changes while it runs."""
+class ViewerParameters(Options):
+    """The parameters of the viewer, all of them read-only."""
 
-    tracker: str = parameter(
+    tracker: str = option(
         'tracker',
-        'Name of the tracker node: detections and trajectories are taken from below it. With '
-        'several cameras: and the name of one, such as tracker/front.',
+        'Name of the tracker node, whose topics detections and trajectories are subscribed to. '
+        'With several cameras: followed by the name of the camera, such as tracker/front.',
     )
-    image_transport: str = parameter(
+    image_transport: str = option(
         'raw',
-        'How images arrive: sensor_msgs/Image on the topic image, or sensor_msgs/CompressedImage '
-        'on image/compressed.',
+        'Type of the images: raw subscribes to sensor_msgs/Image on the topic image, compressed '
+        'to sensor_msgs/CompressedImage on image/compressed.',
         choices=('raw', 'compressed'),
     )
-    address: str = parameter(
+    address: str = option(
         '127.0.0.1',
-        'Address to serve on. There is no authentication: on any other than a loopback address '
-        'everybody who reaches it sees the camera.',
+        'Address to serve on. There is no authentication: unless it is a loopback address, '
+        'everybody who can reach it sees the images.',
     )
-    port: int = parameter(8090, 'Port to serve on; 0: any that is free.', limits=(0, 65535))
-    max_rate: float = parameter(
-        15.0, 'Frames a second that are encoded at most.', limits=(0.1, 1000.0)
-    )
-    jpeg_quality: int = parameter(80, 'Quality of the JPEGs that browsers get.', limits=(1, 95))
+    port: int = option(8090, 'Port to serve on; 0: any free one.', limits=(0, 65535))
+    max_rate: float = option(15.0, 'Maximum rate of encoded frames, Hz.', limits=(0.1, 1000.0))
+    jpeg_quality: int = option(80, 'Quality of the JPEGs sent to browsers.', limits=(1, 95))
 
 
-class Moment(NamedTuple):
-    """What was seen at one time, and what the tracker said of it."""
+class SynchronizedMessages(NamedTuple):
+    """The messages with one stamp."""
 
     image: Image | CompressedImage
     detections: Detection2DArray
     trajectories: TrajectoryArray
 
 
-class Matching:
-    """Messages of several topics, in whatever order they come, matched by equal stamps."""
-
-    def __init__(self, topics: int) -> None:
-        self._recent = [Recent() for _ in range(topics)]
-
-    def add(self, topic: int, message: object) -> tuple | None:
-        """Take a message; return those of its moment, one of each topic, if all are there."""
-        self._recent[topic].add(message)
-        stamp = stamp_of(message)
-        found = tuple(recent.nearest(stamp, 0) for recent in self._recent)
-        if None in found:
-            return None
-        for recent in self._recent:
-            recent.forget_until(stamp)
-        return found
-
-
 class WebViewer(Node):
     """
-    Shows a camera and its tracker to browsers; listens to them only while a browser is there.
+    Serves a camera's images and tracks to browsers; subscribes only while one is connected.
 
-    Up to 30 images wait for their detections, as raw as they came.
+    Up to 30 images wait for their detections, in the encoding in which they were received.
 
-    :raises ConfigurationError: if it cannot start with its parameters
+    :raises ConfigurationError: if a parameter is invalid
     """
 
     def __init__(self) -> None:
@@ -127,44 +99,45 @@ class WebViewer(Node):
         self._settings = declare_all(self, ViewerParameters)
         self._kinds = self._find_topics()
         self._topics = [self.resolve_topic_name(name) for name in self._kinds]
-        self._open: list[Subscription] = []
-        self._matching = Matching(len(self._topics))
-        self._heard_at = [0.0] * len(self._topics)
-        self._matched_at = 0.0
+        self._open_subscriptions: list[Subscription] = []
+        self._synchronizer = ExactSynchronizer(len(self._topics))
+        self._received_at = [0.0] * len(self._topics)
+        self._synchronized_at = 0.0
         self._status = _WAITING
         self._error, self._error_at = '', -float('inf')
         self._throttle = Throttle(_SILENCE_SECONDS)
-        self._frames: FrameEncoder | None = None
+        self._encoder: FrameEncoder | None = None
         self._server: WebServer | None = None
 
     def start(self) -> None:
         """
-        Serve, from now on.
+        Start serving.
 
-        :raises ConfigurationError: if that is not possible on this address and port
+        :raises ConfigurationError: if the address or the port cannot be used
         """
-        self._frames = FrameEncoder(self._make, self._complain, self._settings.max_rate)
+        self._encoder = FrameEncoder(self._encode, self._report_error, self._settings.max_rate)
         self._server = self._serve()
-        # Steady: with use_sim_time and no /clock, it goes on.
+        # Steady: it must also run if use_sim_time is set and there is no /clock.
         self.create_timer(
             _TIMER_SECONDS, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
 
     def stop(self) -> None:
-        """Serve no more, and say how many images were encoded."""
-        if self._frames is not None:
-            self._frames.close()
+        """Stop serving, and log how many images were encoded."""
+        if self._encoder is not None:
+            self._encoder.close()
         if self._server is not None:
             self._server.close()
-            # By its name alone: after a signal the context is gone, and the node's logger with it.
-            get_logger(_NAME).info(f'encoded {self._frames.made} images')
+            # Not the node's own logger, which cannot publish once a signal has shut the context
+            # down.
+            get_logger(_NAME).info(f'encoded {self._encoder.encoded} images')
 
     def _find_topics(self) -> dict[str, type]:
-        """Return the name and type of the image's topic and of the tracker's."""
+        """Return the names and types of the image topic and of the tracker's topics."""
         settings = self._settings
         image, kind = 'image', Image
         if settings.image_transport == 'compressed':
-            # As image_transport does: the topic that is remapped is the base's.
+            # As in image_transport: remapping applies to the base topic.
             image, kind = f'{self.resolve_topic_name(image)}/compressed', CompressedImage
         tracker = settings.tracker.rstrip('/')
         kinds = {
@@ -184,91 +157,87 @@ class WebViewer(Node):
     def _serve(self) -> WebServer:
         address, port = self._settings.address, self._settings.port
         try:
-            server = WebServer(address, port, self._frames, lambda: self._status)
+            server = WebServer(address, port, self._encoder, lambda: self._status)
         except (OSError, UnicodeError) as error:
             raise ConfigurationError(
                 f'cannot serve on address {address!r}, port {port}: {error}. Expected an address '
-                'of this machine, such as 127.0.0.1 (or 0.0.0.0: all of them), and a port that is '
-                'free (0: any)'
+                'of this machine, such as 127.0.0.1 (0.0.0.0: all of them), and a free port (0: '
+                'any)'
             ) from None
         self.get_logger().info(f'showing {", ".join(self._topics)} at {server.url}')
         if not server.is_loopback:
             self.get_logger().warning(
                 f'address {address} can be reached from other machines, and there is no '
-                'authentication: everybody who reaches it sees the camera. Safer: 127.0.0.1 and '
-                f'ssh -L {server.port}:127.0.0.1:{server.port} from there'
+                'authentication: everybody who can reach it sees the images. Safer: serve on '
+                f'127.0.0.1, and run ssh -L {server.port}:127.0.0.1:{server.port} on the other '
+                'machine'
             )
         return server
 
     def _on_timer(self) -> None:
-        wanted = self._frames.wanted
-        if wanted and self._open:
+        wanted = self._encoder.wanted
+        if wanted and self._open_subscriptions:
             self._status = self._explain()
         elif wanted:
-            self._listen()
-        elif self._open:
-            self._ignore()
+            self._subscribe()
+        elif self._open_subscriptions:
+            self._unsubscribe()
 
-    def _listen(self) -> None:
-        self._matched_at = monotonic()
-        self._heard_at = [self._matched_at] * len(self._topics)
+    def _subscribe(self) -> None:
+        self._synchronized_at = monotonic()
+        self._received_at = [self._synchronized_at] * len(self._topics)
         self._status = _WAITING
-        self._open = [
+        self._open_subscriptions = [
             self.create_subscription(
                 kind, name, lambda message, i=i: self._on_message(i, message), _QOS
             )
             for i, (name, kind) in enumerate(self._kinds.items())
         ]
 
-    def _ignore(self) -> None:
-        for subscription in self._open:
+    def _unsubscribe(self) -> None:
+        for subscription in self._open_subscriptions:
             self.destroy_subscription(subscription)
-        self._open.clear()
-        self._matching = Matching(len(self._topics))
-        self._frames.clear()
+        self._open_subscriptions.clear()
+        self._synchronizer = ExactSynchronizer(len(self._topics))
+        self._encoder.clear()
 
     def _on_message(self, topic: int, message: object) -> None:
-        self._heard_at[topic] = monotonic()
-        if messages := self._matching.add(topic, message):
-            self._matched_at = monotonic()
-            self._frames.put(Moment(*messages))
+        self._received_at[topic] = monotonic()
+        if messages := self._synchronizer.add(topic, message):
+            self._synchronized_at = monotonic()
+            self._encoder.put(SynchronizedMessages(*messages))
 
     def _explain(self) -> str:
-        """Say why there may be nothing new to show."""
+        """Return why there may be no new frame."""
         now = monotonic()
         if now - self._error_at < _SILENCE_SECONDS:
             return f'cannot show an image of {self._topics[0]}: {self._error}'
         reasons = [
             self._explain_silence(subscription)
-            for subscription, heard_at in zip(self._open, self._heard_at)
-            if now - heard_at > _SILENCE_SECONDS
+            for subscription, received_at in zip(self._open_subscriptions, self._received_at)
+            if now - received_at > _SILENCE_SECONDS
         ]
-        if not reasons and now - self._matched_at > _SILENCE_SECONDS:
+        if not reasons and now - self._synchronized_at > _SILENCE_SECONDS:
             reasons.append(
-                f'{", ".join(self._topics)}: all arrive, but never with the same stamp. Is this '
-                'the image that the tracker gets?'
+                f'{", ".join(self._topics)}: all arrive, but never with the same stamp. Does the '
+                'tracker subscribe to the same image topic?'
             )
         return '; '.join(reasons) or _WAITING
 
     def _explain_silence(self, subscription: Subscription) -> str:
         topic = subscription.topic_name
         publishers = self.get_publishers_info_by_topic(topic)
-        way_out = 'Remap image to its topic' if topic == self._topics[0] else 'Set tracker'
-        return explain_silence(subscription.msg_type.__name__, subscription, publishers, way_out)
+        hint = 'Remap image to its topic' if topic == self._topics[0] else 'Set tracker'
+        return explain_silence(subscription.msg_type.__name__, subscription, publishers, hint)
 
-    def _make(self, moment: Moment) -> tuple[dict, bytes]:
-        pixels = image_to_array(moment.image)
-        buffer = BytesIO()
-        Picture.fromarray(np.ascontiguousarray(pixels)).save(
-            buffer, 'JPEG', quality=self._settings.jpeg_quality
-        )
-        head = {
-            'topic': self._topics[0],
-            'objects': objects_of(moment.detections, moment.trajectories),
-        }
-        return head, buffer.getvalue()
+    def _encode(self, messages: SynchronizedMessages) -> tuple[dict, bytes]:
+        """Return the JSON header of a frame and its JPEG; runs on the encoder's thread."""
+        pixels = np.ascontiguousarray(image_to_array(messages.image))
+        jpeg = encode_jpeg(pixels, self._settings.jpeg_quality)
+        objects = objects_to_draw(messages.detections, messages.trajectories)
+        return {'topic': self._topics[0], 'objects': objects}, jpeg
 
-    def _complain(self, error: Exception) -> None:
+    def _report_error(self, error: Exception) -> None:
         self._error, self._error_at = str(error), monotonic()
         if self._throttle.admits(str(error), monotonic()):
             expected = isinstance(error, ImageError)
@@ -276,86 +245,18 @@ class WebViewer(Node):
             self.get_logger().error(f'cannot show an image of {self._topics[0]}: {text}')
 
 
-def objects_of(detections: Detection2DArray, trajectories: TrajectoryArray) -> list[dict]:
-    """
-    Say what is to be drawn, for JSON: confirmed objects, and those that are not yet.
-
-    Of each its label, colour (RGB, 0..255), box (xyxy, pixels of the image), the middles of its
-    boxes' lower sides, oldest first, as its trail, and whether it is confirmed.
-    """
-    trails = {
-        trajectory.id: [_corners(box.bbox) for box in trajectory.boxes]
-        for trajectory in trajectories.trajectories
-    }
-    objects = []
-    for detection in detections.detections:
-        trail = trails.pop(detection.id, [])
-        box = _corners(detection.bbox)
-        objects.append(_object(detection.id, _label(detection), box, trail, confirmed=True))
-    for identity, trail in trails.items():
-        if trail:
-            objects.append(_object(identity, identity, trail[-1], trail, confirmed=False))
-    # JSON has no other numbers, and screens have no place for them.
-    return [each for each in objects if all(map(math.isfinite, each['box']))]
-
-
-def _object(
-    identity: str, label: str, box: list[float], trail: Iterable[list[float]], confirmed: bool
-) -> dict:
-    # Other trackers may have ids that are no numbers.
-    number = int(identity) if identity.isdecimal() else zlib.crc32(identity.encode())
-    return {
-        'label': label,
-        'colour': colour_of(number),
-        'box': box,
-        'trail': [((x1 + x2) / 2, y2) for x1, _, x2, y2 in trail],
-        'confirmed': confirmed,
-    }
-
-
-def _label(detection: Detection2D) -> str:
-    if not detection.results:
-        return detection.id
-    best = max((result.hypothesis for result in detection.results), key=lambda each: each.score)
-    return f'{detection.id} {best.class_id} {best.score:.2f}'
-
-
-def _corners(box: BoundingBox2D) -> list[float]:
-    x, y = box.center.position.x, box.center.position.y
-    return [x - box.size_x / 2, y - box.size_y / 2, x + box.size_x / 2, y + box.size_y / 2]
-
-
 def main(args: list[str] | None = None) -> int:
     """
-    Serve until told to stop.
+    Run the viewer until it is interrupted.
 
-    :return: the process's exit code: 0 after SIGINT or SIGTERM, 1 if it could not start
+    :return: exit code of the process: 0 after SIGINT or SIGTERM, 1 if it could not start
     """
-    end_begins = interrupt_once()
-    try:
-        rclpy.init(args=args)
-    except RuntimeError as error:
-        get_logger(_NAME).fatal(str(error))
-        return 1
-    node = None
-    try:
-        executor = SingleThreadedExecutor()
-        node = WebViewer()
-        node.start()
-        executor.add_node(node)
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except ConfigurationError as error:
-        get_logger(_NAME).fatal(str(error))
-        return 1
-    finally:
-        end_begins()
-        if node is not None:
-            node.stop()
-            node.destroy_node()
-        rclpy.try_shutdown()
-    return 0
+    return run_node(_NAME, WebViewer, _run, args)
+
+
+def _run(node: WebViewer, executor: SingleThreadedExecutor) -> int:
+    node.start()
+    return spin(node, executor)
 
 
 if __name__ == '__main__':

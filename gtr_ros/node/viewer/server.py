@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""FrameEncoder for web browsers: made while one asks, the newest wins. Knows nothing of ROS."""
+"""An HTTP server for the viewer's page, which encodes frames while a browser requests them."""
 
 from __future__ import annotations
 
@@ -20,84 +20,85 @@ from typing import NamedTuple
 from urllib.parse import parse_qs
 from urllib.parse import urlsplit
 
-_PAGE = Path(__file__).with_name('web_page.html')
-# A browser asks again after this many seconds without a frame, and is told why there is none.
+_PAGE = Path(__file__).with_name('page.html')
+# Without a new frame, a request is answered after this many seconds with the reason.
 _POLL_SECONDS = 2.0
-# From one question to the next one a browser is busy with the frame, or on a slow network.
+# Longest expected time between two requests of a browser, which then draws a frame or is on a slow
+# network.
 _BUSY_SECONDS = 5.0
-# A browser that takes longer for one frame is gone.
+# A browser that takes longer than this for one frame has gone.
 _SOCKET_SECONDS = 30.0
 _HEADERS = {
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
-    'X-EncodedFrame-Options': 'DENY',
+    'X-Frame-Options': 'DENY',
 }
 
 
 class EncodedFrame(NamedTuple):
     """
-    What a browser shows.
+    A frame as it is sent to browsers.
 
     :param number: counts frames, from 1
-    :param head: number, and what is to be drawn, as JSON
-    :param picture: a JPEG
+    :param header: JSON with the number and what to draw
+    :param jpeg: the image
     """
 
     number: int
-    head: bytes
-    picture: bytes
+    header: bytes
+    jpeg: bytes
 
 
 class FrameEncoder:
     """
-    Makes frames of the newest item, on a thread of its own, while somebody waits for one.
+    Encodes the newest item, on a thread of its own, while a browser waits for a frame.
 
-    However many browsers there are and however slow, one item and one frame are kept.
+    However many browsers there are and however slow they are, one item and one frame are kept.
 
-    :param make: turns an item into what is to be drawn, for JSON, and a JPEG
-    :param complain: called on that thread with what `make` raised
-    :param max_rate: frames a second
+    :param encode: returns what to draw for an item, as JSON values, and a JPEG
+    :param on_error: called on the encoder's thread with an exception of `encode`
+    :param max_rate: highest rate of frames, Hz
     """
 
     def __init__(
         self,
-        make: Callable[[Any], tuple[dict, bytes]],
-        complain: Callable[[Exception], None],
+        encode: Callable[[Any], tuple[dict, bytes]],
+        on_error: Callable[[Exception], None],
         max_rate: float,
     ) -> None:
-        self._make = make
-        self._complain = complain
-        self._seconds = 1 / max_rate
+        self._encode = encode
+        self._on_error = on_error
+        self._period = 1 / max_rate
         self._changed = threading.Condition()
         self._item: Any = None
         self._frame: EncodedFrame | None = None
         self._waiting = 0
-        self._asked = -float('inf')
+        self._requested_at = -float('inf')
         self._closed = False
-        #: how many were made
-        self.made = 0
+        #: number of frames that were encoded
+        self.encoded = 0
         self._thread = threading.Thread(target=self._run, name='frames', daemon=True)
         self._thread.start()
 
     @property
     def wanted(self) -> bool:
-        """Whether somebody waits for frames, or did a moment ago."""
+        """Whether a browser waits for a frame, or did so recently."""
         with self._changed:
-            return self._waiting > 0 or monotonic() - self._asked < _BUSY_SECONDS
+            return self._waiting > 0 or monotonic() - self._requested_at < _BUSY_SECONDS
 
     def put(self, item: Any) -> None:
-        """Take an item in place of the one before."""
+        """Replace the item to encode."""
         with self._changed:
             self._item = item
             self._changed.notify_all()
 
     def wait(self, seen: int, timeout: float) -> EncodedFrame | None:
         """
-        Wait for a frame.
+        Wait for a new frame.
 
-        :param seen: number of the one that the caller has; 0: none
-        :param timeout: seconds
-        :return: the newest, as soon as it is another one; None after the timeout
+        :param seen: number of the newest frame that the caller has; 0: none
+        :param timeout: longest time to wait, seconds
+        :return: the newest frame as soon as its number differs; None after the timeout
         """
 
         def is_new() -> bool:
@@ -108,16 +109,16 @@ class FrameEncoder:
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._closed or is_new(), timeout)
             self._waiting -= 1
-            self._asked = monotonic()
+            self._requested_at = monotonic()
             return self._frame if is_new() else None
 
     def clear(self) -> None:
-        """Forget what there is: whoever comes later must not take it for new."""
+        """Discard item and frame, so that a browser that connects later gets no old frame."""
         with self._changed:
             self._item = self._frame = None
 
     def close(self) -> None:
-        """End the thread, and let nobody wait."""
+        """End the thread, and let all waiting callers return."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -132,33 +133,33 @@ class FrameEncoder:
                 if self._closed:
                     return
                 item, self._item = self._item, None
-            began = monotonic()
+            start = monotonic()
             try:
-                head, picture = self._make(item)
-            except Exception as error:  # one bad image must not end the view
-                self._complain(error)
+                header, jpeg = self._encode(item)
+            except Exception as error:  # one bad image must not end the thread
+                self._on_error(error)
                 continue
             with self._changed:
-                self.made += 1
-                self._frame = EncodedFrame(
-                    self.made, _as_json({'number': self.made, **head}), picture
-                )
+                self.encoded += 1
+                header = _as_json({'number': self.encoded, **header})
+                self._frame = EncodedFrame(self.encoded, header, jpeg)
                 self._changed.notify_all()
                 self._changed.wait_for(
-                    lambda: self._closed, max(0.0, began + self._seconds - monotonic())
+                    lambda: self._closed, max(0.0, start + self._period - monotonic())
                 )
 
 
 class WebServer(ThreadingTCPServer):
     """
-    Serves the page, and the frames that it asks for, until `close`.
+    Serves the page and its frames, until `close`.
 
-    There is no authentication. On a loopback address, names other than this machine's own are
-    refused: else any web page could have its name point here, and read along.
+    There is no authentication. On a loopback address, requests to host names other than this
+    machine's are refused: otherwise any web page could let its own name resolve to this address
+    and read the images (DNS rebinding).
 
-    :param address: name or number of the interface to listen on
-    :param port: 0: any that is free
-    :param explain: says why there is no new frame
+    :param address: host name or IP address to listen on
+    :param port: 0: any free one
+    :param explain: returns why there is no new frame
     :raises OSError: if it cannot listen there
     """
 
@@ -167,37 +168,37 @@ class WebServer(ThreadingTCPServer):
     block_on_close = False
 
     def __init__(
-        self, address: str, port: int, frames: FrameEncoder, explain: Callable[[], str]
+        self, address: str, port: int, encoder: FrameEncoder, explain: Callable[[], str]
     ) -> None:
-        family, *_, where = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+        family, *_, socket_address = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
         self.address_family = family
-        self.frames = frames
+        self.encoder = encoder
         self.explain = explain
         self.page = _PAGE.read_bytes()
-        super().__init__(where, _Handler)
-        self.is_loopback = ip_address(where[0]).is_loopback
+        super().__init__(socket_address, _Handler)
+        self.is_loopback = ip_address(socket_address[0]).is_loopback
         self._thread = threading.Thread(target=self.serve_forever, name='web', daemon=True)
         self._thread.start()
 
     @property
     def port(self) -> int:
-        """The port that it listens on."""
+        """The port that the server listens on."""
         return self.server_address[1]
 
     @property
     def url(self) -> str:
-        """Where a browser on this machine finds the page."""
+        """Address of the page, for a browser on this machine."""
         host = self.server_address[0]
         return f'http://[{host}]:{self.port}' if ':' in host else f'http://{host}:{self.port}'
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self.shutdown()
         self.server_close()
         self._thread.join()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of browsers that have gone."""
+        """Ignore browsers that have disconnected."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
@@ -211,32 +212,34 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         url = urlsplit(self.path)
         if self.server.is_loopback and not _is_loopback(self.headers.get('Host', '')):
-            self._answer(
+            self._respond(
                 HTTPStatus.FORBIDDEN,
                 'text/plain',
-                b'Only as localhost: this viewer listens for this machine alone.\n',
+                b'Forbidden: this viewer only serves this machine, as localhost.\n',
             )
         elif url.path == '/':
-            self._answer(HTTPStatus.OK, 'text/html; charset=utf-8', self.server.page)
+            self._respond(HTTPStatus.OK, 'text/html; charset=utf-8', self.server.page)
         elif url.path == '/frame':
             self._send_frame(parse_qs(url.query).get('after', ['0'])[0])
         else:
-            self._answer(HTTPStatus.NOT_FOUND, 'text/plain', b'There are only / and /frame.\n')
+            self._respond(
+                HTTPStatus.NOT_FOUND, 'text/plain', b'Not found: only / and /frame are served.\n'
+            )
 
     def _send_frame(self, after: str) -> None:
-        """Answer with the length of the head (4 bytes, big endian), the head and the JPEG."""
+        """Respond with the length of the header (4 bytes, big endian), the header and the JPEG."""
         if not after.isdecimal():
-            text = f'after is {after!r}; expected the number of a frame\n'
-            self._answer(HTTPStatus.BAD_REQUEST, 'text/plain', text.encode())
+            text = f'after is {after!r}; expected a frame number\n'
+            self._respond(HTTPStatus.BAD_REQUEST, 'text/plain', text.encode())
             return
-        frame = self.server.frames.wait(int(after), _POLL_SECONDS)
+        frame = self.server.encoder.wait(int(after), _POLL_SECONDS)
         if frame is None:
             frame = EncodedFrame(0, _as_json({'status': self.server.explain()}), b'')
-        length = len(frame.head).to_bytes(4, 'big')
-        body = length + frame.head + frame.picture
-        self._answer(HTTPStatus.OK, 'application/octet-stream', body)
+        length = len(frame.header).to_bytes(4, 'big')
+        body = length + frame.header + frame.jpeg
+        self._respond(HTTPStatus.OK, 'application/octet-stream', body)
 
-    def _answer(self, status: HTTPStatus, kind: str, body: bytes) -> None:
+    def _respond(self, status: HTTPStatus, kind: str, body: bytes) -> None:
         self.send_response(status)
         self.send_header('Content-Type', kind)
         self.send_header('Content-Length', str(len(body)))
@@ -246,7 +249,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing of every request."""
+        """Log no requests."""
 
 
 def _as_json(values: dict) -> bytes:
@@ -254,7 +257,7 @@ def _as_json(values: dict) -> bytes:
 
 
 def _is_loopback(host: str) -> bool:
-    """Whether a Host header names this machine."""
+    """Return whether a Host header names this machine."""
     try:
         name = urlsplit(f'//{host}').hostname or ''
         return name == 'localhost' or ip_address(name).is_loopback

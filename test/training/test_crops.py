@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Clips of single images: the views are the public code's, and boxes go with their pixels."""
+"""Clips of stills: the crops are those of the public code, and boxes stay on their pixels."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from paths import FIXTURES
 from PIL import Image
 import pytest
 
-from gtr_ros.training.views import draw_views
-from gtr_ros.training.views import look
-from gtr_ros.training.views import View
-from gtr_ros.training.views import Views
+from gtr_ros.training.crops import Crop
+from gtr_ros.training.crops import crop_image
+from gtr_ros.training.crops import draw_crops
+from gtr_ros.training.crops import MovingCrop
 
-NOBODY = np.zeros((0, 4), np.float32)
+NO_BOXES = np.zeros((0, 4), np.float32)
 
 
 @pytest.mark.parametrize('case', ['a', 'b', 'c'])
-def test_the_views_are_those_of_the_public_code_with_its_quirk(case):
+def test_crops_are_those_of_the_public_code_if_drawn_from_the_start(case):
     data = np.load(FIXTURES / 'h_motion_aug.npz')
     height, width, size = data[f'{case}_in'].tolist()
     random = np.random.RandomState(0)
-    views = draw_views(height, width, 8, size, (0.8, 1.2), random.uniform, drawn_from_start=True)
-    rows = [(int(height * v.scale), int(width * v.scale), v.y, v.x, v.scale) for v in views]
+    crops = draw_crops(height, width, 8, size, (0.8, 1.2), random.uniform, drawn_from_start=True)
+    rows = [(int(height * c.scale), int(width * c.scale), c.y, c.x, c.scale) for c in crops]
     np.testing.assert_allclose(rows, data[case], rtol=1e-12)
 
 
-def test_without_the_quirk_the_last_view_is_of_the_image():
-    views = draw_views(480, 640, 8, 896, (0.8, 1.2), np.random.RandomState(0).uniform)
+def test_by_default_the_last_crop_is_drawn_from_the_image():
+    crops = draw_crops(480, 640, 8, 896, (0.8, 1.2), np.random.RandomState(0).uniform)
     fitting = 896 / 640
-    for view in views:
-        assert 0.8 * fitting <= view.scale <= 1.2 * fitting
-    scales = np.diff([v.scale for v in views])
+    for crop in crops:
+        assert 0.8 * fitting <= crop.scale <= 1.2 * fitting
+    scales = np.diff([c.scale for c in crops])
     np.testing.assert_allclose(scales, scales[0])
 
 
@@ -54,14 +54,14 @@ def red_box(height: int, width: int, box: tuple[int, int, int, int]) -> np.ndarr
     size=st.sampled_from([64, 160, 256]),
     flip=st.booleans(),
 )
-def test_boxes_go_with_their_pixels(seed, height, width, size, flip):
+def test_boxes_stay_on_their_pixels(seed, height, width, size, flip):
     box = (width // 4, height // 3, width // 2, 3 * height // 4)
-    views = Views(4, size, (0.7, 1.6), flip=float(flip), least_visible=0.0)
-    clip = views(
+    moving_crop = MovingCrop(4, size, (0.7, 1.6), flip=float(flip), min_visible=0.0)
+    clip = moving_crop(
         red_box(height, width, box),
         np.array([box], np.float32),
         np.array([5]),
-        NOBODY,
+        NO_BOXES,
         np.random.default_rng(seed),
     )
     assert len(clip) == 4
@@ -76,31 +76,32 @@ def test_boxes_go_with_their_pixels(seed, height, width, size, flip):
         np.testing.assert_allclose(boxes[0], seen, atol=2.5)
 
 
-def test_the_same_stream_makes_the_same_clip():
+def test_the_same_random_stream_makes_the_same_clip():
     image = np.random.default_rng(0).integers(0, 255, (100, 120, 3), np.uint8)
     boxes = np.array([[10, 10, 60, 80]], np.float32)
-    views = Views(3, 64, (0.5, 2), flip=0.5)
+    moving_crop = MovingCrop(3, 64, (0.5, 2), flip=0.5)
     one, two, three = (
-        views(image, boxes, np.array([0]), NOBODY, np.random.default_rng(n)) for n in (1, 1, 2)
+        moving_crop(image, boxes, np.array([0]), NO_BOXES, np.random.default_rng(n))
+        for n in (1, 1, 2)
     )
     assert all(np.array_equal(a, b) for a, b in zip(one.images, two.images))
     assert not all(np.array_equal(a, b) for a, b in zip(one.images, three.images))
 
 
-def test_amodal_boxes_go_on_beyond_the_frame_and_others_end_there():
+def test_amodal_boxes_reach_beyond_the_frame_and_others_are_clipped():
     image = np.zeros((100, 100, 3), np.uint8)
     boxes = np.array([[-40, 10, 50, 90]], np.float32)
     for clipped in (True, False):
-        views = Views(1, 100, (1, 1), clip_boxes=clipped)
-        clip = views(image, boxes, np.array([0]), NOBODY, np.random.default_rng(0))
+        moving_crop = MovingCrop(1, 100, (1, 1), clip_boxes=clipped)
+        clip = moving_crop(image, boxes, np.array([0]), NO_BOXES, np.random.default_rng(0))
         assert clip.boxes[0][0, 0] == (0 if clipped else -40)
 
 
-def test_what_is_hardly_inside_has_no_box_and_crowds_come_along():
+def test_an_object_mostly_outside_has_no_box_and_crowds_are_kept():
     image = np.zeros((100, 100, 3), np.uint8)
     boxes = np.array([[-90, 10, 10, 90], [20, 20, 60, 60]], np.float32)
     crowds = np.array([[70, 70, 120, 120]], np.float32)
-    clip = Views(1, 100, (1, 1))(
+    clip = MovingCrop(1, 100, (1, 1))(
         image, boxes, np.array([3, 4]), crowds, np.random.default_rng(0), 'x.jpg'
     )
     assert clip.ids[0].tolist() == [2]
@@ -109,19 +110,19 @@ def test_what_is_hardly_inside_has_no_box_and_crowds_come_along():
     assert clip.source == 'x.jpg'
 
 
-def test_the_way_from_the_first_view_to_the_last_is_linear():
-    first, *between, last = draw_views(
+def test_crops_between_the_first_and_the_last_are_interpolated_linearly():
+    first, *between, last = draw_crops(
         600, 900, 6, 256, (1.0, 3.0), np.random.default_rng(3).uniform
     )
-    for t, view in enumerate(between, start=1):
+    for t, crop in enumerate(between, start=1):
         expected = np.add(first, np.subtract(last, first) * t / 5)
-        assert view.scale == pytest.approx(expected[0])
-        assert [view.y, view.x] == np.floor(expected[1:] + 1e-9).tolist()
+        assert crop.scale == pytest.approx(expected[0])
+        assert [crop.y, crop.x] == np.floor(expected[1:] + 1e-9).tolist()
 
 
-def test_a_single_view_is_the_first_of_many():
+def test_a_single_crop_is_the_first_of_many():
     one, many = (
-        draw_views(480, 640, frames, 320, (0.8, 1.2), np.random.default_rng(1).uniform)
+        draw_crops(480, 640, frames, 320, (0.8, 1.2), np.random.default_rng(1).uniform)
         for frames in (1, 8)
     )
     assert one == many[:1]
@@ -130,7 +131,7 @@ def test_a_single_view_is_the_first_of_many():
 def test_ids_count_the_boxes_from_one_and_stay_with_them():
     boxes = np.array([[k * 30, 20, k * 30 + 20, 60] for k in range(4)], np.float32)
     image, rng = np.zeros((80, 120, 3), np.uint8), np.random.default_rng(0)
-    clip = Views(5, 64, (1.5, 3.0))(image, boxes, np.arange(4) + 10, NOBODY, rng)
+    clip = MovingCrop(5, 64, (1.5, 3.0))(image, boxes, np.arange(4) + 10, NO_BOXES, rng)
     for labels, ids in zip(clip.labels, clip.ids):
         assert ids.tolist() == (labels - 9).tolist()
     assert {i for ids in clip.ids for i in ids.tolist()} <= {1, 2, 3, 4}
@@ -140,7 +141,7 @@ def test_a_mirrored_clip_is_the_mirror_image_of_the_other():
     image = np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8)
     box, crowd = np.array([[10, 10, 60, 80]]), np.array([[70, 5, 90, 40]])
     plain, mirrored = (
-        Views(3, 96, (0.9, 1.1), flip=flip)(
+        MovingCrop(3, 96, (0.9, 1.1), flip=flip)(
             image, box, np.array([0]), crowd, np.random.default_rng(5)
         )
         for flip in (0.0, 1.0)
@@ -154,14 +155,14 @@ def test_a_mirrored_clip_is_the_mirror_image_of_the_other():
 
 
 @pytest.mark.parametrize('scale', [1.6, 0.9, 0.4, 0.2])
-def test_a_view_is_a_piece_of_the_scaled_image(scale):
+def test_a_crop_is_a_part_of_the_scaled_image(scale):
     random = np.random.default_rng(0).integers(0, 255, (30, 40, 3), np.uint8)
     picture = Image.fromarray(random).resize((400, 300), Image.Resampling.BICUBIC)
     sides = [int(side * scale) for side in picture.size]
     whole = np.array(picture.resize(sides, Image.Resampling.BILINEAR), int)
-    view = look(picture, View(scale, 7, 11), 50)
-    rows, columns = view.shape[:2]
+    cropped = crop_image(picture, Crop(scale, 7, 11), 50)
+    rows, columns = cropped.shape[:2]
     assert (rows, columns) == (min(50, sides[1] - 7), min(50, sides[0] - 11))
-    difference = np.abs(view - whole[7 : 7 + rows, 11 : 11 + columns])
+    difference = np.abs(cropped - whole[7 : 7 + rows, 11 : 11 + columns])
     assert difference.mean() < 5
     assert scale < 0.5 or difference.max() <= 2

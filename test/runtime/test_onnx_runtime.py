@@ -19,17 +19,18 @@ from gtr_ros.model.association import AssociationTransformer
 from gtr_ros.model.build import build
 from gtr_ros.model.build import gtr_mobile
 from gtr_ros.model.build import make_transformer
-from gtr_ros.model.build import RANDOM
 from gtr_ros.model.calibration import Calibration
+from gtr_ros.model.options import ModelOptions
+from gtr_ros.model.registry import RANDOM
 from gtr_ros.runtime.export import export_model
 from gtr_ros.runtime.export import ExportError
 from gtr_ros.runtime.loading import load_model
-from gtr_ros.runtime.onnx_model import OnnxAssociation
-from gtr_ros.runtime.onnx_model import OnnxGTR
-from gtr_ros.runtime.torch_model import tune
+from gtr_ros.runtime.onnx_runtime import OnnxAssociation
+from gtr_ros.runtime.onnx_runtime import OnnxGTR
+from gtr_ros.runtime.torch_runtime import tune
 from gtr_ros.tracking import RULES
 from gtr_ros.tracking import Tracker
-from gtr_ros.tracking.online import online
+from gtr_ros.tracking.online import make_online
 
 CPU = [('CPUExecutionProvider', {})]
 PICTURE = Path('docs/demo.jpg')
@@ -112,10 +113,10 @@ def test_every_kind_of_association_gives_the_likelihoods_of_torch(tmp_path, opti
     export_model(plain, tmp_path / 'onnx')
     other = OnnxGTR(plain, tmp_path / 'onnx', CPU)
     assert isinstance(other.association, OnnxAssociation)
-    states = [online(m.association) for m in (plain, other)]
+    states = [make_online(m.association) for m in (plain, other)]
     for t, count in enumerate((3, 5, 0, 1, 4, 4)):
         features, boxes = torch.randn(count, 256), torch.rand(count, 4)
-        expected, found = (state.ask(features, boxes) for state in states)
+        expected, found = (state.associate(features, boxes) for state in states)
         torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
         for state in states:
             state.add()
@@ -177,16 +178,16 @@ def test_an_association_that_depends_on_the_whole_window_is_refused(tmp_path):
     ('arguments', 'words'),
     [
         ({}, r'not exported to .*gtr_mobile-[0-9a-f]{12}; .*`gtr export --model mobile`'),
-        ({'provider': 'tensorrt'}, 'provider is tensorrt, which onnxruntime .* does not have'),
-        ({'provider': 'abacus'}, "provider 'abacus'; expected one of auto, cpu"),
-        ({'runtime': 'abacus'}, "runtime 'abacus'; expected one of torch, onnxruntime"),
+        ({'provider': 'tensorrt'}, 'provider is tensorrt, but onnxruntime .* does not .*have it'),
+        ({'provider': 'abacus'}, "provider is 'abacus'; expected one of auto, cpu"),
+        ({'runtime': 'abacus'}, "runtime is 'abacus'; expected one of torch, onnxruntime"),
     ],
 )
 def test_what_cannot_be_run_says_why(exported, tmp_path, monkeypatch, arguments, words):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
     folder = str(exported) if 'provider' in arguments else ''
     with pytest.raises(ValueError, match=words):
-        load_model('mobile', **{'runtime': 'onnxruntime', 'exported': folder, **arguments})
+        load_model(ModelOptions(**{'runtime': 'onnxruntime', 'exported': folder, **arguments}))
 
 
 def test_engines_are_not_built_at_launch(exported, monkeypatch):
@@ -195,15 +196,17 @@ def test_engines_are_not_built_at_launch(exported, monkeypatch):
     everything = ['TensorrtExecutionProvider', 'CUDAExecutionProvider', 'CPUExecutionProvider']
     monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: everything)
     with pytest.raises(
-        ExportError, match=r'no TensorRT engines in .*, and a node does not build them'
+        ExportError, match=r'no TensorRT engines in .*, and this node does not build them'
     ):
-        load_model('mobile', None, 'onnxruntime', provider='tensorrt', exported=exported)
+        load_model(
+            ModelOptions(runtime='onnxruntime', provider='tensorrt', exported=str(exported))
+        )
 
 
 def test_without_onnxruntime_the_error_says_what_to_install(exported, monkeypatch):
     monkeypatch.setitem(sys.modules, 'onnxruntime', None)
     with pytest.raises(ValueError, match='pip install onnxruntime'):
-        load_model('mobile', None, 'onnxruntime', exported=exported)
+        load_model(ModelOptions(runtime='onnxruntime', exported=str(exported)))
 
 
 def test_what_the_command_exports_is_found_again(tmp_path, monkeypatch, capsys):
@@ -211,7 +214,7 @@ def test_what_the_command_exports_is_found_again(tmp_path, monkeypatch, capsys):
     assert main(['export']) == 0
     [folder] = (tmp_path / 'gtr_ros' / 'onnx').iterdir()
     assert re.fullmatch('gtr_mobile-[0-9a-f]{12}', folder.name)
-    model = load_model('mobile', runtime='onnxruntime')
+    model = load_model(ModelOptions(runtime='onnxruntime'))
     assert isinstance(model, OnnxGTR)
     assert main(['export', '--out', str(tmp_path / 'mine')]) == 0
     (tmp_path / 'mine' / 'notes.txt').write_text('of the user')
@@ -219,5 +222,5 @@ def test_what_the_command_exports_is_found_again(tmp_path, monkeypatch, capsys):
     files = sorted(file.name for file in (tmp_path / 'mine').iterdir())
     assert files == ['association.onnx', 'detector.onnx', 'features.onnx', 'notes.txt']
     assert isinstance(
-        load_model('mobile', runtime='onnxruntime', exported=tmp_path / 'mine'), OnnxGTR
+        load_model(ModelOptions(runtime='onnxruntime', exported=str(tmp_path / 'mine'))), OnnxGTR
     )

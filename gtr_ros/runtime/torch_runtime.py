@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A model in torch, faster: norms folded, weights packed, less precise, compiled, CUDA graphs."""
+"""The torch runtime: folded norms, packed weights, lower precision, compilation, CUDA graphs."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from torchvision.ops import FrozenBatchNorm2d
 from gtr_ros.model.deformable import DeformableConv2d
 from gtr_ros.model.detector import Detector
 from gtr_ros.model.gtr import GTR
+from gtr_ros.model.options import ModelOptions
+from gtr_ros.model.options import PRECISIONS
 from gtr_ros.model.packed import pack
-from gtr_ros.runtime.other_network import OtherNetwork
+from gtr_ros.runtime.detector import RuntimeDetector
+from gtr_ros.runtime.device import choose_device
 
-#: of a network's numbers
-PRECISIONS = ('float32', 'bfloat16', 'float16')
-
-#: sizes of input that a network is compiled for; others run without
+#: a network is compiled for this many input sizes at most; further sizes run uncompiled
 MOST_SIZES = 8
 
 _NORMS = (nn.BatchNorm2d, FrozenBatchNorm2d)
@@ -30,34 +30,51 @@ _TRACED = (1, 3, 128, 128)
 Network = Callable[[Tensor], Sequence[Tensor]]
 
 
+class TorchRuntime:
+    """Runs a model in torch, tuned; see `gtr_ros.runtime.loading.Runtime`."""
+
+    def load(self, model: GTR, options: ModelOptions, log: Callable[[str], None]) -> GTR:
+        """Move a model to its device and tune it."""
+        device = choose_device(options.device)
+        return tune(model.to(device), options.precision, options.compile, log)
+
+    def describe(self, options: ModelOptions, model: GTR) -> str:
+        """Return the device, and what differs from a plain float32 network."""
+        parts = [str(model.device)]
+        parts += [options.precision] if options.precision != 'float32' else []
+        parts += ['compiled'] if options.compile else []
+        return ' '.join(parts)
+
+
 def tune(
     model: GTR,
     precision: str = 'float32',
     compiled: bool = False,
-    say: Callable[[str], None] = lambda line: None,
+    log: Callable[[str], None] = lambda line: None,
 ) -> GTR:
     """
-    Make a model faster: the same function but for rounding.
+    Optimise a model for inference: the same function up to rounding.
 
-    Always: batch norms are folded into the convolutions before them, and on a CPU weights are
-    packed. The layers that say where a box ends, and all that comes behind the network, stay in
-    float32.
+    Batch norms are always folded into the convolutions before them, and on a CPU the weights are
+    packed. Box regression and everything after the network stay in float32.
 
-    :param model: in evaluation mode, where it runs; changed, it can be trained no more
-    :param precision: one of `PRECISIONS`, of the convolutions
-    :param compiled: whether torch compiles the network, anew for every size of input (on CUDA
-        for every number of images, too): tens of seconds each; on CUDA it is replayed as a graph
-    :param say: told in a line what takes long, or will not do what is hoped for
+    :param model: in evaluation mode, on its device; changed in place, it cannot be trained again
+    :param precision: of the convolutions, one of `gtr_ros.model.options.PRECISIONS`
+    :param compiled: whether to compile the network with torch.compile, separately for each input
+        size (on CUDA also for each batch size): tens of seconds each; on CUDA it is replayed as a
+        graph
+    :param log: called with a line of text before anything that takes long, and if an option does
+        not have the expected effect here
     :return: the model
-    :raises ValueError: if the device does not have the precision, or there is no such
+    :raises ValueError: if the device does not support the precision, or there is no such precision
     """
     if precision not in PRECISIONS:
-        raise ValueError(f'precision {precision!r}; expected one of {", ".join(PRECISIONS)}')
+        raise ValueError(f'precision is {precision!r}; expected one of {", ".join(PRECISIONS)}')
     detector, device = model.detector, model.device
     if precision == 'float16' and device.type != 'cuda':
-        raise ValueError(f'precision is float16, which {device} is slow at; choose bfloat16')
+        raise ValueError(f'precision float16 is slow on {device}; choose bfloat16')
     if precision == 'bfloat16' and device.type == 'cpu' and not _has_bfloat16():
-        say('this processor has no instructions for bfloat16: float32 is faster here')
+        log('this processor has no instructions for bfloat16: float32 is faster here')
     fold_norms(detector)
     detector.to(memory_format=torch.channels_last)
     pack(model.head)
@@ -66,19 +83,19 @@ def tune(
         pack(detector)
     if precision != 'float32':
         run = _in_precision(detector, getattr(torch, precision))
-        model.detector = OtherNetwork(detector, run)
+        model.detector = RuntimeDetector(detector, run)
     if compiled:
-        model.detector = OtherNetwork(detector, Compiled(model.detector.network, say))
+        model.detector = RuntimeDetector(detector, Compiled(model.detector.network, log))
     return model
 
 
 @torch.no_grad()
 def fold_norms(detector: Detector) -> None:
-    """Fold every batch norm whose statistics are fixed into the convolution before it."""
+    """Fold every batch norm into the convolution before it."""
     if not any(isinstance(m, _NORMS) for m in detector.modules()):
         return
-    convs: dict[nn.Module, nn.Conv2d] = {}  # by the norm behind it
-    made: dict[int, nn.Conv2d] = {}  # by the identity of what it made, which lives in `kept`
+    convs: dict[nn.Module, nn.Conv2d] = {}  # by the norm that follows
+    made: dict[int, nn.Conv2d] = {}  # by the id() of its output, which `kept` keeps alive
     kept: list[Tensor] = []
 
     def watch_conv(module: nn.Module, _, output: Tensor) -> None:
@@ -116,7 +133,7 @@ def _has_bfloat16() -> bool:
 
 
 class _Exact(nn.Module):
-    """A layer that computes in float32 where those around it do not."""
+    """A layer that computes in float32 inside a network of lower precision."""
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
@@ -128,9 +145,9 @@ class _Exact(nn.Module):
 
 
 def _in_precision(detector: Detector, dtype: torch.dtype) -> Network:
-    """Let the detector's convolutions compute with numbers of a type."""
+    """Return the detector's network with its convolutions in a lower precision."""
     exact = set(detector.exact_layers)
-    # No device has deformable convolution in every type.
+    # Deformable convolution is not available in every data type.
     exact |= {n for n, m in detector.named_modules() if isinstance(m, DeformableConv2d)}
     for name in exact:
         parent, _, last = name.rpartition('.')
@@ -139,7 +156,7 @@ def _in_precision(detector: Detector, dtype: torch.dtype) -> Network:
     layers = [m for m in detector.modules() if isinstance(m, _Exact)]
     kept = {part for layer in layers for part in layer.modules()}
     for module in detector.modules():
-        # Converted once, not at every run; all others autocast looks after.
+        # Converted once instead of at every run; autocast converts the other layers.
         if isinstance(module, nn.Conv2d) and module not in kept:
             module.to(dtype)
 
@@ -153,44 +170,45 @@ def _in_precision(detector: Detector, dtype: torch.dtype) -> Network:
 
 class Compiled:
     """
-    A network that torch compiles for each size of input, up to `MOST_SIZES` of them.
+    A network that is compiled for each input size, up to `MOST_SIZES` of them.
 
     :param run: pixels -> outputs
-    :param say: told before it compiles
+    :param log: called with a line of text before and after compiling
     """
 
-    def __init__(self, run: Network, say: Callable[[str], None]) -> None:
+    def __init__(self, run: Network, log: Callable[[str], None]) -> None:
         self._plain = run
-        self._say = say
-        self._by_size: dict[tuple[int, ...], Network] = {}
+        self._log = log
+        #: the compiled network of each input size
+        self.by_size: dict[tuple[int, ...], Network] = {}
 
     def __call__(self, pixels: Tensor) -> Sequence[Tensor]:
         """Run it; the outputs are valid until the next run."""
         size = tuple(pixels.shape)
-        if size not in self._by_size:
-            self._by_size[size] = self._compile(pixels)
-        return self._by_size[size](pixels)
+        if size not in self.by_size:
+            self.by_size[size] = self._compile(pixels)
+        return self.by_size[size](pixels)
 
     def _compile(self, pixels: Tensor) -> Network:
         batch, _, height, width = pixels.shape
         title = f'the network for {batch} x {width} x {height} pixels'
-        if len(self._by_size) == MOST_SIZES:
-            self._say(f'{title} is not compiled: {MOST_SIZES} other sizes are')
+        if len(self.by_size) == MOST_SIZES:
+            self._log(f'{title} runs uncompiled: {MOST_SIZES} other sizes are compiled already')
             return self._plain
-        self._say(f'compiling {title}')
-        # Constants are folded and weights laid out as the kernels want them.
+        self._log(f'compiling {title}')
+        # Freezing folds constants and lays out weights as the kernels need them.
         run = torch.compile(self._plain, dynamic=False, options={'freezing': True})
         run(pixels)
-        self._say(f'compiled {title}')
+        self._log(f'compiled {title}')
         return CudaGraph(run, pixels) if pixels.is_cuda else run
 
 
 class CudaGraph:
     """
-    A network for one size of input as a CUDA graph: one launch instead of hundreds.
+    A network as a CUDA graph for one input size: one launch instead of hundreds.
 
-    :param run: pixels -> outputs; run before, so that nothing is set up any more
-    :param pixels: of that size
+    :param run: pixels -> outputs; it has run before, so that nothing is initialised in the capture
+    :param pixels: an input of that size
     """
 
     def __init__(self, run: Network, pixels: Tensor) -> None:
@@ -199,7 +217,7 @@ class CudaGraph:
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
-            for _ in range(3):  # allocations settle, on a stream that can be captured
+            for _ in range(3):  # warm up the allocator, on a side stream as capturing requires
                 run(self._pixels)
         torch.cuda.current_stream().wait_stream(stream)
         with torch.cuda.graph(self._graph):

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A detector whose network something else runs."""
+"""A detector whose network runs in another runtime."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import torch
 from torch import Tensor
 
 from gtr_ros.model.detector import Detector
-from gtr_ros.model.detector import NetworkObjects
+from gtr_ros.model.detector import RawDetections
 from gtr_ros.model.resize import Batch
 
 
-class OtherNetwork(Detector):
+class RuntimeDetector(Detector):
     """
-    A detector whose network something else runs; it resizes and decodes as the plain one does.
+    A detector whose network runs in another runtime; resizing and decoding are the plain one's.
 
     :param plain: the detector
-    :param run: pixels -> what the plain detector's `network` returns
+    :param run: pixels -> the same outputs as `plain.network`
     """
 
     def __init__(self, plain: Detector, run: Callable[[Tensor], Sequence[Tensor]]) -> None:
@@ -37,19 +37,19 @@ class OtherNetwork(Detector):
         return self.plain.kind
 
     def prepare(self, images: Sequence[np.ndarray], device: torch.device) -> Batch:
-        """Resize images, (H, W, 3) uint8 RGB, to what the network reads."""
+        """Resize images, (H, W, 3) uint8 RGB, to the input of the network."""
         return self.plain.prepare(images, device)
 
     def network(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        """Return the maps for features, and what is decoded."""
+        """Return the feature maps and the outputs to decode."""
         return tuple(self._run(pixels))
 
     def decode(
         self, outputs: Sequence[Tensor], batch: Batch, score_threshold: float
-    ) -> list[NetworkObjects]:
-        """Make objects of the network's outputs, as the plain detector does."""
+    ) -> list[RawDetections]:
+        """Decode the outputs of the network into objects, as the plain detector does."""
         return self.plain.decode(outputs, batch, score_threshold)
 
     def maps(self, batch: Batch) -> Sequence[Tensor]:
-        """Return the maps for features; the whole network is run for them."""
+        """Return the feature maps; runs the whole network."""
         return self.network(batch.pixels)[: len(self.strides)]

@@ -16,24 +16,25 @@ from torchvision.ops import FrozenBatchNorm2d
 from gtr_ros.boxes import box_iou
 from gtr_ros.model.build import build
 from gtr_ros.model.build import make_transformer
-from gtr_ros.model.detector import NetworkObjects
+from gtr_ros.model.detector import RawDetections
 from gtr_ros.model.detector import to_host
 from gtr_ros.model.gtr import GTR
+from gtr_ros.model.options import ModelOptions
 from gtr_ros.model.packed import pack
 from gtr_ros.model.packed import PackedLinear
 from gtr_ros.model.packed import rounded_rows
 from gtr_ros.model.resize import resize_by_pillow
 from gtr_ros.model.resize import resize_by_torch
 from gtr_ros.runtime.loading import load_model
-from gtr_ros.runtime.torch_model import Compiled
-from gtr_ros.runtime.torch_model import CudaGraph
-from gtr_ros.runtime.torch_model import fold_norms
-from gtr_ros.runtime.torch_model import MOST_SIZES
-from gtr_ros.runtime.torch_model import tune
+from gtr_ros.runtime.torch_runtime import Compiled
+from gtr_ros.runtime.torch_runtime import CudaGraph
+from gtr_ros.runtime.torch_runtime import fold_norms
+from gtr_ros.runtime.torch_runtime import MOST_SIZES
+from gtr_ros.runtime.torch_runtime import tune
 from gtr_ros.tracking import Tracker
-from gtr_ros.tracking.online import CachedEncoder
-from gtr_ros.tracking.online import Recomputed
-from gtr_ros.tracking.online import Streaming
+from gtr_ros.tracking.online import CachingAssociation
+from gtr_ros.tracking.online import RecomputingAssociation
+from gtr_ros.tracking.online import StreamingAssociation
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 
@@ -73,24 +74,24 @@ def test_folded_norms_change_nothing_and_are_gone(name):
         torch.testing.assert_close(values, right, atol=1e-4 * float(right.abs().max()), rtol=0)
 
 
-@pytest.mark.parametrize('kind', [Streaming, CachedEncoder])
+@pytest.mark.parametrize('kind', [StreamingAssociation, CachingAssociation])
 @pytest.mark.parametrize('model', ['mobile', 'mot', 'tao'])
 def test_packed_weights_give_the_same_likelihoods(model, kind):
     torch.manual_seed(1)
-    link = make_transformer(model, causal=kind is Streaming).eval()
+    link = make_transformer(model, causal=kind is StreamingAssociation).eval()
     state = {name: value.clone() for name, value in link.state_dict().items()}
-    plain = make_transformer(model, causal=kind is Streaming).eval()
+    plain = make_transformer(model, causal=kind is StreamingAssociation).eval()
     plain.load_state_dict(state)
     pack(link)
     assert any(isinstance(module, PackedLinear) for module in link.modules())
     assert link.state_dict().keys() == state.keys()
-    sides = kind(link), kind(plain), Recomputed(plain)
+    sides = kind(link), kind(plain), RecomputingAssociation(plain)
     for count in (5, 1, 0, 7, 7):
         features = torch.nn.functional.normalize(torch.randn(count, plain.features), dim=1)
         boxes = torch.rand(count, 4)
-        found, expected, recomputed = (side.ask(features, boxes) for side in sides)
+        found, expected, recomputed = (side.associate(features, boxes) for side in sides)
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
-        if kind is CachedEncoder:
+        if kind is CachingAssociation:
             torch.testing.assert_close(found, recomputed, atol=1e-4, rtol=0)
         for side in sides:
             side.add()
@@ -128,7 +129,7 @@ def test_what_is_not_on_a_cpu_in_float32_is_not_packed():
 
 
 def test_a_tuned_model_finds_the_same_and_gives_the_same_ids():
-    plain, tuned = build('mobile'), load_model('mobile', device='cpu')
+    plain, tuned = build('mobile'), load_model(ModelOptions(device='cpu'))
     trackers = [Tracker(model.association, window=8, min_hits=1) for model in (plain, tuned)]
     image, seen = picture(), 0
     for t in range(8):
@@ -189,10 +190,12 @@ def test_what_is_compiled_gives_the_same_up_to_so_many_sizes():
 def test_beyond_so_many_sizes_the_network_runs_as_it_is():
     said: list[str] = []
     run = Compiled(lambda pixels: (pixels + 1,), said.append)
-    run._by_size = dict.fromkeys(range(MOST_SIZES))
+    run.by_size = dict.fromkeys(range(MOST_SIZES))
     pixels = torch.zeros(1, 3, 16, 8)
     assert (run(pixels)[0] == 1).all()
-    assert said == ['the network for 1 x 8 x 16 pixels is not compiled: 8 other sizes are']
+    assert said == [
+        'the network for 1 x 8 x 16 pixels runs uncompiled: 8 other sizes are compiled already'
+    ]
 
 
 @pytest.mark.slow
@@ -200,7 +203,7 @@ def test_beyond_so_many_sizes_the_network_runs_as_it_is():
 def test_a_compiled_model_finds_what_it_finds_otherwise(precision):
     said: list[str] = []
     plain, compiled = (
-        load_model('mobile', device='cpu', precision=precision, compiled=c, say=said.append)
+        load_model(ModelOptions(device='cpu', precision=precision, compile=c), said.append)
         for c in (False, True)
     )
     images = [picture(), np.ascontiguousarray(picture()[:, ::-1])]
@@ -232,7 +235,7 @@ def test_a_cuda_graph_gives_what_the_network_gives():
 @pytest.mark.parametrize('compiled', [False, True])
 def test_cuda_finds_what_the_cpu_finds(precision, compiled):
     plain = build('mobile')
-    other = load_model('mobile', device='cuda', precision=precision, compiled=compiled)
+    other = load_model(ModelOptions(device='cuda', precision=precision, compile=compiled))
     [expected] = plain.detect([picture()], None, 0.45)
     assert len(expected) >= 3
     [found] = other.detect([picture()], None, 0.4)
@@ -254,11 +257,11 @@ def test_a_devices_filter_differs_from_pillows_by_one_at_most(height, width, bac
 
 @pytest.mark.parametrize('scored', [False, True])
 def test_objects_come_to_the_host_as_they_were(scored):
-    def found(count: int) -> NetworkObjects:
+    def found(count: int) -> RawDetections:
         scores = torch.rand(count, 7) if scored else None
         labels = torch.randint(0, 1203, (count,))
         boxes = torch.rand(count, 4)
-        return NetworkObjects(
+        return RawDetections(
             boxes, torch.rand(count), labels, regions=boxes + 1, class_scores=scores
         )
 
@@ -275,19 +278,19 @@ def test_objects_come_to_the_host_as_they_were(scored):
 @pytest.mark.parametrize(
     ('arguments', 'words'),
     [
-        ({'precision': 'float16'}, 'precision is float16, which cpu is slow at'),
-        ({'precision': 'int4'}, "precision 'int4'; expected one of float32, bfloat16, float16"),
-        ({'runtime': 'onnxruntime', 'precision': 'bfloat16'}, 'are of runtime torch'),
-        ({'runtime': 'onnxruntime', 'compiled': True}, 'are of runtime torch'),
+        ({'precision': 'float16'}, 'float16 is slow on cpu'),
+        ({'precision': 'int4'}, "precision is 'int4'; expected one of float32, bfloat16, float16"),
+        ({'runtime': 'onnxruntime', 'precision': 'bfloat16'}, 'are for runtime torch'),
+        ({'runtime': 'onnxruntime', 'compile': True}, 'are for runtime torch'),
     ],
 )
 def test_what_cannot_be_had_is_refused(arguments, words):
     with pytest.raises(ValueError, match=words):
-        load_model('mobile', device='cpu', **arguments)
+        load_model(ModelOptions(device='cpu', **arguments))
 
 
 def test_a_processor_without_bfloat16_is_named(monkeypatch):
     said: list[str] = []
     monkeypatch.setattr(torch.cpu, 'get_capabilities', lambda: {'avx2': True})
-    tune(build('mobile', 'random'), 'bfloat16', say=said.append)
+    tune(build('mobile', 'random'), 'bfloat16', log=said.append)
     assert said == ['this processor has no instructions for bfloat16: float32 is faster here']

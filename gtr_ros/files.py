@@ -1,0 +1,30 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The user's cache folder, and files that are written completely or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+import os
+from pathlib import Path
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """
+    Yield a temporary path next to `path`; its file replaces `path` if the block succeeds.
+
+    After an error `path` is as it was before, and the temporary file is removed.
+    """
+    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def cache_directory() -> Path:
+    """Return the user's cache of this package, `$XDG_CACHE_HOME/gtr_ros` or `~/.cache/gtr_ros`."""
+    return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'gtr_ros'

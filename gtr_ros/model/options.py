@@ -1,0 +1,92 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which model runs, with which weights, on what: shared by node, command line and evaluations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import os
+from pathlib import Path
+from typing import Any
+
+from gtr_ros.model.registry import model_names
+from gtr_ros.model.registry import RANDOM
+from gtr_ros.options import ConfigurationError
+from gtr_ros.options import option
+from gtr_ros.options import Options
+
+#: what can run a model: the class that does, in `gtr_ros.runtime`
+RUNTIMES = {
+    'torch': 'gtr_ros.runtime.torch_runtime:TorchRuntime',
+    'onnxruntime': 'gtr_ros.runtime.onnx_runtime:OnnxRuntime',
+}
+
+PRECISIONS = ('float32', 'bfloat16', 'float16')
+
+#: execution providers of ONNX Runtime, by the names that users give
+PROVIDERS = ('auto', 'cpu', 'cuda', 'tensorrt')
+
+
+@dataclass(frozen=True)
+class ModelOptions(Options):
+    """
+    How a model is loaded: `gtr_ros.runtime.loading.load_model` takes these.
+
+    :raises ConfigurationError: if a value is invalid, or two do not go together
+    """
+
+    model: str = option('mobile', 'Model to run.', choices=model_names)
+    checkpoint: str = option(
+        '',
+        "Path of the model's weights (safetensors, or a published .pth). Empty: the weights "
+        "included in the package (mobile), or those in the user's cache. 'random': untrained "
+        'weights, to test everything else.',
+    )
+    device: str = option(
+        'auto',
+        "Device of the model: 'auto' (CUDA if available), 'cpu', 'cuda' or 'cuda:N'.",
+    )
+    runtime: str = option(
+        'torch',
+        'Runtime of the networks: torch, or ONNX Runtime (onnxruntime), which is faster on some '
+        'CPUs and needs the files that `gtr export` writes once.',
+        choices=lambda: tuple(RUNTIMES),
+    )
+    precision: str = option(
+        'float32',
+        'Precision of the network (runtime torch), except for box regression: bfloat16 is faster '
+        'on a CPU with the instructions for it (avx512_bf16, amx), float16 is for CUDA.',
+        choices=PRECISIONS,
+    )
+    compile: bool = option(
+        False,
+        'Whether to compile the network with torch.compile. Needs a C++ compiler, and half a '
+        'minute at the first image of each size; on CUDA the network is then replayed as a graph.',
+    )
+    provider: str = option(
+        'auto',
+        "Execution provider of ONNX Runtime: 'auto' is CUDA if it is available and device is not "
+        'cpu, else the CPU; TensorRT needs engines that were built before.',
+        choices=PROVIDERS,
+    )
+    exported: str = option(
+        '',
+        "Folder that `gtr export --out` wrote, for ONNX Runtime. Empty: the user's cache.",
+    )
+    threads: int = option(0, 'CPU threads of the model; 0: the default of torch.', limits=(0, 256))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.runtime != 'torch' and (self.precision != 'float32' or self.compile):
+            raise ConfigurationError(
+                f'precision {self.precision} and compile {self.compile} are for runtime torch; '
+                f'{self.runtime} runs what was exported, in float32'
+            )
+
+    def absolute_paths(self) -> dict[str, Any]:
+        """Return the options that are paths, made absolute, for processes in other folders."""
+        return {
+            name: os.path.abspath(Path(value).expanduser())
+            for name in ('checkpoint', 'exported')
+            if (value := getattr(self, name)) and value != RANDOM
+        }

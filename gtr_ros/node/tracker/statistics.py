@@ -1,0 +1,63 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The counters of one camera, which /diagnostics reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from dataclasses import field
+import math
+from time import monotonic
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gtr_ros.tracking.reidentification import Reidentification
+
+
+@dataclass
+class CameraStatistics:
+    """
+    The counters of one camera since the node was activated; those of its tracks since configuring.
+
+    Two threads write them without a lock, which is safe because each attribute has one writer and
+    is replaced as a whole. The executor's thread writes `received`, `skipped`, `dropped`,
+    `unmatched` and `last_arrival`, and copies the tracker's `repaired_stamps`, `resets`, `returns`
+    and `last_return` before each report. The worker's thread writes all others. The executor's
+    thread reads all of them for the diagnostics.
+
+    :param received: images
+    :param skipped: images discarded because of `max_rate` or `~/enable`
+    :param dropped: images replaced by a newer one before they were processed
+    :param unmatched: images that never got boxes from the other detector
+    :param last_arrival: when there last was something to track, seconds of the steady clock
+    :param processed: images that were tracked and published
+    :param failed: images that were not, because of an error
+    :param last_error: type and message of the newest error
+    :param processing_seconds: processing time of the newest image, with those of the other
+        cameras in the same batch
+    :param age: seconds from the stamp of the newest image until its detections were published;
+        nan: it has no stamp
+    :param without_stamp: images without a stamp
+    :param without_depth: objects that were not published in 3D because their depth is not known
+    :param repaired_stamps: images whose stamp was not after the one before, tracked nevertheless
+    :param resets: how often all tracks were ended
+    :param returns: how often a lost object was re-identified
+    :param last_return: the newest of these; None: no object was
+    """
+
+    received: int = 0
+    skipped: int = 0
+    dropped: int = 0
+    unmatched: int = 0
+    last_arrival: float = field(default_factory=monotonic)
+    processed: int = 0
+    failed: int = 0
+    last_error: str = ''
+    processing_seconds: float = 0.0
+    age: float = math.nan
+    without_stamp: int = 0
+    without_depth: int = 0
+    repaired_stamps: int = 0
+    resets: int = 0
+    returns: int = 0
+    last_return: Reidentification | None = None

@@ -1,0 +1,80 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Options: frozen dataclasses whose fields carry their default, description, range and choices.
+
+ROS parameters, command line arguments, the yaml files and the tables of the docs are all made from
+these fields. No torch, no ROS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from dataclasses import Field
+from dataclasses import field
+from dataclasses import fields
+from typing import Any
+
+#: linking rules by the names that users give; `gtr_ros.tracking.rules` implements them
+RULES = ('evidence', 'mot', 'tao', 'paper', 'gaussian')
+
+
+class ConfigurationError(ValueError):
+    """An option is invalid; the message names the value, the rule and the way out."""
+
+
+def option(
+    default: Any,
+    description: str,
+    *,
+    limits: tuple[float, float] | None = None,
+    choices: tuple[str, ...] | Callable[[], tuple[str, ...]] = (),
+    read_only: bool = True,
+) -> Any:
+    """
+    Make a field of `Options`.
+
+    :param limits: minimum and maximum of a number
+    :param choices: the allowed values of a string, or a function that returns them; empty: any
+    :param read_only: False if a running node accepts changes
+    """
+    return field(
+        default=default,
+        metadata={
+            'description': description,
+            'limits': limits,
+            'choices': choices,
+            'read_only': read_only,
+        },
+    )
+
+
+def choices_of(spec: Field) -> tuple[str, ...]:
+    """Return the allowed values of an option; empty: any."""
+    choices = spec.metadata['choices']
+    return tuple(choices() if callable(choices) else choices)
+
+
+@dataclass(frozen=True)
+class Options:
+    """
+    Base of all options: each field is made by `option`.
+
+    :raises ConfigurationError: if a value is out of its range or not among the choices
+    """
+
+    def __post_init__(self) -> None:
+        for spec in fields(self):
+            if not spec.metadata:
+                continue
+            value = getattr(self, spec.name)
+            limits, choices = spec.metadata['limits'], choices_of(spec)
+            if limits and not limits[0] <= value <= limits[1]:
+                raise ConfigurationError(
+                    f'{spec.name} is {value}; expected a number from {limits[0]} to {limits[1]}'
+                )
+            if choices and value not in choices:
+                raise ConfigurationError(
+                    f'{spec.name} is {value!r}; expected one of {", ".join(choices)}'
+                )

@@ -1,0 +1,244 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The ONNX Runtime runtime: runs the files that `gtr_ros.runtime.export` writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch import Tensor
+
+from gtr_ros.model.association import Association
+from gtr_ros.model.association import AssociationTransformer
+from gtr_ros.model.association import frame_softmax
+from gtr_ros.model.gtr import GTR
+from gtr_ros.model.options import ModelOptions
+from gtr_ros.model.roi import regions_of
+from gtr_ros.runtime.detector import RuntimeDetector
+from gtr_ros.runtime.export import export_folder
+from gtr_ros.runtime.export import ExportError
+from gtr_ros.runtime.export import fingerprint
+from gtr_ros.tracking.online import make_online
+from gtr_ros.tracking.online import OnlineAssociation
+
+_PROVIDERS = {
+    'cpu': 'CPUExecutionProvider',
+    'cuda': 'CUDAExecutionProvider',
+    'tensorrt': 'TensorrtExecutionProvider',
+}
+
+
+class OnnxRuntime:
+    """Runs a model in ONNX Runtime; see `gtr_ros.runtime.loading.Runtime`."""
+
+    def load(self, model: GTR, options: ModelOptions, log: Callable[[str], None]) -> GTR:
+        """Load the files that `gtr export` wrote for these weights."""
+        exported = options.exported
+        folder = Path(exported).expanduser() if exported else export_folder(options.model, model)
+        if not folder.is_dir():
+            given = f' --checkpoint {options.checkpoint}' if options.checkpoint else ''
+            raise ExportError(
+                f'these weights are not exported to {folder}; export them once with `gtr export '
+                f'--model {options.model}{given}{f" --out {exported}" if exported else ""}`'
+            )
+        try:
+            return OnnxGTR(model, folder, _providers(options.provider, options.device, folder))
+        except ModuleNotFoundError as error:
+            raise ValueError(
+                f'runtime is onnxruntime, but {error}; pip install onnxruntime (or '
+                'onnxruntime-gpu)'
+            ) from error
+
+    def describe(self, options: ModelOptions, model: GTR) -> str:
+        """Return the runtime and its execution provider."""
+        return f'onnxruntime, provider {options.provider}'
+
+
+class _Session:
+    """
+    An inference session for one exported file.
+
+    :param inputs: names of the inputs, in order
+    :param mark: fingerprint that the file must have: that of the model
+    :raises ExportError: if there is no such file, it cannot be read, or it has other weights
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        inputs: Sequence[str],
+        mark: str,
+        providers: Sequence[tuple[str, dict]],
+    ) -> None:
+        import onnxruntime
+
+        if not path.is_file():
+            raise ExportError(f'there is no {path}; `gtr export` writes it')
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.inter_op_num_threads = 1
+        # Spinning threads would take the cores from torch and from other nodes.
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(path, options, providers=list(providers))
+        except Exception as error:  # the exceptions of ONNX Runtime have no common base
+            raise ExportError(f'ONNX Runtime cannot read {path}: {error}') from error
+        meta = self._session.get_modelmeta().custom_metadata_map
+        if meta.get('fingerprint') != mark:
+            raise ExportError(
+                f'{path} was exported from other weights or by another version; export it '
+                'again with `gtr export`'
+            )
+        self.metadata = meta
+        self._inputs = inputs
+        # The exporter leaves out inputs that the network does not use.
+        self._used = {value.name for value in self._session.get_inputs()}
+
+    def __call__(self, *inputs: Tensor) -> list[Tensor]:
+        """Run the network: tensors on the CPU in, tensors on the CPU out."""
+        given = {
+            name: np.ascontiguousarray(values.numpy())
+            for name, values in zip(self._inputs, inputs, strict=True)
+            if name in self._used
+        }
+        return [torch.from_numpy(values) for values in self._session.run(None, given)]
+
+
+class OnnxAssociation(Association):
+    """
+    An association transformer whose steps run in ONNX Runtime.
+
+    P_A of a whole window, as opposed to frame by frame, is computed by the transformer in torch.
+
+    :param plain: the transformer that was exported
+    :param session: (features, boxes, rows) -> logits (M, P), rows of the new objects
+    """
+
+    def __init__(self, plain: AssociationTransformer, session: _Session) -> None:
+        super().__init__()
+        self.description = plain.description
+        self.calibration = plain.calibration
+        self.plain = plain
+        self.session = session
+        self.width = int(session.metadata['width'])
+
+    def forward(
+        self, features: Tensor, counts: Sequence[int], query_frame: int, boxes: Tensor
+    ) -> Tensor:
+        """Return P_A of the query frame's objects, (M, N); see `Association.forward`."""
+        return self.plain(features, counts, query_frame, boxes)
+
+
+class OnnxSteps(OnlineAssociation):
+    """What an `OnnxAssociation` keeps of a camera's window: the rows that its file makes."""
+
+    association: OnnxAssociation
+
+    def row_width(self, features: int) -> int:
+        return self.association.width
+
+    def _likelihoods(self, rows: Tensor, features: Tensor, boxes: Tensor) -> Tensor:
+        count = len(features)
+        logits, rows[-count:] = self.association.session(features, boxes, rows[:-count])
+        return frame_softmax(logits, self.counts)
+
+
+@make_online.register
+def _(association: OnnxAssociation) -> OnlineAssociation:
+    return OnnxSteps(association)
+
+
+class OnnxGTR(GTR):
+    """
+    A model whose networks run in ONNX Runtime: the same boxes and the same ids.
+
+    Resizing images, decoding and linking stay in torch and numpy on the CPU.
+
+    :param plain: the model that was exported, on the CPU
+    :param folder: that `gtr_ros.runtime.export.export_model` wrote
+    :param providers: execution providers of ONNX Runtime, with their options
+    :raises ExportError: if a file is missing, or has other weights
+    """
+
+    def __init__(self, plain: GTR, folder: Path, providers: Sequence[tuple[str, dict]]) -> None:
+        mark = fingerprint(plain)
+
+        def read(part: str, *inputs: str) -> _Session:
+            return _Session(folder / f'{part}.onnx', inputs, mark, providers)
+
+        association = plain.association
+        if isinstance(association, AssociationTransformer):
+            association = OnnxAssociation(
+                association, read('association', 'features', 'boxes', 'rows')
+            )
+        super().__init__(
+            RuntimeDetector(plain.detector, read('detector', 'pixels')),
+            nn.Identity(),  # features.onnx contains the head
+            association,
+            plain.pool_size,
+            plain.clip,
+            plain.score_threshold,
+        )
+        self._batches = providers[0][0] != 'CPUExecutionProvider'
+        names = (f'map{i}' for i in range(len(plain.detector.strides)))
+        self._features = read('features', 'regions', *names)
+
+    @property
+    def device(self) -> torch.device:
+        """Device of images and features: the CPU, whichever provider runs the networks."""
+        return torch.device('cpu')
+
+    @property
+    def batches(self) -> bool:
+        """Whether images of the same size are processed as one batch."""
+        return self._batches
+
+    def features(self, maps: Sequence[Tensor], regions: Sequence[Tensor]) -> Tensor:
+        """Compute the features of the regions of each image; see `GTR.features`."""
+        return self._features(regions_of(regions), *maps)[0]
+
+
+def _providers(provider: str, device: str, folder: Path) -> list[tuple[str, dict]]:
+    """
+    Return the execution providers in order of preference, with their options.
+
+    :raises ValueError: if this ONNX Runtime does not have the provider, or TensorRT engines are
+        missing
+    """
+    import onnxruntime
+
+    here = onnxruntime.get_available_providers()
+    if provider == 'auto':
+        provider = 'cuda' if device != 'cpu' and _PROVIDERS['cuda'] in here else 'cpu'
+    if _PROVIDERS[provider] not in here:
+        known = ', '.join(name for name, full in _PROVIDERS.items() if full in here)
+        raise ValueError(
+            f'provider is {provider}, but onnxruntime {onnxruntime.__version__} here does not '
+            f'have it (it has: {known}); install onnxruntime-gpu, or choose another'
+        )
+    cpu = (_PROVIDERS['cpu'], {})
+    if provider == 'cpu':
+        return [cpu]
+    index = int(device.partition(':')[2] or 0)
+    cuda = (_PROVIDERS['cuda'], {'device_id': index})
+    if provider == 'cuda':
+        return [cuda, cpu]
+    engines = folder / 'tensorrt'
+    if not any(engines.glob('*.engine')):
+        raise ExportError(
+            f'there are no TensorRT engines in {engines}, and this node does not build them, '
+            'which takes minutes: run the ONNX files once with ONNX Runtime and its options '
+            'trt_engine_cache_enable and trt_engine_cache_path (that folder), or choose cuda'
+        )
+    options = {
+        'device_id': index,
+        'trt_engine_cache_enable': True,
+        'trt_engine_cache_path': str(engines),
+    }
+    return [(_PROVIDERS['tensorrt'], options), cuda, cpu]

@@ -1,0 +1,98 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Options are checked where they are made, and the tables that list their choices agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from dataclasses import fields
+
+import pytest
+
+from gtr_ros.model.association import AssociationTransformer
+from gtr_ros.model.build import make_transformer
+from gtr_ros.model.options import ModelOptions
+from gtr_ros.model.options import RUNTIMES
+from gtr_ros.model.registry import model_builder
+from gtr_ros.model.registry import model_spec
+from gtr_ros.model.registry import MODELS
+from gtr_ros.model.registry import ModelSpec
+from gtr_ros.model.registry import resolve
+from gtr_ros.node.tracker.parameters import NodeParameters
+from gtr_ros.options import ConfigurationError
+from gtr_ros.options import option
+from gtr_ros.options import Options
+from gtr_ros.options import RULES
+from gtr_ros.tracking import rules
+from gtr_ros.training.objective import Objective
+
+
+@dataclass(frozen=True)
+class Example(Options):
+    speed: float = option(1.0, 'Speed.', limits=(0.0, 2.0))
+    colour: str = option('red', 'Colour.', choices=lambda: ('red', 'blue'))
+
+
+def test_a_value_out_of_its_range_is_refused():
+    with pytest.raises(ConfigurationError, match=r'speed is 3\.0; expected a number from 0\.0 to'):
+        Example(speed=3.0)
+
+
+def test_a_value_that_is_no_choice_is_refused():
+    assert Example(colour='blue').colour == 'blue'
+    with pytest.raises(ConfigurationError, match="colour is 'pink'; expected one of red, blue"):
+        Example(colour='pink')
+
+
+def test_options_that_do_not_go_together_are_refused():
+    with pytest.raises(ConfigurationError, match=r'precision float16 and .* are for runtime'):
+        ModelOptions(runtime='onnxruntime', precision='float16')
+
+
+def test_the_node_has_every_option_of_a_model():
+    own = {spec.name: spec for spec in fields(NodeParameters)}
+    for spec in fields(ModelOptions):
+        assert own[spec.name].metadata == spec.metadata
+        assert own[spec.name].default == spec.default
+
+
+def test_every_rule_that_users_can_name_exists():
+    assert tuple(rules.RULES) == RULES
+
+
+@pytest.mark.parametrize('name', RUNTIMES)
+def test_every_runtime_loads_and_describes(name):
+    runtime = resolve(RUNTIMES[name])()
+    assert callable(runtime.load)
+    assert callable(runtime.describe)
+
+
+@pytest.mark.parametrize('name', MODELS)
+def test_every_entry_of_the_registry_holds(name):
+    spec = model_spec(name)
+    assert callable(model_builder(name))
+    assert spec.rule in RULES
+    assert isinstance(make_transformer(name), AssociationTransformer)
+    assert issubclass(resolve(spec.objective), Objective)
+    NodeParameters(model=name, **spec.parameters)
+
+
+def test_a_model_that_is_registered_becomes_a_choice(monkeypatch):
+    with pytest.raises(ConfigurationError, match="model is 'mine'; expected one of mobile, mot"):
+        ModelOptions(model='mine')
+    with pytest.raises(ValueError, match="model 'mine'; expected one of mobile, mot, tao"):
+        model_builder('mine')
+    spec = ModelSpec('my model', lambda: 'built', 'paper', weights='none')
+    monkeypatch.setitem(MODELS, 'mine', spec)
+    assert ModelOptions(model='mine').model == 'mine'
+    assert NodeParameters(model='mine').model == 'mine'
+    assert model_builder('mine')() == 'built'
+    assert rules.rule_name(None, 'mine') == 'paper'
+
+
+def test_paths_become_absolute_for_other_processes():
+    options = ModelOptions(checkpoint='weights.safetensors', exported='~/onnx')
+    paths = options.absolute_paths()
+    assert paths['checkpoint'].startswith('/')
+    assert '~' not in paths['exported']
+    assert ModelOptions(checkpoint='random').absolute_paths() == {}
