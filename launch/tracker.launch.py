@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Launch the tracker node, for one camera or several."""
 
+from dataclasses import fields
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
@@ -10,6 +11,7 @@ from launch.actions import OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from gtr_ros.model.options import ModelOptions
 from launch import LaunchContext
 from launch import LaunchDescription
 
@@ -21,13 +23,12 @@ TOPICS = {
     'camera_info': "Topic of the camera's calibration, used if the parameter depth is true.",
 }
 
-# Arguments that override a parameter of params_file if they are not empty.
+# Arguments that override a parameter of params_file if they are not empty: those options of the
+# model that are strings.
 PARAMETERS = {
-    'device': "Device of the model: 'auto', 'cpu', 'cuda' or 'cuda:N'.",
-    'model': 'Model: mobile, mot or tao.',
-    'checkpoint': "Path of the model's weights: safetensors, or a published .pth.",
-    'runtime': 'What runs the networks: torch or onnxruntime.',
-    'precision': 'Precision of the network with torch: float32, bfloat16 or float16.',
+    spec.name: spec.metadata['description']
+    for spec in fields(ModelOptions)
+    if isinstance(spec.default, str)
 }
 
 # Boolean arguments: default and description.
@@ -53,7 +54,7 @@ def generate_launch_description() -> LaunchDescription:
             ),
             *(
                 DeclareLaunchArgument(
-                    name, default_value='', description=f'{text} Empty: as in params_file.'
+                    name, default_value='', description=f'{text} Not given: as in params_file.'
                 )
                 for name, text in PARAMETERS.items()
             ),

@@ -59,7 +59,7 @@ class OnnxRuntime:
         return f'onnxruntime, provider {options.provider}'
 
 
-class _Session:
+class _ExportedNetwork:
     """
     An inference session for one exported file.
 
@@ -120,7 +120,7 @@ class OnnxAssociation(Association):
     :param session: (features, boxes, rows) -> logits (M, P), rows of the new objects
     """
 
-    def __init__(self, plain: AssociationTransformer, session: _Session) -> None:
+    def __init__(self, plain: AssociationTransformer, session: _ExportedNetwork) -> None:
         super().__init__()
         self.description = plain.description
         self.calibration = plain.calibration
@@ -169,8 +169,8 @@ class OnnxGTR(GTR):
     def __init__(self, plain: GTR, folder: Path, providers: Sequence[tuple[str, dict]]) -> None:
         mark = fingerprint(plain)
 
-        def read(part: str, *inputs: str) -> _Session:
-            return _Session(folder / f'{part}.onnx', inputs, mark, providers)
+        def read(part: str, *inputs: str) -> _ExportedNetwork:
+            return _ExportedNetwork(folder / f'{part}.onnx', inputs, mark, providers)
 
         association = plain.association
         if isinstance(association, AssociationTransformer):
