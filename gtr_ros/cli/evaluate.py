@@ -85,8 +85,8 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     command.add_argument(
         '--table',
         choices=ABLATIONS,
-        help='table of the paper, by its number; for 4a, 4b and 4c, --checkpoint is the folder with '
-        'one file per row',
+        help='table of the paper, by its number; for 4a, 4b and 4c, --checkpoint is the folder '
+        'with one file per row',
     )
     command.add_argument(
         '--curves',

@@ -13,6 +13,7 @@ import zipfile
 import numpy as np
 
 from gtr_ros.data.sequence import Sequence
+from gtr_ros.files import atomic_write
 from gtr_ros.structures import Detections
 
 
@@ -42,6 +43,5 @@ def load_arrays(file: Path) -> dict[str, np.ndarray] | None:
 def save_arrays(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write arrays to a file that appears only when complete; the folder is created."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix('.part.npz')
-    np.savez(part, **arrays)
-    part.replace(file)
+    with atomic_write(file) as part, part.open('wb') as stream:
+        np.savez(stream, **arrays)

@@ -111,7 +111,8 @@ def decompress(message: Any) -> np.ndarray:
             return np.array(image.convert('RGB'))
     except (OSError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise ImageError(
-            f'format {message.format!r} cannot be decoded; expected a complete JPEG or PNG ({error})'
+            f'format {message.format!r} cannot be decoded; expected a complete JPEG or PNG '
+            f'({error})'
         ) from None
 
 

@@ -17,12 +17,12 @@ from torch import nn
 from gtr_ros.model.association import AssociationTransformer
 from gtr_ros.model.build import build
 from gtr_ros.model.build import gtr_mobile
-from gtr_ros.model.registry import cached_checkpoint
 from gtr_ros.model.checkpoint import CheckpointError
-from gtr_ros.model.registry import default_checkpoint
 from gtr_ros.model.checkpoint import fit
 from gtr_ros.model.checkpoint import load_checkpoint
 from gtr_ros.model.checkpoint import save_checkpoint
+from gtr_ros.model.registry import cached_checkpoint
+from gtr_ros.model.registry import default_checkpoint
 from gtr_ros.weights import importing
 from gtr_ros.weights.tfjs import GraphError
 from gtr_ros.weights.tfjs import read_weights

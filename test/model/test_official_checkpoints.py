@@ -19,7 +19,6 @@ from torch import Tensor
 
 from gtr_ros.model.build import gtr_mot
 from gtr_ros.model.build import gtr_tao
-from gtr_ros.model.registry import model_builder
 from gtr_ros.model.checkpoint import CheckpointError
 from gtr_ros.model.checkpoint import load_checkpoint
 from gtr_ros.model.checkpoint import load_official
@@ -27,6 +26,7 @@ from gtr_ros.model.checkpoint import save_checkpoint
 from gtr_ros.model.official import is_ignored
 from gtr_ros.model.official import our_key
 from gtr_ros.model.official import published_key
+from gtr_ros.model.registry import model_builder
 
 #: what the published files hold and our models lack, by kind
 DEAD = {
@@ -180,7 +180,9 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, content):
 def test_a_file_cut_short_is_refused(tmp_path):
     file = save(tmp_path / 'short.pth', {'model': hollow('mot')})
     file.write_bytes(file.read_bytes()[:-500])
-    with pytest.raises(CheckpointError, match=r'short\.pth is not a checkpoint .* or it is damaged'):
+    with pytest.raises(
+        CheckpointError, match=r'short\.pth is not a checkpoint .* or it is damaged'
+    ):
         load_official(file)
 
 

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gtr_ros.media.pixels import CHANNELS
-from gtr_ros.media.pixels import decompress
 from gtr_ros.media.pixels import encode_jpeg
 from gtr_ros.media.pixels import ImageError
 from gtr_ros.media.pixels import PLAIN_ENCODINGS
-from gtr_ros.media.pixels import view_pixels
+from gtr_ros.media.pixels import read_pixels
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import CompressedImage
@@ -32,9 +31,7 @@ def image_to_array(message: Image | CompressedImage) -> np.ndarray:
         any strides (negative for bgr8, zero for mono8), not to be written to
     :raises ImageError: if the message has no valid image of a supported encoding
     """
-    if not hasattr(message, 'encoding'):
-        return decompress(message)
-    pixels = view_pixels(message)
+    pixels = read_pixels(message)
     return _by_cv_bridge(message) if pixels is None else pixels
 
 
