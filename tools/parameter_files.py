@@ -65,7 +65,7 @@ def _rules(spec) -> str:
     elif choices := choices_of(spec):
         text += ' One of: ' + ', '.join(map(repr, choices)) + '.'
     if spec.default == ():
-        text += " ['']: empty."
+        text += " Write an empty list as ['']."
     return text
 
 

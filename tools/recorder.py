@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 import queue
 import threading
@@ -26,6 +25,7 @@ from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
+from gtr_ros.media.pixels import encode_jpeg
 from gtr_ros.media.video import VideoError
 from gtr_ros.media.video import VideoWriter
 from gtr_ros.msg import TrajectoryArray
@@ -148,11 +148,11 @@ class Recorder(Node):
             for _ in range(round(elapsed * self._rate) + 1 - written):
                 writer.write(image)
                 written += 1
-            jpeg = BytesIO()
-            Picture.fromarray(image).save(jpeg, 'JPEG', quality=85)
             self._compressed.put(
                 serialize_message(
-                    CompressedImage(header=message.header, format='jpeg', data=jpeg.getvalue())
+                    CompressedImage(
+                        header=message.header, format='jpeg', data=encode_jpeg(image, 85)
+                    )
                 )
             )
             count += 1

@@ -40,11 +40,6 @@ class Ablation:
     title: str
     variants: tuple[Variant, ...] = field(default_factory=tuple)
 
-    @property
-    def trained_apart(self) -> bool:
-        """Whether each row is a network trained for it."""
-        return any(v.association is not None for v in self.variants)
-
     def checkpoint(self, variant: Variant, given: str | None) -> str | None:
         """
         Return the weights of a row.

@@ -21,6 +21,7 @@ from gtr_ros.media.video import VideoFrame
 from gtr_ros.media.video import VideoReader
 from gtr_ros.node.messages.images import array_to_image
 from gtr_ros.node.running import run_node
+from gtr_ros.stamps import NANOSECONDS
 
 _NAME = 'video_publisher'
 # Reliable, as image_publisher and most drivers: compatible with both kinds of subscribers.
@@ -58,7 +59,7 @@ class VideoPublisher(Node):
 
     def publish(self, frame: VideoFrame) -> None:
         """Wait until the frame is due and publish it; a late frame is published at once."""
-        elapsed = frame.index / self._rate if self._rate else frame.stamp / 1e9
+        elapsed = frame.index / self._rate if self._rate else frame.stamp / NANOSECONDS
         now = monotonic()
         self._start = now - elapsed if self._start is None else self._start
         while (wait := self._start + elapsed - monotonic()) > 0:

@@ -201,7 +201,7 @@ def _copy(
                 image = read_image_message(message)
                 result = trackers[name](image, stamp or received - delay.get(name, 0))
             except ImageError as error:
-                tracks.skipped.append(f'{name}, image at {received / 1e9:.3f} s: {error}')
+                tracks.skipped.append(f'{name}, image at {received / NANOSECONDS:.3f} s: {error}')
             else:
                 row = _confirmed_row(stamp, result)
                 tracks.images += 1

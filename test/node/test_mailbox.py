@@ -65,7 +65,6 @@ def test_close_wakes_waiting_readers_and_later_items_are_ignored():
     assert taken == [{}, {}, {}]
     assert not mailbox.put('after')
     assert mailbox.take(0) == {}
-    assert mailbox.closed
 
 
 def test_close_discards_waiting_items():

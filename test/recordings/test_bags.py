@@ -19,10 +19,10 @@ from rosbags.rosbag2 import Writer
 from rosbags.typesys import get_types_from_msg
 from rosbags.typesys import get_typestore
 from rosbags.typesys import Stores
+from writers import bag_image_message
 from writers import write_bag
 
 from gtr_ros.cli import main
-from gtr_ros.data.formats.bag_messages import bag_image_message
 from gtr_ros.data.formats.bag_messages import make_header
 from gtr_ros.data.formats.bag_messages import typestore
 from gtr_ros.data.formats.bag_reader import STORAGES

@@ -16,15 +16,17 @@ from rosbags.rosbag2 import Writer
 from rosbags.rosbag2 import WriterError
 
 from gtr_ros.data.formats.bag_messages import bag_detections_message
-from gtr_ros.data.formats.bag_messages import bag_image_message
 from gtr_ros.data.formats.bag_messages import COMPRESSED_IMAGE
 from gtr_ros.data.formats.bag_messages import DETECTIONS
 from gtr_ros.data.formats.bag_messages import IMAGE
+from gtr_ros.data.formats.bag_messages import make_header
+from gtr_ros.data.formats.bag_messages import make_message
 from gtr_ros.data.formats.bag_messages import typestore
 from gtr_ros.data.formats.bag_reader import STORAGES
 from gtr_ros.data.formats.errors import FormatError
 from gtr_ros.data.sequence import Role
 from gtr_ros.data.sequence import Sequence
+from gtr_ros.media.pixels import encode_jpeg
 from gtr_ros.stamps import NANOSECONDS
 from gtr_ros.structures import Detections
 
@@ -152,3 +154,25 @@ def write_bag(
             part.replace(path)
     except (WriterError, OSError) as error:
         raise FormatError(path, f'cannot be written: {error}') from error
+
+
+def bag_image_message(
+    stamp: int, image: np.ndarray, compressed: bool = False, frame_id: str = ''
+) -> Any:
+    """
+    Return an Image, or a CompressedImage, that rosbags can serialise.
+
+    :param stamp: nanoseconds
+    :param image: (H, W, 3) uint8, RGB
+    :param compressed: JPEG; False: rgb8
+    """
+    header = make_header(stamp, frame_id)
+    if compressed:
+        data = np.frombuffer(encode_jpeg(image, 95), np.uint8)
+        # As in image_transport: the encoding before compression, then that of a decoded image.
+        return make_message(
+            'sensor_msgs/CompressedImage', header, 'rgb8; jpeg compressed bgr8', data
+        )
+    height, width = image.shape[:2]
+    data = np.ascontiguousarray(image).reshape(-1)
+    return make_message('sensor_msgs/Image', header, height, width, 'rgb8', 0, width * 3, data)

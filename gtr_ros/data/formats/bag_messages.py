@@ -17,7 +17,6 @@ from rosbags.typesys.store import Typestore
 
 from gtr_ros.boxes import centre_to_corners
 from gtr_ros.boxes import corners_to_centre
-from gtr_ros.media.pixels import encode_jpeg
 from gtr_ros.media.pixels import ImageError
 from gtr_ros.media.pixels import PLAIN_ENCODINGS
 from gtr_ros.media.pixels import read_pixels
@@ -43,7 +42,6 @@ _VISION_MSGS = {
     ),
     'Detection2DArray': 'std_msgs/Header header\nvision_msgs/Detection2D[] detections',
 }
-_JPEG_QUALITY = 95
 
 
 @cache
@@ -124,28 +122,6 @@ def make_header(stamp: int, frame_id: str) -> Any:
     """Return a header with a stamp in nanoseconds."""
     time = make_message('builtin_interfaces/Time', *divmod(int(stamp), NANOSECONDS))
     return make_message('std_msgs/Header', time, frame_id)
-
-
-def bag_image_message(
-    stamp: int, image: np.ndarray, compressed: bool = False, frame_id: str = ''
-) -> Any:
-    """
-    Return an Image, or a CompressedImage, that rosbags can serialise.
-
-    :param stamp: nanoseconds
-    :param image: (H, W, 3) uint8, RGB
-    :param compressed: JPEG; False: rgb8
-    """
-    header = make_header(stamp, frame_id)
-    if compressed:
-        data = np.frombuffer(encode_jpeg(image, _JPEG_QUALITY), np.uint8)
-        # As in image_transport: the encoding before compression, then that of a decoded image.
-        return make_message(
-            'sensor_msgs/CompressedImage', header, 'rgb8; jpeg compressed bgr8', data
-        )
-    height, width = image.shape[:2]
-    data = np.ascontiguousarray(image).reshape(-1)
-    return make_message('sensor_msgs/Image', header, height, width, 'rgb8', 0, width * 3, data)
 
 
 def bag_detections_message(

@@ -16,6 +16,7 @@ from gtr_ros.node.tracker.inputs import Inputs
 from gtr_ros.node.tracker.pipeline import CameraFrame
 from gtr_ros.node.tracker.placing import Placing
 from gtr_ros.node.tracker.statistics import CameraStatistics
+from gtr_ros.stamps import NANOSECONDS
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -154,7 +155,7 @@ class Camera:
         timer.mark('rest')
         self.outputs.publish(tracks, frame.image, header, names, timer)
         now = self._clock.now().nanoseconds
-        age = math.nan if frame.stamp is None else (now - frame.stamp) / 1e9
+        age = math.nan if frame.stamp is None else (now - frame.stamp) / NANOSECONDS
         self.statistics.age = age
         self.outputs.publish_times(perf_counter() - self._read_at, age)
         timer.mark('rest')
@@ -182,7 +183,7 @@ class Camera:
         """
         if stamp is None:
             return
-        subject = f'the stamp of an image of {self.inputs.topic}, {stamp / 1e9:.3f} s,'
+        subject = f'the stamp of an image of {self.inputs.topic}, {stamp / NANOSECONDS:.3f} s,'
         if self._tracker.resets > resets:
             self._warn(
                 f'{subject} is more than a second before the newest one: the clock was reset, so '

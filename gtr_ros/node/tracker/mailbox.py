@@ -23,12 +23,6 @@ class Mailbox(Generic[Item]):
         self._items: dict[str, Item] = {}
         self._closed = False
 
-    @property
-    def closed(self) -> bool:
-        """Whether `close` was called."""
-        with self._changed:
-            return self._closed
-
     def put(self, item: Item, sender: str = '') -> bool:
         """
         Put an item into the sender's slot; a closed mailbox ignores it.
