@@ -1,11 +1,11 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Measure how fast this package is on this machine; prints tables, optionally writes JSON.
+Measure how fast this package is on this machine; print tables, and optionally write JSON.
 
 Absolute times on a shared machine mean little, so variants run alternately and their ratios are
-reported. With --against, the ratios are compared with those of an earlier report, and the command
-exits with 1 if any is worse by more than the tolerance.
+reported. With --against, the ratios are compared with those in an earlier report, and the exit
+code is 1 if any ratio is worse by more than the tolerance.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ from benchmarks.measuring import slower_than
 from gtr_ros import __version__
 from gtr_ros.runtime.device import choose_device
 
-#: columns of the output; None: the terminal's
+#: number of columns of the output; None: the terminal's
 _WIDTH = None if sys.stdout.isatty() else 180
 
 console = Console(width=_WIDTH)
 
-#: by name: the function that measures, and its number of threads (0: torch's default)
+#: by name: the measuring function, and its number of threads (0: torch's default)
 PARTS: dict[str, tuple[Callable[[Limits, bool], Iterator[Row]], int]] = {
     'association': (association.measure, 1),
     'trackers': (trackers.measure, 1),
@@ -54,7 +54,7 @@ PARTS: dict[str, tuple[Callable[[Limits, bool], Iterator[Row]], int]] = {
     'node': (node_overhead.measure, 0),
     'scaling': (scaling.measure, 1),
 }
-#: the part that runs on a GPU, if there is one or if it is requested
+#: the part that runs on a GPU, if there is one, or if the part is requested
 GPU = 'gpu'
 
 
@@ -80,14 +80,14 @@ def main() -> int:
         '--tolerance',
         type=float,
         default=0.25,
-        help='accepted relative loss of a ratio (default: %(default)s)',
+        help='accepted relative decrease of a ratio (default: %(default)s)',
     )
     options = parser.parse_args()
     if unknown := set(options.parts) - set(names):
         parser.error(f'no such part: {", ".join(sorted(unknown))}; expected {", ".join(names)}')
     device = choose_device(options.device)
     if GPU in options.parts and device.type != 'cuda' and options.device == 'auto':
-        parser.error(f'no GPU found; --device cpu runs the part {GPU} on the CPU, as a trial')
+        parser.error(f'no GPU found; --device cpu runs the part {GPU} on the CPU, to try it out')
     earlier = _read(options.against) if options.against else {}
     threads, limits = torch.get_num_threads(), {}
     rows: list[Row] = []

@@ -29,8 +29,8 @@ from gtr_ros.tracking.online import OnlineAssociation
 from gtr_ros.tracking.online import RecomputingAssociation
 from gtr_ros.tracking.online import StreamingAssociation
 
-#: objects in a window above which the plain version is left out: its attention weights take
-#: gigabytes
+#: number of objects in a window above which the plain version is left out, because its attention
+#: weights take gigabytes
 _MOST_PLAIN = 3300
 
 #: model, T, objects per frame
@@ -66,7 +66,7 @@ def filled(
     """Fill the window with T - 1 frames."""
     association = online.association
     if isinstance(online, RecomputingAssociation):
-        online.association = CosineAssociation()  # cheap, as these results are not used
+        online.association = CosineAssociation()  # cheap, because these results are not used
     for _ in range(window - 1):
         online.associate(*(part.to(device) for part in frame(objects, features)))
         online.add()
@@ -77,7 +77,7 @@ def filled(
 def implementations(
     model: str, window: int, objects: int
 ) -> dict[str, Callable[[], OnlineAssociation]]:
-    """Return a function that creates each implementation, by name; the plain one is the last."""
+    """Return a function that creates each implementation, by name; the plain one comes last."""
     kinds: dict[str, type[OnlineAssociation]] = {
         'streaming': StreamingAssociation,
         'cached': CachingAssociation,
@@ -98,7 +98,7 @@ def implementations(
 def flops(
     model: str, online: OnlineAssociation, features: torch.Tensor, boxes: torch.Tensor
 ) -> int:
-    """Count the operations of a frame; a multiplication and an addition count as two."""
+    """Count the operations of a frame; a multiply-add counts as two."""
     # Fused attention and packed layers are not counted, so the plain ones are counted instead.
     packed = online.association
     online.association = make_transformer(model, causal=packed.causal).eval().to(features.device)
@@ -109,7 +109,7 @@ def flops(
 
 
 def measure(limits: Limits, quick: bool = False) -> Iterator[Row]:
-    """Measure with the present number of torch threads."""
+    """Measure with the current number of torch threads."""
     for size in QUICK_SIZES if quick else SIZES:
         yield from _measure(limits, *size)
 
@@ -120,7 +120,7 @@ def _measure(limits: Limits, model: str, window: int, objects: int) -> Iterator[
     new = frame(objects, features)
     makers = implementations(model, window, objects)
     for name, make in makers.items():
-        make().associate(*new)  # without what libraries allocate only once
+        make().associate(*new)  # without memory that libraries allocate only once
         with _Peak() as peak:
             made[name] = make()
             made[name].associate(*new)
@@ -153,7 +153,8 @@ class _Peak:
 
     def __enter__(self) -> _Peak:
         gc.collect()
-        # Otherwise the block could reuse freed memory, which would not count. Only glibc has this.
+        # Otherwise, the block could reuse freed memory, which would not count. Only glibc has this
+        # function.
         getattr(ctypes.CDLL(None), 'malloc_trim', lambda _: 0)(0)
         Path('/proc/self/clear_refs').write_text('5')  # resets the high-water mark
         self._before = _status('VmRSS')
@@ -164,5 +165,5 @@ class _Peak:
 
 
 def _status(key: str) -> int:
-    """Return a number of /proc/self/status, kilobytes."""
+    """Return a number from /proc/self/status, kilobytes."""
     return int(re.search(rf'^{key}:\s*(\d+)', Path('/proc/self/status').read_text(), re.M)[1])

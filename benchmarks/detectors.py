@@ -46,9 +46,9 @@ PARTS = {
 
 class Parts:
     """
-    Times the parts of a network.
+    Measures the times of a network's parts.
 
-    :param parts: titles, and names of the modules; for a module list, of all its modules
+    :param parts: titles, and names of the modules; for a module list, all its modules are measured
     """
 
     def __init__(self, detector: Detector, parts: dict[str, tuple[str, ...]]) -> None:
@@ -76,7 +76,7 @@ class Parts:
 
 
 def count_flops(detector: Detector, pixels: torch.Tensor) -> int:
-    """Count a network's operations; a multiplication and an addition count as two."""
+    """Count a network's operations; a multiply-add counts as two."""
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         detector.network(pixels)
     return counter.get_total_flops()
@@ -95,7 +95,7 @@ def models(name: str, device: torch.device, forms: dict[str, tuple[str, bool]]) 
 
 @torch.inference_mode()
 def measure(limits: Limits, quick: bool = False) -> Iterator[Row]:
-    """Measure with the present number of torch threads; the comparator is the plain model."""
+    """Measure with the current number of torch threads; the comparator is the plain model."""
     forms = {k: form for k, form in FORMS.items() if not quick or not form[1]}
     for model in ('mobile',) if quick else SIZES:
         height, width = SIZES[model]

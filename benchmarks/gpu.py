@@ -4,7 +4,7 @@
 Speed on a GPU, in less than ten minutes: networks, whole frames, association.
 
     python -m benchmarks gpu --json gpu.json
-    python -m benchmarks gpu --device cpu --quick      # tries the script without a GPU
+    python -m benchmarks gpu --device cpu --quick      # tries out the script without a GPU
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _measure(device: torch.device, quick: bool) -> Iterator[Row]:
         yield from _association(device, repeats, window=4 if quick else 32)
         for model, (camera, size, batches) in sizes.items():
             for batch in batches:
-                # Compiling takes a minute per batch size: only for the first one.
+                # Compiling takes a minute per batch size, so only the first one is compiled.
                 chosen = {k: v for k, v in variants.items() if batch == batches[0] or not v[1]}
                 built = models(model, device, chosen)
                 yield from _network(model, size, batch, built, chosen, repeats)

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Timing for a shared machine: functions run alternately, times are reported with their spread."""
+"""Timing on a shared machine: functions run alternately; times are reported with their spread."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Row:
     :param milliseconds: median time of a call
     :param low: 10th percentile, milliseconds
     :param high: 90th percentile, milliseconds
-    :param comparator: what ran alternately with it; '': nothing
+    :param comparator: name of what ran alternately with it; '': nothing
     :param ratio: the comparator's time divided by this one's, median of the rounds: the speed-up
     :param ratio_low: 10th percentile of the rounds
     :param ratio_high: 90th percentile of the rounds
@@ -58,7 +58,7 @@ class Limits:
     bandwidth: float
 
     def milliseconds(self, flop: float, moved: float = 0.0) -> float:
-        """Return the least time for these operations and these bytes, whichever takes longer."""
+        """Return the minimum time for these operations or these bytes, whichever takes longer."""
         return 1e3 * max(flop / self.flops, moved / self.bandwidth)
 
 
@@ -68,7 +68,7 @@ def interleaved(
     """
     Time functions alternately, so that a slowdown of the machine affects all of them.
 
-    :param functions: by name; on CUDA a function must synchronise itself, see `synchronised`
+    :param functions: by name; on CUDA, a function must synchronise, see `synchronised`
     :param repeats: rounds; each calls every function once
     :param warm_up: rounds before those that are timed
     :return: seconds of each call, by name
@@ -92,7 +92,7 @@ def row(
     note: str = '',
 ) -> Row:
     """
-    Make a row from the times of the rounds.
+    Create a row from the times of the rounds.
 
     :param times: seconds
     :param others: seconds of the comparator in the same rounds
@@ -117,7 +117,7 @@ def machine_limits(
     :param dtype: of the product
     :param size: rows and columns of the product's matrices
     :param megabytes: size of the copy
-    :param repeats: calls of each, of which the fastest counts
+    :param repeats: number of calls of each; the fastest counts
     """
     a = torch.rand(size, size, device=device, dtype=dtype)
     layer = torch.nn.Sequential(torch.nn.Linear(size, size)).to(device, dtype)
@@ -158,7 +158,7 @@ def slower_than(earlier: dict[str, dict], rows: Sequence[Row], tolerance: float)
     Describe each row whose ratio to the same comparator has become worse.
 
     :param earlier: rows of an earlier report, by name
-    :param tolerance: accepted relative loss of a ratio
+    :param tolerance: accepted relative decrease of a ratio
     """
     for row in rows:
         before = earlier.get(row.name)

@@ -6,8 +6,8 @@ Overhead of the node beyond its model: raw images in, detections out, over DDS.
 The node runs in a separate process, with a detector that returns the same boxes for every image
 and takes no time. Alternating with it, a bare rclpy node receives the same image and publishes an
 empty Detection2DArray; the difference is the node's overhead. The next image is sent after the
-answer to the previous one has arrived, so nothing queues. Answers are not deserialized while
-measuring: that is the subscriber's cost.
+answer to the previous one has arrived, so nothing is queued. Answers are not deserialized during
+the measurement, because that is the subscriber's cost.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ _ANSWER_SECONDS = 5.0
 _STOP_SECONDS = 20.0
 _MEMORY_EVERY = 10  # rounds
 # Keep freed memory: the bare node's heap is so small that glibc would return the three copies of
-# an image to the system each time, which costs 4500 page faults, 10 ms that no larger node has.
+# an image to the system each time, which costs 4500 page faults, or 10 ms, that no larger node
+# has.
 _BARE = {'MALLOC_TRIM_THRESHOLD_': str(1 << 30), 'MALLOC_MMAP_THRESHOLD_': str(1 << 25)}
 
 
@@ -74,7 +75,7 @@ class ServedNode:
         self._answers = client.create_subscription(
             Detection2DArray, f'{kind}/detections', self._on_answer, 10, raw=True
         )
-        # Linux's id of the clock of a process's CPU time; see clock_getcpuclockid(3).
+        # Linux's id for the clock of a process's CPU time; see clock_getcpuclockid(3).
         self._cpu_clock = (~self._process.pid << 3) | 2
         self.answer: bytes | None = None
         self.answered = 0.0
@@ -90,12 +91,12 @@ class ServedNode:
 
     @property
     def cpu_seconds(self) -> float:
-        """CPU time used by all its threads so far."""
+        """CPU time used by all threads of the process so far."""
         return time.clock_gettime(self._cpu_clock)
 
     @property
     def megabytes(self) -> float:
-        """Its resident memory."""
+        """Resident memory of the process."""
         pages = int(Path(f'/proc/{self._process.pid}/statm').read_text().split()[1])
         return pages * os.sysconf('SC_PAGE_SIZE') / 1e6
 
@@ -126,7 +127,7 @@ class Measurements:
     """
     Measurements of one of the two nodes.
 
-    :param seconds: from before an image is published until its answer has arrived
+    :param seconds: from just before an image is published until its answer has arrived
     :param cpu: CPU seconds of the process from one image to the next
     :param megabytes: (round, resident memory), every few rounds
     :param lost: number of images without an answer

@@ -33,13 +33,13 @@ _FRAMES, _WARM_UP = 60, 20
 
 
 def images(size: tuple[int, int], count: int) -> list[np.ndarray]:
-    """Return (H, W, 3) uint8 images of a size (width, height), each shifted by a few pixels."""
+    """Return (H, W, 3) uint8 images of size (width, height), each shifted by a few pixels."""
     picture = np.array(Image.open(PICTURE).convert('RGB').resize(size))
     return [np.roll(picture, (t % 8, 2 * t % 16), (0, 1)) for t in range(count)]
 
 
 class _Pipeline:
-    """A model and a tracker whose stages are timed."""
+    """A model and a tracker with timed stages."""
 
     stages = ('prepare', 'network', 'decode', 'features', 'tracker', 'all')
 
@@ -53,7 +53,7 @@ class _Pipeline:
         self._profiler.watch(model, 'features')
 
     def run(self, image: np.ndarray, stamp: int) -> int:
-        """Track an image; return the number of objects, and keep the seconds of each stage."""
+        """Track an image, and keep the seconds of each stage; return the number of objects."""
         start = perf_counter()
         [detections] = self.model.detect([image], [stamp])
         detected = perf_counter()

@@ -1,9 +1,9 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-How cost grows with objects, window and cameras, on one thread, and the cores for a fleet.
+How cost grows with objects, window and cameras on one thread, and the cores that a fleet needs.
 
-    python -m benchmarks.scaling docs/scaling.png      # measures, draws and prints the projection
+    python -m benchmarks.scaling docs/scaling.png      # measures, plots, and prints the projection
 """
 
 from __future__ import annotations
@@ -114,13 +114,13 @@ def _cameras(counts: tuple[int, ...]) -> Iterator[Point]:
 
 
 def measure(limits: Limits, quick: bool = False) -> Iterator[Row]:
-    """Measure with the present number of torch threads; the axis replaces a comparator."""
+    """Measure with the current number of torch threads; the axis replaces a comparator."""
     for point in points(quick):
         yield row(f'scaling, {point.value} {point.axis}, {point.line}', point.seconds)
 
 
 def draw(measured: list[Point], file: Path) -> None:
-    """Plot the cost over each axis."""
+    """Plot the cost along each axis."""
     import matplotlib
 
     matplotlib.use('agg')
@@ -153,7 +153,7 @@ def draw(measured: list[Point], file: Path) -> None:
 
 
 def project(measured: list[Point]) -> str:
-    """Return the cores for the fleet, from the cost per camera when several share a model."""
+    """Return the cores that a fleet needs, from the cost per camera if several share a model."""
     most = max(point.value for point in measured if point.axis == 'cameras')
     each = {
         point.line: point.milliseconds / most
@@ -164,7 +164,7 @@ def project(measured: list[Point]) -> str:
     cores = FLEET * RATE * total / 1e3
     parts = ', '.join(f'{line} {ms:.1f} ms' for line, ms in each.items())
     return (
-        f'A frame of one of {most} cameras takes {total:.1f} ms of one core ({parts}): {FLEET} '
+        f'A frame from one of {most} cameras takes {total:.1f} ms of one core ({parts}): {FLEET} '
         f'cameras at {RATE} frames per second need {cores:.0f} such cores, '
         f'{cores * each["trackers"] / total:.0f} of them for the trackers.'
     )

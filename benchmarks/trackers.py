@@ -4,13 +4,13 @@
 Time of the trackers per frame, without the detector, compared with baselines.
 
 - evidence: the default rule with the cosine of features; the transformer is not used
-- evidence, transformer: the same with the logit of the transformer; the encoder is causal
-- gaussian, streaming or cached: the former default rule, which always uses the transformer; with
+- evidence, transformer: the same rule with the transformer's logit; the encoder is causal
+- gaussian, streaming or cached: the former default rule, which always uses the transformer, with
   the causal or the full encoder
-- bytetrack and so on: the trackers of the package `trackers`, which use only boxes
+- bytetrack etc.: the trackers from the package `trackers`, which use only boxes
 
 All trackers process the same boxes, alternating frame by frame. Trajectories are not read; with
-the default rule, likelihoods are computed only when they are.
+the default rule, likelihoods are computed only when trajectories are read.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ from gtr_ros.tracking import Tracker
 
 WINDOW = 16
 OBJECTS = (20, 100, 300)
-#: our former default, with which our other trackers are compared, besides the fastest baseline
+#: our former default, with which our other trackers are compared, in addition to the fastest
+#: baseline
 FORMER = 'gaussian, streaming'
 _FRAMES, _WARM_UP = 120, 30
 
@@ -71,7 +72,7 @@ def crowd(objects: int, frames: int) -> list[Detections]:
 def time_alternating(
     trackers: dict[str, Tracker | ExternalTracker], objects: int, warm_up: int, frames: int
 ) -> dict[str, list[float]]:
-    """Return the seconds that each tracker takes per frame of a crowd, after the warm-up."""
+    """Return the seconds that each tracker takes per frame with a crowd, after the warm-up."""
     times: dict[str, list[float]] = {name: [] for name in trackers}
     for t, detections in enumerate(crowd(objects, warm_up + frames)):
         for name, tracker in trackers.items():
@@ -83,7 +84,7 @@ def time_alternating(
 
 
 def measure(limits: Limits, quick: bool = False) -> Iterator[Row]:
-    """Measure with the present number of torch threads."""
+    """Measure with the current number of torch threads."""
     for objects in OBJECTS[:1] if quick else OBJECTS:
         yield from _measure(objects)
 

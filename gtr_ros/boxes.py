@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Box arithmetic in numpy: xyxy with x1 <= x2 and y1 <= y2, in any unit."""
+"""Box arithmetic in numpy: boxes are xyxy with x1 <= x2 and y1 <= y2, in any unit."""
 
 from __future__ import annotations
 

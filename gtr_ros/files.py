@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The user's cache folder, and files that are written completely or not at all."""
+"""The user's cache folder, and atomic writing of files: completely or not at all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """
     Yield a temporary path next to `path`; its file replaces `path` if the block succeeds.
 
-    After an error `path` is as it was before, and the temporary file is removed.
+    After an error, `path` is unchanged and the temporary file is removed.
     """
     part = path.with_name(f'.{path.name}.{os.getpid()}.part')
     try:
@@ -26,5 +26,5 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def cache_directory() -> Path:
-    """Return the user's cache of this package, `$XDG_CACHE_HOME/gtr_ros` or `~/.cache/gtr_ros`."""
+    """Return the user's cache folder: `$XDG_CACHE_HOME/gtr_ros` or `~/.cache/gtr_ros`."""
     return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'gtr_ros'

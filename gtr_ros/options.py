@@ -1,10 +1,10 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Options: frozen dataclasses whose fields carry their default, description, range and choices.
+Options: frozen dataclasses whose fields define their default, description, range and choices.
 
-ROS parameters, command line arguments, the yaml files and the tables of the docs are all made from
-these fields. No torch, no ROS.
+ROS parameters, command line arguments, the yaml files and the tables in the docs are all generated
+from these fields. Needs neither torch nor ROS.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from dataclasses import field
 from dataclasses import fields
 from typing import Any
 
-#: linking rules by the names that users give; `gtr_ros.tracking.rules` implements them
+#: linking rules, by the names that users write; `gtr_ros.tracking.rules` implements them
 RULES = ('evidence', 'mot', 'tao', 'paper', 'gaussian')
 
 
 class ConfigurationError(ValueError):
-    """An option is invalid; the message names the value, the rule and the way out."""
+    """An option is invalid; the message names the value, the rule and a remedy."""
 
 
 def option(

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Times the stages of a frame, and makes a table of the newest frames."""
+"""Measures the stages of a frame, and tabulates the newest frames."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FRAMES = 1000
 
 class FrameTimer:
     """
-    Times the stages of one frame; each begins where the previous one ends. Not thread-safe.
+    Measures the stages of one frame; each begins when the previous one ends. Not thread-safe.
 
     :param start: beginning of the first stage, seconds of `time.perf_counter`
     """
@@ -68,7 +68,7 @@ NO_TIMER = _NoTimer()
 
 class Profiler:
     """
-    Collects the stages of the newest frames, and makes a table of them.
+    Collects the stages of the newest frames, and tabulates them.
 
     Only one thread may end frames; any thread may request the table.
 
@@ -139,7 +139,7 @@ class Profiler:
         Return a table of the stages of the newest frames; '' if there are none.
 
         For each stage: the number of frames with it, their median and 95th percentile, and the
-        share of the total time. Parts are below their stage, whose share includes theirs.
+        share of the total time. Parts are listed below their stage, whose share includes theirs.
         """
         seconds = self._newest()
         if not len(seconds):

@@ -5,6 +5,6 @@
 #: nanoseconds per second
 NANOSECONDS = 1_000_000_000
 
-#: nanoseconds: a stamp that goes back by more than this means that the clock was reset, by less
-#: that it is jitter
+#: nanoseconds: a stamp that goes back by more than this means that the clock was reset; a smaller
+#: step back is jitter
 CLOCK_JUMP = NANOSECONDS

@@ -15,18 +15,19 @@ import torch
 @dataclass
 class Detections:
     """
-    The detections of one image; geometry is on the host, features on the model's device.
+    The detections of one image; geometry is on the host, features are on the model's device.
 
     :param boxes: (N, 4) float32, xyxy, pixels of the image as received; x1 < x2, y1 < y2
     :param scores: (N,) float32 in [0, 1]
     :param labels: (N,) int64, index into the model's class names
     :param features: (N, D) float32, appearance of each box; any device
     :param image_size: (height, width) of the image as received, pixels
-    :param stamp: time of the image in nanoseconds of the camera's clock; None without a clock:
-        frames are then assumed to be 0.1 s apart
+    :param stamp: time of the image in nanoseconds of the camera's clock; None if there is no
+        clock: frames are then assumed to be 0.1 s apart
     :param class_scores: (N, C) float32 in [0, 1], if the detector scores every class
     :param camera: (2, 3) float64, camera motion since the previous frame: maps pixels (x, y, 1) of
-        the background in that frame to this one; None if unknown, or if the camera did not move
+        the background in that frame to pixels of this one; None if unknown, or if the camera did
+        not move
     """
 
     boxes: np.ndarray
@@ -45,7 +46,7 @@ class Detections:
         for name in ('scores', 'labels', 'features', 'class_scores'):
             values = getattr(self, name)
             if values is not None and len(values) != count:
-                raise ValueError(f'{len(values)} {name} for {count} boxes; expected one each')
+                raise ValueError(f'{len(values)} {name} for {count} boxes; expected one for each')
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -93,7 +94,7 @@ class Tracks:
     """
     The tracks in one frame, in the order of its detections.
 
-    Weak detections, which may not begin a track, are included only if they continue one.
+    Weak detections, which may not start a track, are included only if they continue one.
 
     :param ids: (N,) int64, track ids from 1
     :param boxes: (N, 4) float32, xyxy, pixels of the image as received

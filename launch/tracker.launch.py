@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Launch the tracker node, for one camera or several."""
+"""Launch the tracker node for one or several cameras."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -15,16 +15,16 @@ from gtr_ros.model.options import ModelOptions
 from launch import LaunchContext
 from launch import LaunchDescription
 
-# Topics of one camera, by their names in the node. With several cameras (parameter cameras) the
-# topics are under the cameras' names: remap them in a launch file that includes this one.
+# Topics of a single camera, by their names in the node. With several cameras (parameter cameras),
+# the topics are under the cameras' names: remap them in a launch file that includes this one.
 TOPICS = {
     'image': 'Topic of the images.',
     'depth': 'Topic of the aligned depth images, used if the parameter depth is true.',
     'camera_info': "Topic of the camera's calibration, used if the parameter depth is true.",
 }
 
-# Arguments that override a parameter of params_file if they are not empty: those options of the
-# model that are strings.
+# Arguments that override a parameter from params_file if they are not empty: the string options of
+# the model.
 PARAMETERS = {
     spec.name: spec.metadata['description']
     for spec in fields(ModelOptions)
@@ -38,14 +38,14 @@ SWITCHES = {
     'respawn': ('false', 'Whether to restart the node when it ends.'),
     'profile': (
         'false',
-        'Whether to log how long each stage of a frame takes; false: as in params_file.',
+        'Whether to log how long each stage of a frame takes; false: as set in params_file.',
     ),
     'rviz': ('false', 'Whether to start rviz2 as well, with the debug image and 3D markers.'),
 }
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Declare the arguments, and make the node from them."""
+    """Declare the arguments, and create the node from them."""
     return LaunchDescription(
         [
             *(
@@ -54,7 +54,7 @@ def generate_launch_description() -> LaunchDescription:
             ),
             *(
                 DeclareLaunchArgument(
-                    name, default_value='', description=f'{text} Not given: as in params_file.'
+                    name, default_value='', description=f'{text} Empty: as in params_file.'
                 )
                 for name, text in PARAMETERS.items()
             ),
@@ -86,8 +86,8 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def _tracker(context: LaunchContext) -> list[Node]:
-    # Plain values instead of substitutions: only given arguments may override the file, and launch
-    # would convert a path such as '1' to a number.
+    # Plain values instead of substitutions, because only arguments that are given may override the
+    # file, and launch would convert a path such as '1' to a number.
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
@@ -117,7 +117,7 @@ def _tracker(context: LaunchContext) -> list[Node]:
             Node(
                 package='rviz2',
                 executable='rviz2',
-                # Its topics are relative, so the namespace makes them those of this tracker.
+                # Its topics are relative, so the namespace maps them to this tracker's topics.
                 namespace=namespace,
                 arguments=['-d', str(config / 'tracker.rviz')],
                 parameters=[{'use_sim_time': overrides['use_sim_time']}],

@@ -2,7 +2,7 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Make gtr_ros/weights/mobile_appearance.safetensors: features for the untrained association.
+Create gtr_ros/weights/mobile_appearance.safetensors: features for the untrained association.
 
 The labelled objects of a COCO data set are pooled from the feature maps of the imported detector.
 Their whitened principal components are the features that link objects until GTR is trained.
@@ -52,7 +52,7 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        'annotations', type=Path, help='COCO JSON; images in the folder of its name'
+        'annotations', type=Path, help='COCO JSON; its images are in the folder of the same name'
     )
     parser.add_argument('--out', type=Path, default=Path(str(APPEARANCE)))
     arguments = parser.parse_args()

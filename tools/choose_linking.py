@@ -1,13 +1,13 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Vary the constants of the rule evidence one at a time, and compare with other rules and trackers.
+Vary the constants of the rule `evidence` one at a time, and compare it with other trackers.
 
-Chance dominates single runs: every cell is a mean over repetitions with different dropped boxes
-and noise. Real images are training images only.
+Chance dominates single runs, so every cell is a mean over repetitions with different dropped boxes
+and noise. All real images are training images.
 
-Only published boxes count; with the rule 'gaussian' these are all. Trackers get the motion of the
-camera, estimated from the images, unless a row says 'camera unknown'.
+Only published boxes count; with the rule 'gaussian', these are all boxes. Trackers get the camera
+motion, estimated from the images, unless a row is labelled 'camera unknown'.
 """
 
 from __future__ import annotations
@@ -49,22 +49,27 @@ from gtr_ros.tracking.evidence_rule import CALM
 
 #: name of the row that others are compared with
 DEFAULTS = 'the defaults'
-#: a higher score from which boxes begin a track, so that continuing tracks by weak ones matters
+#: a higher minimum score of boxes that start a track, so that continuing tracks with weak boxes
+#: matters
 HIGHER = 0.8
 
 #: measurements, by name
 PARTS = {
     'motion': 'boxes of five real sequences, without images; HOTA / IDF1 by stride',
     'appearance': 'people, drawn and cut out of training images; HOTA / IDF1 by stride',
-    'films': "animals and riders before a moving camera; share of an object's frames under its "
-    'largest id / its ids, by stride',
-    'returns': 'people who come back with their id / the id of another / a new id, percent; and '
-    'strangers with the id of another, percent; by similarity of appearance',
+    'films': (
+        "animals and riders in front of a moving camera; share of an object's frames with its "
+        'most frequent id / number of its ids, by stride'
+    ),
+    'returns': (
+        "people who return with their id / another person's id / a new id, percent; and "
+        "strangers with another person's id, percent; by similarity of appearance"
+    ),
 }
 
 LOOKS = ('gallery.*', 'calibration.*')
 
-#: constants with no or little effect on a measurement, and exceptions of these
+#: constants with little or no effect on a measurement, and exceptions to these
 EXCLUDED = {
     'motion': ('motions.wild.*', 'label_*', 'appearance_*', *LOOKS),
     'appearance': ('weak_*', 'label_*', 'size_*', 'position_*', 'motions.*', 'gallery.*'),
@@ -75,7 +80,7 @@ INCLUDED = {'returns': ('gallery.*', 'memory', 'appearance_memory', 'calibration
 
 
 class SceneCounts(NamedTuple):
-    """Number of scenes of each sort, at most; films: of each kind."""
+    """Maximum number of scenes of each type; for films, of each kind."""
 
     real: int = 5
     drawn: int = 3
@@ -104,7 +109,7 @@ class PrintedTable:
         print(self._line.format('', *part.columns, 'mean', 'difference'))
 
     def add(self, name: str, spec: TrackerSpec) -> None:
-        """Measure and print a row; the difference is that of its mean to the defaults."""
+        """Measure and print a row, with the difference of its mean from that of the defaults."""
         self._rows[name] = np.stack([self.part.measure(spec, i) for i in range(self.repetitions)])
         cells = self._rows[name].mean(axis=0)
         mean, form, off = cells.mean(axis=0), self.part.form, ''
@@ -128,7 +133,8 @@ class PrintedTable:
         cell, mean, difference = errors
         print(
             f'standard errors, {self.repetitions} repetitions: of a cell {cell}, of a mean '
-            f'{mean}, of a difference {difference}; other scenes would differ by more\n',
+            f'{mean}, of a difference {difference}; between other scenes, differences would be '
+            'larger\n',
             flush=True,
         )
 
@@ -138,7 +144,7 @@ def ours(
 ) -> TrackerSpec:
     """Return a tracker with the rule evidence that gets the camera's motion."""
     rule, association = settings
-    rule.cue(association.calibration)  # raises here if the cue is not available
+    rule.cue(association.calibration)  # raises an error here if the cue is not available
 
     def make(stride: int) -> Tracker:
         return Tracker(association, rule, 32, None, begin)
@@ -160,7 +166,7 @@ def others(settings: LinkingSettings, *texts: str) -> Iterator[tuple[str, Tracke
 
 
 def matches(constant: str, name: str) -> bool:
-    """Return whether a user's name is that of a constant, whole or after a dot."""
+    """Return whether a user's name matches that of a constant, in whole or from a dot on."""
     return constant == name or constant.endswith(f'.{name}')
 
 

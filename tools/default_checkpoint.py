@@ -1,9 +1,9 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Train the default checkpoint: two stages, interpolation of the detector, float16, calibration.
+Train the default checkpoint: two stages, detector interpolation, float16, calibration.
 
-If it was interrupted, run it again: finished stages are skipped, an unfinished one is resumed.
+After an interruption, run it again: finished stages are skipped, and an unfinished one is resumed.
 """
 
 from __future__ import annotations
@@ -32,11 +32,12 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 CONFIGS = REPOSITORY / 'config' / 'training'
 SHIPPED = REPOSITORY / 'gtr_ros' / 'weights' / 'gtr_mobile.safetensors'
 
-#: part of the second stage's change of the detector that is kept: with all of it, the detector
-#: forgets more than it learns from 288 images
+#: fraction of the second stage's change to the detector that is kept: with the whole change, the
+#: detector forgets more than it learns from 288 images
 KEPT = 0.25
 
-#: settings of the C library: keep the memory of large tensors, do not return it to the system
+#: settings of the C library: keep the memory of large tensors instead of returning it to the
+#: system
 MALLOC = {'MALLOC_MMAP_THRESHOLD_': '33554432000', 'MALLOC_TRIM_THRESHOLD_': '33554432000'}
 
 
@@ -53,7 +54,7 @@ def train(stage: str, runs: Path, data: Path, start: Path) -> Path:
 
 
 def blend(first: dict, second: dict) -> dict:
-    """Return the second stage's weights, with the detector interpolated from the first's."""
+    """Return the second stage's weights, with the detector interpolated between both stages."""
     return {
         key: torch.lerp(first[key], value, KEPT) if key.startswith('detector.') else value
         for key, value in second.items()
@@ -94,9 +95,9 @@ def write_calibrated(
 
 
 def measure(file: Path, data: Path) -> Calibration:
-    """Calibrate a checkpoint on clips like those of the second stage."""
+    """Calibrate a checkpoint on clips like those used in the second stage."""
     config, model = read_config(CONFIGS / 'mobile_joint.yaml'), gtr_mobile(file)
-    # In stills without pasted objects no object is ever out of sight.
+    # In stills without pasted objects, no object is ever out of sight.
     moving = [clips for clips in config.clips if isinstance(clips, Videos) or clips.pasted_objects]
     source = make_source(config.model_copy(update={'clips': moving}), model, data)
     return calibrate(model, draw_clips(source, config.seed))

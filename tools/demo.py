@@ -43,11 +43,11 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 class DemoError(RuntimeError):
-    """The demo failed; the message says why."""
+    """The demo failed; the message states why."""
 
 
 class StopRequestedError(Exception):
-    """A signal asked the demo to stop; `number` is the signal's."""
+    """A signal requested the demo to stop; `number` is the signal number."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -56,9 +56,9 @@ class StopRequestedError(Exception):
 
 class Interrupt:
     """
-    Defer SIGINT, SIGTERM and SIGHUP to calls of `check`, within a `with` block.
+    Within a `with` block, defer SIGINT, SIGTERM and SIGHUP until `check` is called.
 
-    So none of them interrupts the start or the end of a child process.
+    Thus none of them interrupts the start or the end of a child process.
     """
 
     def __enter__(self) -> Interrupt:
@@ -70,7 +70,7 @@ class Interrupt:
         return self
 
     def __exit__(self, *_) -> None:
-        if not self._received:  # else the demo is ending: ignore further signals meanwhile
+        if not self._received:  # otherwise the demo is ending, and ignores further signals
             for number, handler in self._handlers.items():
                 signal.signal(number, handler)
 
@@ -97,7 +97,7 @@ class Child:
         self._log = log = folder / f'{name}.log'
         path = Path(get_package_prefix('gtr_ros'), 'lib', 'gtr_ros', name)
         with log.open('w') as output:
-            # In a new session, Ctrl-C reaches only this process, which then stops its children.
+            # With a new session, Ctrl-C reaches only this process, which then stops its children.
             self._process = subprocess.Popen(
                 [sys.executable, str(path), *arguments],
                 stdout=output,
@@ -106,7 +106,7 @@ class Child:
             )
 
     def succeeded(self) -> bool:
-        """Return whether it has exited with code 0; raise DemoError for any other exit code."""
+        """Return whether the process has exited with code 0; any other code raises DemoError."""
         code = self._process.poll()
         if code:
             lines = '\n'.join(self._log.read_text().splitlines()[-15:])
@@ -116,12 +116,12 @@ class Child:
         return code == 0
 
     def find(self, pattern: str) -> str:
-        """Return the first group of a pattern found in its output, or `unknown`."""
+        """Return the first group of a pattern found in the process's output, or `unknown`."""
         found = re.search(pattern, self._log.read_text(errors='replace'))
         return found[1] if found else 'unknown'
 
     def stop(self) -> None:
-        """Interrupt it; kill it if it does not end in time."""
+        """Interrupt the process; kill it if it does not end in time."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
             try:
@@ -138,7 +138,8 @@ def run(video: Path, frames: int | None, folder: Path) -> None:
     :param frames: number of frames after which to stop; None: all
     :param folder: for the recordings and logs; emptied first
     :raises DemoError: if the node or the publisher fails, or nothing was published
-    :raises StopRequestedError: if interrupted by a signal; no child process is left then, either
+    :raises StopRequestedError: if interrupted by a signal; no child process is left in that case,
+        either
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -175,7 +176,7 @@ def run(video: Path, frames: int | None, folder: Path) -> None:
 
 def isolate() -> None:
     """Restrict DDS to this machine, with a profile that does not lose large images."""
-    # ament finds the wheels' packages without this, but not those built into the environment.
+    # Without this, ament finds the packages from wheels, but not those built into the environment.
     os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
     profiles = Path(get_package_share_directory('gtr_ros'), 'config', 'fastdds_large_images.xml')
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
@@ -237,7 +238,7 @@ def report(recorder: Recorder, published: str) -> None:
         ('tracks (confirmed)', str(len(recorder.ids))),
         ('age of detections, median', f'{np.median(ages):.0f} ms'),
         ('age of detections, p95', f'{np.percentile(ages, 95):.0f} ms'),
-        ('frames a second', f'{(len(ages) - 1) / seconds:.1f}'),
+        ('frames per second', f'{(len(ages) - 1) / seconds:.1f}'),
     ):
         table.add_row(name, value)
     console.print(table)

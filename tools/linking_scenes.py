@@ -1,7 +1,7 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The scenes on which the constants of the rule evidence are chosen: real boxes, training images.
+The scenes on which the constants of the rule `evidence` are chosen: real boxes, training images.
 
 The features of their boxes are cached.
 """
@@ -36,12 +36,12 @@ from gtr_ros.model.gtr import GTR
 from gtr_ros.structures import Detections
 from gtr_ros.tracking import camera_motion
 
-#: similarity of the people, strength of the camera's pan, seed; not the seeds of the training
+#: similarity of the people, strength of the camera's pan, seed; differs from the seeds in training
 DRAWN = ((0.3, 0.0, 1), (0.7, 0.0, 2), (0.6, 30.0, 4))
 #: similarity of the people, seed
 VISITS = ((0.3, 0), (0.0, 3), (0.6, 4))
 FILMS = ('run', 'ride', 'turn')
-#: in each repetition: fraction of boxes dropped, and relative noise of the sides of the others
+#: in each repetition: fraction of boxes that are dropped, and relative noise of the others' sides
 DROPPED, NOISE = 0.04, 0.01
 
 
@@ -53,7 +53,7 @@ class FilmScene(NamedTuple):
 
 
 class VisitsScene(NamedTuple):
-    """People who come back, and the similarity of their appearance."""
+    """People who return, and the similarity of their appearance."""
 
     similarity: float
     prepared: PreparedSequence
@@ -90,7 +90,7 @@ class Scenes:
         return [self._prepare(*come_and_go(*parameters)) for parameters in DRAWN[:count]]
 
     def photographed(self, count: int) -> list[PreparedSequence]:
-        """Return scenes of people cut out of training images."""
+        """Return scenes of people cut out from training images."""
         people, places = cut_out(self.data / 'coco_mini' / 'train.json')
         return [self._prepare(*street(people, places, seed)) for seed in range(count)]
 
@@ -104,7 +104,7 @@ class Scenes:
         return films
 
     def visits(self, count: int) -> list[VisitsScene]:
-        """Return scenes of people who come back."""
+        """Return scenes of people who return."""
         scenes = []
         for similarity, seed in VISITS[:count]:
             made = generate_visits(Visits(similarity=similarity, seed=seed))

@@ -3,9 +3,9 @@
 """
 Generate the documentation of the node's parameters: config/*.yaml, and the table in README.md.
 
-The source is the dataclass `NodeParameters`; a test checks that the files match it. Run as
-`PYTHONPATH=. .venv/bin/python tools/parameter_files.py`, to read the sources and not the package
-installed by `make env`.
+The source is the dataclass `NodeParameters`; a test checks that the files match it. Run it as
+`PYTHONPATH=. .venv/bin/python tools/parameter_files.py`, so that it reads the sources instead of
+the package installed by `make env`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Record a tracker node: its topics to a bag, its debug image to a video, and its statistics."""
+"""Record a tracker node: its topics in a bag, its debug image in a video, and its statistics."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Recorder(Node):
             Image, '/tracker/debug_image', self._on_image, QoSProfile(depth=10)
         )
         self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
-        # In another thread: compressing an image takes longer than receiving one.
+        # In a separate thread, because compressing an image takes longer than receiving one.
         self._images: queue.SimpleQueue[Image | None] = queue.SimpleQueue()
         self._compressed: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_images)
@@ -125,7 +125,7 @@ class Recorder(Node):
         self._writer.write(self._connections[topic], self.get_clock().now().nanoseconds, data)
 
     def _write_compressed(self) -> None:
-        """Write the compressed images to the bag, which only the main thread writes."""
+        """Write the compressed images to the bag, which only the main thread may write to."""
         while not self._compressed.empty():
             self._write('/tracker/debug_image/compressed', CompressedImage, self._compressed.get())
 
@@ -143,7 +143,8 @@ class Recorder(Node):
             if writer is None:
                 writer = VideoWriter(self.video, self._rate, (message.width, message.height))
                 start = stamp_to_nanoseconds(message.header.stamp)
-            # Repeat the image in place of frames that the node dropped: the video keeps real time.
+            # Repeat the image in place of frames that the node dropped, so that the video runs in
+            # real time.
             elapsed = (stamp_to_nanoseconds(message.header.stamp) - start) / 1e9
             for _ in range(round(elapsed * self._rate) + 1 - written):
                 writer.write(image)

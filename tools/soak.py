@@ -30,7 +30,7 @@ from vision_msgs.msg import Detection2DArray
 from gtr_ros.node.messages.images import array_to_image
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-#: largest accepted growth of the median memory from the second to the last quarter of the time
+#: largest accepted growth of the median memory from the second to the last quarter of the run
 MAX_GROWTH = 0.03
 _SIZE = (480, 640)
 

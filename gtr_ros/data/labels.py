@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Labels of one list of class names in terms of another."""
+"""Conversion of labels from one list of class names to another."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def label_map(names: Sequence[str], wanted: Sequence[str]) -> np.ndarray:
     """
     Return the index of each class name in another list, (len(names),) int64; -1 if it is missing.
 
-    Upper and lower case are the same, and so are 'person' and 'pedestrian'.
+    Case is ignored, and 'person' and 'pedestrian' are the same class.
     """
     index = {name.lower(): i for i, name in enumerate(wanted)}
     labels = []

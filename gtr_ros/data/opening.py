@@ -26,7 +26,7 @@ class OpenedSequence(NamedTuple):
     A labelled sequence.
 
     :param sequence: with the ground truth
-    :param boxes: detections of each frame, if the sequence is synthetic; None: it has none
+    :param boxes: detections of each frame of a synthetic sequence; None for any other
     """
 
     sequence: Sequence
@@ -43,13 +43,13 @@ def open_sequences(
     """
     Open the sequences of a source.
 
-    - a MOTChallenge folder, or a folder of those (of the three copies of a MOT17 video, FRCNN)
+    - a MOTChallenge folder, or a folder of such folders (only the FRCNN copy of each MOT17 video)
     - a KITTI label file, or the folder with `label_02`
     - a TAO or COCO video JSON
     - a rosbag2 folder or file, with images and a Detection2DArray of the ground truth
     - `synthetic` or `synthetic:objects=20,occlusion=2`: a drawn scene
 
-    :param half: 'train' or 'val' of each MOTChallenge sequence; None: all of it
+    :param half: 'train' or 'val' half of each MOTChallenge sequence; None: all of it
     :param images: folder of a JSON's images; None: the JSON's own
     :param topics: of a bag, for images and ground truth; None: the only one of its kind
     :param class_names: of the ground truth in a bag
@@ -104,7 +104,7 @@ def _is_motchallenge(path: Path) -> bool:
 
 
 def _motchallenge_folders(path: Path) -> list[Path]:
-    """Return the sequences in a folder, only one of the copies of a MOT17 video."""
+    """Return the sequences in a folder, with only one copy of each MOT17 video."""
     folders = sorted(f for f in path.iterdir() if f.is_dir() and has_motchallenge(f))
     names = {f.name for f in folders}
 

@@ -18,17 +18,18 @@ import numpy as np
 from gtr_ros.stamps import NANOSECONDS
 
 #: returns an iterator over the images of a video, (H, W, 3) uint8 RGB each. If frames can be read
-#: in any order, it has a method `at(t)`, too
+#: in any order, it also has a method `at(t)`
 Images = Callable[[], Iterator[np.ndarray]]
 
 
 class Role(IntEnum):
     """
-    How a ground truth box counts, once results are matched with all boxes of their class.
+    How a ground truth box counts, after results were matched with all boxes of their class.
 
-    COUNTED boxes are to be found. DISTRACTOR boxes are not, and results that match them are
-    ignored (a reflection, a sitting person). VOID boxes are not, and results that match them are
-    false positives (marked by the annotators as not to be considered; kept for the matching).
+    COUNTED boxes should be found. DISTRACTOR boxes need not be found, and results that match them
+    are ignored (a reflection, a sitting person). VOID boxes should not be found: results that
+    match them are false positives (the annotators marked these boxes as not to be considered; they
+    are kept for the matching).
     """
 
     COUNTED = 0
@@ -60,7 +61,7 @@ class Truth:
 
     @property
     def counted(self) -> np.ndarray:
-        """(N,) bool: which of the boxes are to be found."""
+        """(N,) bool: which of the boxes should be found."""
         return self.roles == Role.COUNTED
 
     @classmethod
@@ -82,7 +83,7 @@ class Federated:
     Which classes a video was labelled for, if not for all (TAO, LVIS).
 
     :param negative: labels known to be absent; results with them are false positives
-    :param not_exhaustive: labels of which some objects may have no box; unmatched results with
+    :param not_exhaustive: labels for which some objects may have no box; unmatched results with
         them are not counted
     """
 
@@ -102,7 +103,7 @@ class Sequence:
     :param truth: ground truth of each frame
     :param stamps: (T,) int64, nanoseconds, ascending
     :param images: see `Images`; None: there are no images
-    :param image_key: changes when the images do: cache key of what is computed from them
+    :param image_key: changes when the images do: the cache key of everything computed from them
     :param federated: None: every object of every class has a box
     :param min_height: unmatched results up to this height, pixels, are not counted
     """
@@ -153,11 +154,12 @@ def read_images(sequence: Sequence, frames: SequenceOf[int]) -> list[np.ndarray]
     """
     Read the images of some frames.
 
-    In a video or a bag the frames before them are read, too; not in files and scenes.
+    In a video or a bag, this also reads the frames before them; in image files and scenes, it does
+    not.
 
     :param frames: ascending
     :return: (H, W, 3) uint8 RGB each
-    :raises ValueError: if the sequence has no images, or fewer than frames
+    :raises ValueError: if the sequence has no images, or fewer images than frames
     """
     if sequence.images is None:
         raise ValueError(f'{sequence.name} has no images')
@@ -177,7 +179,7 @@ def images_of(sequence: Sequence) -> Iterator[np.ndarray]:
     """
     Iterate over a sequence's images, one for each frame, (H, W, 3) uint8 RGB.
 
-    :raises ValueError: if there are none, or fewer than frames
+    :raises ValueError: if there are none, or fewer images than frames
     """
     if sequence.images is None:
         raise ValueError(f'{sequence.name} has no images')

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Stored detections of a sequence, in MOTChallenge text, npz or a ROS 2 bag."""
+"""Stored detections of a sequence, from MOTChallenge text, npz or a ROS 2 bag."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gtr_ros.data.labels import label_map
 from gtr_ros.data.sequence import Sequence
 from gtr_ros.structures import Detections
 
-#: boxes with a lower score are dropped, also for trackers that take weak boxes
+#: boxes with a lower score are dropped, even for trackers that use weak detections
 MIN_SCORE = 0.1
 
 
@@ -28,7 +28,7 @@ def read_boxes(path: str | Path, sequence: Sequence, topic: str | None = None) -
 
     An npz has `det`, (N, 6) float: frame from 1, x1, y1, x2, y2, score, in pixels of the image,
     frames ascending; with several classes also `label`, (N,) int, and `class_names`. Boxes in text
-    are of the sequence's first class. Messages of a bag are matched with frames by stamp.
+    have the sequence's first class. Messages in a bag are matched with frames by stamp.
 
     :param topic: of a bag; None: its only topic of detections
     :return: of each frame, without features
@@ -84,7 +84,7 @@ def _read_bag(path: Path, sequence: Sequence, topic: str | None) -> list[Detecti
 
 
 def _read_npz(path: Path, sequence: Sequence) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows, (N, 6) float64, and their labels in the sequence; -1: it has no such class."""
+    """Return rows, (N, 6) float64, and their labels in the sequence; -1 if it lacks the class."""
     try:
         with np.load(path, allow_pickle=False) as file:
             data = {key: file[key] for key in file.files}

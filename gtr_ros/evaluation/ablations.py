@@ -17,9 +17,9 @@ class Variant(NamedTuple):
     A row of a table.
 
     :param name: as in the paper
-    :param tracker: as `parse_tracker` reads it
+    :param tracker: in the form that `parse_tracker` reads
     :param association: arguments of `AssociationTransformer`; None: the model's own, as trained
-    :param file: name of its weights in the folder of a table's weights; '': the model's own
+    :param file: name of its weights in the folder with the table's weights; '': the model's own
     """
 
     name: str
@@ -33,7 +33,7 @@ class Ablation:
     """
     One of the paper's tables.
 
-    :param title: what it compares
+    :param title: what the table compares
     :param variants: its rows
     """
 
@@ -44,8 +44,9 @@ class Ablation:
         """
         Return the weights of a row.
 
-        :param given: by the user: a file, or 'random'; for rows trained apart a folder of files
-        :raises ValueError: if they are missing; names the files that are expected
+        :param given: by the user: a file, or 'random'; for separately trained rows, a folder of
+            files
+        :raises ValueError: if they are missing; names the expected files
         """
         if variant.association is None or given == RANDOM:
             return given
@@ -71,7 +72,7 @@ def _layers(encoder: int, decoder: int) -> Variant:
     )
 
 
-#: by their numbers in the paper
+#: the tables, by their numbers in the paper
 ABLATIONS = {
     '1': Ablation(
         'global against local tracking, by the window T',

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Features of boxes, by the model or by a ReID network, cached on disk."""
+"""Features of boxes, from the model or a ReID network, cached on disk."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ Describe = Callable[[np.ndarray, Detections], Detections]
 
 class OnnxAppearance:
     """
-    A person ReID network as its authors exported it: crops in, feature vectors out.
+    A person ReID network, as exported by its authors: crops in, feature vectors out.
 
-    Crops are resized to the network's input, RGB in [0, 1], normalised by ImageNet's statistics.
+    Crops are resized to the network's input, RGB in [0, 1], normalised with ImageNet's statistics.
 
     :param path: ONNX, one input (N, 3, H, W), one output (N, D)
-    :raises ValueError: if it cannot be read, or does not have that form
+    :raises ValueError: if it cannot be read, or has other inputs or outputs
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -56,7 +56,7 @@ class OnnxAppearance:
         self._name, self._batch, self._size = inputs[0].name, shape[0], tuple(shape[2:])
 
     def __call__(self, image: np.ndarray, detections: Detections) -> Detections:
-        """Replace the features of detections by those of the network, (N, D), of unit length."""
+        """Replace the features of detections with those of the network, (N, D), of unit length."""
         if not len(detections):
             return replace(detections, features=torch.zeros(0, 1))
         crops = np.stack([self._crop(image, box) for box in detections.boxes])
@@ -91,7 +91,7 @@ def describe_all(
     advance: Advance = ignore,
 ) -> list[Detections]:
     """
-    Give the boxes of a sequence their features: cached ones, or computed from the images.
+    Return a sequence's boxes with features, from the cache or computed from the images.
 
     :param detections: of each frame
     :param cache: file of the features; None: they are not cached
@@ -108,7 +108,7 @@ def describe_all(
         for image, frame in zip(images_of(sequence), detections):
             described.append(describe(image, frame).features.float().cpu())
             advance()
-        # For a frame without boxes a network may not know the length of its features.
+        # For a frame without boxes, a network may not determine the length of its features.
         features = torch.cat([d for d in described if len(d)] or [torch.zeros(0, 1)])
         if cache:
             save_arrays(cache, {'features': features.numpy()})

@@ -19,7 +19,7 @@ from torchvision.ops import deform_conv2d  # noqa: F401  (registers the operator
 from gtr_ros.model.gtr import GTR
 from gtr_ros.model.registry import model_builder
 
-#: objects in each frame, and frames, of the counted association
+#: size of the counted association: objects per frame, and frames
 OBJECTS, WINDOW = 20, 16
 
 
@@ -29,7 +29,7 @@ class PartCost(NamedTuple):
 
     :param name: of the part, or 'all'
     :param parameters: number of weights
-    :param flop: operations; a multiplication with an addition counts as two
+    :param flop: operations; a multiply-add counts as two
     :param peak_megabytes: memory of a process that runs the whole model on the CPU; None for parts
     """
 
@@ -41,13 +41,14 @@ class PartCost(NamedTuple):
 
 def model_cost(name: str, image_size: tuple[int, int]) -> list[PartCost]:
     """
-    Measure an untrained model on the CPU, in a process of its own.
+    Measure an untrained model on the CPU, in a separate process.
 
     :param name: of a model in `gtr_ros.model.registry`
     :param image_size: (height, width) of the image, pixels
-    :return: costs of its parts, the association with 20 objects in each of 16 frames; then of all
+    :return: cost of each part (the association with 20 objects in each of 16 frames), then of the
+        whole model
     """
-    # A new interpreter: the peak memory of this process would count otherwise.
+    # In a new interpreter, because otherwise the peak memory of this process would count.
     with ProcessPoolExecutor(1, multiprocessing.get_context('spawn')) as process:
         return process.submit(_measure, name, image_size).result()
 
@@ -94,7 +95,7 @@ def _run(model: GTR, image_size: tuple[int, int]) -> None:
     """Run the model on one image, and the association on the assumed number of objects."""
     image = np.random.default_rng(0).integers(0, 255, (*image_size, 3), np.uint8)
     batch = model.detector.prepare([image], model.device)
-    # With a threshold of 0 every proposal is refined: the highest cost.
+    # With a threshold of 0, every proposal is refined, which is the highest cost.
     _, maps = model.detector.find(batch, 0.0)
     channels = sum(m.shape[1] for m in maps)
     features = model.head(torch.rand(OBJECTS, channels, model.pool_size, model.pool_size))
@@ -103,5 +104,5 @@ def _run(model: GTR, image_size: tuple[int, int]) -> None:
 
 
 def deformable_flop(_, weight: torch.Size, *__, out_shape: torch.Size, **___) -> int:
-    """Count the operations of a deformable convolution as those of a plain one of its size."""
+    """Count a deformable convolution's operations as those of a plain one of the same size."""
     return 2 * prod(out_shape) * prod(weight[1:])

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Identities kept against difficulty: occlusion, density, similarity, frame rate, camera."""
+"""Identities kept as scenes get harder: occlusion, density, similarity, frame rate, camera."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ UNITS = {
     'occlusion': 'seconds hidden',
     'objects': 'people in the image',
     'similarity': 'similarity of appearance (1: identical)',
-    'rate': 'frames a second',
-    'camera': 'camera motion, pixels a second',
+    'rate': 'frames per second',
+    'camera': 'camera motion, pixels per second',
 }
 
 
@@ -48,7 +48,7 @@ class CurvePoint:
     One tracker at one value of one factor, all seeds together.
 
     :param factor: one of `FACTORS`
-    :param kept: hidings after which the object had its id from before
+    :param kept: hidings after which the object had the same id as before
     :param hidings: number of hidings with results before and after
     :param hota: mean over the seeds
     :param idf1: mean over the seeds
@@ -64,7 +64,7 @@ class CurvePoint:
 
 
 def scenes(factor: str, value: float, seeds: int, base: Scene) -> list[Scene]:
-    """Return the scenes of one value of a factor, one for each seed."""
+    """Return the scenes for one value of a factor, one for each seed."""
     kind = int if factor == 'objects' else float
     return [replace(base, **{factor: kind(value), 'seed': seed}) for seed in range(seeds)]
 
@@ -81,7 +81,7 @@ def curves(
     """
     Run every tracker on every scene.
 
-    :param prepare: computes what the trackers need of a scene
+    :param prepare: computes the trackers' input for a scene
     :param advance: called after every scene
     :raises ValueError: if a factor is unknown
     """

@@ -25,16 +25,17 @@ from gtr_ros.evaluation.progress import StartTask
 from gtr_ros.model.gtr import GTR
 from gtr_ros.structures import Detections
 
-_FORM = 2  # of the cached files; to be raised when the content changes
+_FORM = 2  # version of the cached files; to be incremented when the content changes
 
 
 def find_boxes(model: GTR, sequence: Sequence, advance: Advance = ignore) -> list[Detections]:
     """
     Run a model's detector on a sequence.
 
-    Labels become those of the sequence. Boxes of classes that the sequence does not have are left
-    out, unless the model scores every class: a class of the sequence may be the second best. They
-    get labels from the sequence's number of classes on; class scores stay those of the model.
+    Labels are converted to the sequence's. Boxes of classes that the sequence lacks are left out,
+    unless the model scores every class: then their second-best class may be one of the sequence's.
+    Such boxes get labels that start at the sequence's number of classes; class scores remain those
+    of the model.
 
     :param advance: called after every frame
     :return: of each frame, with the model's features
@@ -62,7 +63,7 @@ def find_boxes_cached(
     start_task: StartTask = no_progress,
 ) -> list[Detections]:
     """
-    Return what `find_boxes` does, with features on the CPU; from the cache if it is there.
+    Return the result of `find_boxes`, with features on the CPU, from the cache if it is there.
 
     :param key: changes when the model does; None: nothing is cached
     :param cache: folder
@@ -115,4 +116,4 @@ def _load(file: Path, sequence: Sequence) -> list[Detections] | None:
             for t, stamp in enumerate(sequence.stamps)
         ]
     except (ValueError, KeyError, IndexError):
-        return None  # written by another version; the boxes are found again
+        return None  # written by another version; the boxes are computed again

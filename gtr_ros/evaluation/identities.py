@@ -16,7 +16,7 @@ from gtr_ros.data.synthetic.scene import Hiding
 from gtr_ros.data.synthetic.scene import SEEN
 from gtr_ros.stamps import NANOSECONDS
 
-#: frames that decide by majority which id a person has
+#: number of frames whose majority decides which id a person has
 MAJORITY_FRAMES = 5
 
 
@@ -28,9 +28,9 @@ def identities_kept(
     """
     Count the hidings after which a person has the same id as before.
 
-    The id before a hiding is the most frequent one of the last 5 matched frames, at most 2 s
-    before; the id after a hiding is that of the first 5 frames, likewise. Of equally frequent ids
-    the latest counts.
+    The id before a hiding is the most frequent one in the last 5 matched frames, at most 2 s
+    before it; the id after a hiding is the most frequent one in the first 5 matched frames, at
+    most 2 s after it. Among equally frequent ids, the latest counts.
 
     :param sequence: the ground truth
     :param hidings: in the sequence
@@ -38,11 +38,11 @@ def identities_kept(
         ground truth at IoU 0.5
     :return: hidings with the same id before and after; hidings with matched frames on both sides
     """
-    given = identities_given(sequence, results)
+    assigned = identities_given(sequence, results)
     kept = total = 0
     reach = round(SEEN * NANOSECONDS)
     for hiding in hidings:
-        seen = given.get(hiding.id, [])
+        seen = assigned.get(hiding.id, [])
         before = [i for stamp, i in seen if hiding.begin - reach <= stamp < hiding.begin]
         after = [i for stamp, i in seen if hiding.end <= stamp < hiding.end + reach]
         if before and after:
@@ -60,18 +60,18 @@ def identities_given(
     :param results: of each frame, ids (K,) int and boxes (K, 4), xyxy, pixels
     :return: by ground truth id, in order of time, stamps in nanoseconds and the assigned ids
     """
-    given: dict[int, list[tuple[int, int]]] = {}
+    assigned: dict[int, list[tuple[int, int]]] = {}
     for truth, stamp, (ids, boxes) in zip(
         sequence.truth, sequence.stamps.tolist(), results, strict=True
     ):
         iou = box_iou(truth.boxes, np.asarray(boxes, np.float64).reshape(-1, 4))
         for i, j in zip(*match_boxes(iou)):
-            given.setdefault(int(truth.ids[i]), []).append((stamp, int(ids[j])))
-    return given
+            assigned.setdefault(int(truth.ids[i]), []).append((stamp, int(ids[j])))
+    return assigned
 
 
 def majority(ids: list[int]) -> int:
-    """Return the most frequent of ids, of equally frequent ones the latest."""
+    """Return the most frequent id; among equally frequent ones, the latest."""
     counts = Counter(ids)
     return max(reversed(ids), key=counts.__getitem__)
 
@@ -85,8 +85,8 @@ def largest_share(
     :param sequence: the ground truth; distractors do not count
     :param results: of each frame, ids (K,) int and boxes (K, 4), xyxy, pixels; matched with the
         ground truth at IoU 0.5, whatever the labels
-    :return: the share in [0, 1] of an object's matched frames, and its number of ids, means over
-        the objects with any match; 0, 0 if there are none
+    :return: the share in [0, 1] of an object's matched frames, and its number of ids, as means
+        over the objects with at least one match; 0, 0 if there are none
     """
     counted = {int(i) for truth in sequence.truth for i in truth.ids[truth.counted]}
     counts = [

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""HOTA, MOTA, IDF1 and track mAP of tracks against ground truth, computed by TrackEval."""
+"""HOTA, MOTA, IDF1 and track mAP of results against ground truth, computed by TrackEval."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Evaluation:
     The metrics of one tracker on all sequences.
 
     :param classes: by name, of the classes that occur in the ground truth
-    :param overall: of all boxes, whatever their class
+    :param overall: over all boxes, whatever their class
     :param average: mean over the classes; the same as `overall` if there is only one
     """
 
@@ -91,7 +91,7 @@ def evaluate(
 
     As in the benchmarks, results are first matched with the ground truth of their class at IoU
     0.5. Those that match distractors are dropped, and so are unmatched ones in an ignored region,
-    below the sequence's least height, or of a class that the video was not labelled for.
+    below the sequence's minimum height, or of a class that the video was not labelled for.
 
     :param results: of each frame of each sequence
     :raises ValueError: if the numbers of frames and of results differ, or if an id occurs twice
@@ -130,9 +130,9 @@ def evaluate(
 
 def perfect_identities(sequence: Sequence, results: SequenceOf[Result]) -> list[Result]:
     """
-    Assign ground truth ids to the boxes that match, and a new id to every other box.
+    Assign ground truth ids to the boxes that match, and a new id to each of the others.
 
-    That is the best that a tracker can do with these boxes, or nearly so.
+    This is (nearly) the best that a tracker can do with these boxes.
 
     :param results: of each frame; their ids are ignored
     """
@@ -154,7 +154,7 @@ def perfect_identities(sequence: Sequence, results: SequenceOf[Result]) -> list[
 
 
 def _counted(sequence: Sequence, results: SequenceOf[Result], label: int) -> dict:
-    """Return the input of TrackEval's metrics: counted ground truth and results of one class."""
+    """Return the input for TrackEval's metrics: counted ground truth and results of one class."""
     data = _empty()
     data['num_timesteps'] = len(sequence)
     for t, (truth, result) in enumerate(zip(sequence.truth, results)):
@@ -218,7 +218,7 @@ def _empty() -> dict:
 
 @cache
 def _metrics() -> dict:
-    """Return TrackEval's metrics, by the names used here."""
+    """Return TrackEval's metrics, under the names used here."""
     with redirect_stdout(io.StringIO()):  # TrackEval prints its settings
         from trackeval.metrics import CLEAR
         from trackeval.metrics import Count
@@ -233,7 +233,7 @@ def _score(data: dict) -> dict:
 
 
 def _combine(parts: dict[str, dict], how: str) -> dict:
-    """Combine what `_score` returns, metric by metric."""
+    """Combine the results of `_score`, metric by metric."""
     return {
         name: getattr(metric, how)({key: part[name] for key, part in parts.items()})
         for name, metric in _metrics().items()

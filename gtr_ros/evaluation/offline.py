@@ -1,7 +1,7 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Delayed classification, as in the published TAO system, once a video is over.
+Delayed classification after the end of a video, as in the published TAO system.
 
 Short tracks are removed, and the class scores of a track are averaged over its boxes.
 """
@@ -17,7 +17,8 @@ from torchvision.ops import batched_nms
 
 from gtr_ros.structures import Detections
 
-#: difference between the ids of a track in two neighbouring classes; more than tracks in a video
+#: difference between the ids of a track in two consecutive classes; larger than the number of
+#: tracks in a video
 CLASS_ID_STRIDE = 10_000
 
 
@@ -25,7 +26,7 @@ class ClassedBoxes(NamedTuple):
     """
     The results of one frame, best first: each box once for each of its possible classes.
 
-    :param boxes: (K, 4) float32, xyxy, pixels of the image as received, within it
+    :param boxes: (K, 4) float32, xyxy, pixels of the image as received, clipped to it
     :param scores: (K,) float32 in [0, 1], of the class
     :param labels: (K,) int64, index into the model's class names
     :param ids: (K,) int64, of the track in this class: its id + 10000 * label
@@ -53,7 +54,7 @@ def average_class_scores(
     ids: Sequence[np.ndarray], class_scores: Sequence[np.ndarray]
 ) -> list[np.ndarray]:
     """
-    Replace the class scores of every box by the mean over its track.
+    Replace the class scores of every box with the mean over its track.
 
     :param ids: (N_t,) int64 of each frame of the video
     :param class_scores: (N_t, C) float of each frame
@@ -93,7 +94,7 @@ def emit_classes(
     scores = class_scores[box, labels]
     candidates = map(torch.from_numpy, (boxes[box], scores, labels))
     keep = batched_nms(*candidates, nms_threshold).numpy()[:max_results]
-    # Nothing is left of a box beyond the border; the published code drops it after the NMS, too.
+    # Nothing is left of a box outside the image; the published code also drops it after the NMS.
     keep = keep[(boxes[box[keep], 2:] > boxes[box[keep], :2]).all(axis=1)]
     box, labels = box[keep], labels[keep]
     return ClassedBoxes(boxes[box], scores[keep], labels, ids[box] + CLASS_ID_STRIDE * labels)
@@ -114,7 +115,7 @@ def delayed_classification(
         if frame.class_scores is None:
             raise ValueError(
                 f'frame {t} has no class scores to average; use a detector that scores every '
-                'class, such as the one of gtr_tao'
+                'class, such as that of gtr_tao'
             )
     keep = in_long_tracks(ids, min_length)
     ids = [i[k] for i, k in zip(ids, keep, strict=True)]

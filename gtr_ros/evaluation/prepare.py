@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The input of the trackers in an evaluation: boxes, features, camera motion; cached on disk."""
+"""The trackers' input in an evaluation: boxes, features and camera motion, cached on disk."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Networks:
 
     @property
     def key(self) -> str | None:
-        """Cache key of what the model computes; None for untrained weights: nothing is cached."""
+        """Cache key of the model's results; None: untrained weights, nothing is cached."""
         o = self.options
         if o.checkpoint == RANDOM:
             return None
@@ -72,10 +72,10 @@ class Networks:
 
     def get(self, name: str) -> tuple[Callable, str | None]:
         """
-        Return what describes boxes, and the key that features are kept under.
+        Return what computes features of boxes, and the cache key of the features.
 
         :param name: `MODEL`, `UNTRAINED`, or the path of an ONNX network
-        :raises ValueError: if it cannot be had
+        :raises ValueError: if the network is not available
         """
         plain = isinstance(self.evaluated.association, CosineAssociation)
         if name == MODEL or (name == UNTRAINED and plain):
@@ -86,8 +86,8 @@ class Networks:
             file = cached_checkpoint('mobile')
             if not Path(file).is_file():
                 raise ValueError(
-                    f'the untrained features are those of the mobile detector, and {file} is not '
-                    "there; get it with `gtr weights import`, or leave 'cosine' out"
+                    f'the untrained features come from the mobile detector, but {file} does not '
+                    "exist; get it with `gtr weights import`, or leave 'cosine' out"
                 )
             model = gtr_mobile(file, association='cosine').to(self.evaluated.device)
             return model.describe, f'cosine {network_key(file)}'
@@ -107,13 +107,13 @@ def prepare(
     camera: bool = False,
 ) -> PreparedSequence:
     """
-    Find the boxes of a sequence, if they are not given, and their features by each network.
+    Find a sequence's boxes, if none are given, and their features from each network.
 
     :param boxes: of each frame; None: the model finds them
     :param features: names of networks, see `Networks.get`
-    :param threshold: score from which a box gets features
+    :param threshold: minimum score of a box that gets features
     :param cache: folder for the results; None: in the user's cache
-    :param camera: whether the camera's motion is estimated, if there are images
+    :param camera: whether camera motion is estimated, if there are images
     """
     cache = cache or cache_directory() / 'evaluation'
     found, class_labels = boxes is None, None

@@ -31,9 +31,9 @@ from gtr_ros.evaluation.trackers import ORACLE
 from gtr_ros.media.drawing import colour_of
 from gtr_ros.media.pixels import encode_jpeg
 
-#: most id switches of a tracker at a stride that are shown as images
+#: maximum number of id switches shown as images, for each tracker and stride
 SWITCHES = 12
-#: most sequences whose timelines are drawn
+#: maximum number of sequences whose timelines are drawn
 TIMELINES = 8
 
 _FEWER_IS_BETTER = ('IDSW', 'FP', 'FN', 'Frag')
@@ -163,7 +163,7 @@ def _curves(points: SequenceOf[CurvePoint]) -> str:
 
 
 def _plot(lines: dict, title: str, x: str, y: str, ticks: SequenceOf | None = None) -> str:
-    """Return an SVG of lines, {name: (xs, ys)}; with ticks, the xs are spaced evenly."""
+    """Return an SVG plot of lines, {name: (xs, ys)}; with ticks, the xs are evenly spaced."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
@@ -190,8 +190,8 @@ def _plot(lines: dict, title: str, x: str, y: str, ticks: SequenceOf | None = No
 def _timelines(rows: SequenceOf[TableRow], pictured: SequenceOf[str]) -> str:
     parts = [
         '<h2>Ids over time</h2><p>A line for each ground truth object, a colour for each track '
-        'id; grey: no track; black bar: id switch. At strides above 1 only the run from the first '
-        'frame is drawn; the numbers are of all runs.</p>'
+        'id; grey: no track; black bar: id switch. At strides above 1, only the run that starts '
+        'at the first frame is drawn; the numbers cover all runs.</p>'
     ]
     for row in rows:
         timelines = [make_timeline(s, r) for s, r in zip(row.sequences, row.results)]
@@ -274,7 +274,7 @@ def _switches(row: TableRow, timelines: SequenceOf[Timeline]) -> str:
 def _figure(
     sequence: Sequence, results: SequenceOf[Result], switch: Switch, images: dict[int, np.ndarray]
 ) -> str:
-    """Draw two crops side by side, before and at a switch."""
+    """Draw two crops side by side: before the switch, and at it."""
     crops = []
     for t, own in ((switch.before, switch.old_id), (switch.frame, switch.new_id)):
         truth, result = sequence.truth[t], results[t]
@@ -297,7 +297,7 @@ def _figure(
 
 
 def _crop(image: np.ndarray, box: np.ndarray, result: Result, own: int) -> Image.Image:
-    """Crop the image around a box, and draw the results; the box of its own id is thick."""
+    """Crop the image around a box, and draw the results; the box with the object's id is thick."""
     centre, side = (box[:2] + box[2:]) / 2, max(1.6 * float((box[2:] - box[:2]).max()), 60)
     zoom = 200 / side
     corner = centre - side / 2

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Identities of people who come back, and of people who come once."""
+"""Identities of people who return, and of people who appear once."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from gtr_ros.evaluation.identities import MAJORITY_FRAMES
 @dataclass(frozen=True)
 class ReturnCounts:
     """
-    Outcomes of returns, and of people who come only once.
+    Outcomes of returns, and of people who appear only once.
 
-    :param right: returns after which a person has the id of its visit before
-    :param wrong: returns after which it has the id of another person
-    :param new: returns after which it has any other id
+    :param right: returns after which a person has the id of the previous visit
+    :param wrong: returns after which the person has another person's id
+    :param new: returns after which the person has any other id
     :param total: returns of people who were tracked in both visits
     :param strangers: people without a return who were tracked
     :param strangers_wrong: strangers who got the id of another person
@@ -47,7 +47,7 @@ def count_returns(
     Count the returns after which a person is re-identified, and false re-identifications.
 
     A person's id in a visit is the most frequent one of the first 5 frames in which the person is
-    matched; the id before is that of the last 5 frames of the visit before. An id belongs to
+    matched; the id before is that of the last 5 frames of the previous visit. An id belongs to
     another person if that person had it in any frame before this visit began.
 
     :param sequence: the ground truth
@@ -56,7 +56,7 @@ def count_returns(
         ground truth at IoU 0.5
     """
     given = identities_given(sequence, results)
-    first: dict[int, dict[int, int]] = {}  # of each id, when each person got it first
+    first: dict[int, dict[int, int]] = {}  # for each id, when each person first got it
     for person, seen in given.items():
         for stamp, identity in seen:
             first.setdefault(identity, {}).setdefault(person, stamp)

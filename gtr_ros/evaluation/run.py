@@ -32,14 +32,14 @@ class PreparedSequence:
     """
     A sequence with detections.
 
-    Labels are indices into the sequence's class names; a detection with a label from their number
-    on is of a class that the sequence does not have, and is used only where classes are delayed.
+    Labels are indices into the sequence's class names; a detection whose label is not below their
+    number has a class that the sequence lacks, and is used only where classes are delayed.
 
     :param sequence: with its T frames
     :param boxes: of each frame, whatever their score
-    :param described: by the name of a network: of each frame the boxes that some tracker gets,
-        with the features of this network
-    :param camera: (T, 2, 3) float64, motion of the background since the frame before; see
+    :param described: by name of a network: for each frame, the boxes that any tracker gets, with
+        the features of this network
+    :param camera: (T, 2, 3) float64, motion of the background since the previous frame; see
         `Detections.camera`. None: no tracker needs it, or there are no images
     :param class_labels: (C,) int64, the sequence's label of each column of the detections'
         class scores; -1: the sequence has no such class. None: the columns are its labels
@@ -57,14 +57,14 @@ class TableRow:
     """
     The results of one tracker at one stride.
 
-    :param tracker: its name
-    :param stride: native frames from one that it gets to the next
-    :param evaluation: the metrics over all phases of all sequences
-    :param sequences: the frames that it got: each sequence once for each phase
-    :param phases: of each of these, its first frame in the sequence, from 0
-    :param results: of each frame of each of these
+    :param tracker: name of the tracker
+    :param stride: the tracker gets every stride-th native frame
+    :param evaluation: metrics over all phases of all sequences
+    :param sequences: the frames that the tracker got, with each sequence once per phase
+    :param phases: for each of these, the index of its first frame in the sequence, from 0
+    :param results: for each frame of each of these
     :param track_precision: TAO's average precision of tracks at IoU 0.5, by class; None if not
-        asked for
+        requested
     :param delayed_classes: whether classes were decided by `delayed_classification`
     """
 
@@ -94,11 +94,12 @@ def run(
     advance: Advance = ignore,
 ) -> TableRow:
     """
-    Run one tracker at one stride, once for each phase, that is for each first frame.
+    Run one tracker at one stride, once for each phase, i.e. for each possible first frame.
 
-    So all frames count at every stride, and all rows of a table are measured on the same boxes.
+    All frames thus count at every stride, and all rows of a table are measured on the same boxes.
 
-    :param threshold: score from which a tracker gets a box, unless it takes weak ones
+    :param threshold: minimum score of the boxes that a tracker gets, unless it uses weak
+        detections
     :param advance: called after every frame
     :raises ValueError: if the tracker needs class scores, and a detection has none
     """
@@ -150,7 +151,7 @@ def camera_between(camera: np.ndarray, first: int, last: int) -> np.ndarray | No
 
 
 def _delays_classes(prepared: SequenceOf[PreparedSequence], spec: TrackerSpec) -> bool:
-    """Return whether a tracker's classes are decided once a sequence is over."""
+    """Return whether a tracker's classes are decided after the end of a sequence."""
     if spec.make is None:
         return False
     scored = all(d.class_scores is not None for each in prepared for d in each.boxes)
@@ -167,7 +168,7 @@ def _delays_classes(prepared: SequenceOf[PreparedSequence], spec: TrackerSpec) -
 def _detections_for(
     prepared: PreparedSequence, spec: TrackerSpec, threshold: float, delayed: bool
 ) -> FrameDetections:
-    """Return the detections that a tracker gets of each frame."""
+    """Return the detections that a tracker gets in each frame."""
     least = threshold if spec.least_score is None else spec.least_score
     found = prepared.described[spec.features] if spec.features else prepared.boxes
     found = [d.select(d.scores >= least) for d in found]
@@ -178,7 +179,7 @@ def _detections_for(
 
 
 def _oracle(sequence: Sequence, detections: FrameDetections, advance: Advance) -> list[Result]:
-    """Return the boxes with the ids of the ground truth."""
+    """Return the boxes with the ground truth's ids."""
     boxes = [Result(np.arange(len(d)), d.boxes, d.labels, d.scores) for d in detections]
     for _ in detections:
         advance()
@@ -214,7 +215,7 @@ def _track_delayed(
     for frame in detections:
         tracks = tracker.update(frame)
         keep = np.ones(len(tracks), bool) if spec.all_boxes else tracks.confirmed
-        published.append(frame.select(_of_tracks(frame, tracks, keep)))
+        published.append(frame.select(_detections_of_kept_tracks(frame, tracks, keep)))
         ids.append(tracks.ids[keep])
         advance()
     results = []
@@ -227,12 +228,12 @@ def _track_delayed(
     return results
 
 
-def _of_tracks(frame: Detections, tracks: Tracks, keep: np.ndarray) -> np.ndarray:
+def _detections_of_kept_tracks(frame: Detections, tracks: Tracks, keep: np.ndarray) -> np.ndarray:
     """
-    Return which detections the tracks to be kept are of, (N,) bool.
+    Return which detections belong to tracks that are kept, (N,) bool.
 
-    A tracker returns tracks in the order of its detections, but none for weak ones that continue
-    no track.
+    A tracker returns tracks in the order of its detections, except for weak ones that do not
+    continue a track.
     """
     if len(tracks) == len(frame):
         return keep

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""An evaluation from opened sequences and named trackers to rows of a table and curves."""
+"""An evaluation: from opened sequences and named trackers to table rows and curves."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class EvaluationOptions(ModelOptions):
 
     :param rule: default linking rule, one of `RULES`
     :param window: default T, frames
-    :param threshold: score from which trackers get a box, and from which it begins a track
-    :param strides: native frames from one that a tracker gets to the next
-    :param trackers: as `parse_tracker` reads them
+    :param threshold: minimum score of the boxes that trackers get, and of boxes that start a track
+    :param strides: a tracker gets every stride-th native frame
+    :param trackers: in the form that `parse_tracker` reads
     :param track_map: whether TAO's track mAP is computed
     :param boxes_topic: of bags with boxes; None: the only topic of detections
     :param cache: folder for computed boxes and features; None: in the user's cache
@@ -66,8 +66,9 @@ class Session:
 
     :param options: how trackers are compared
     :param start_task: reports the progress of slow parts
-    :param ablation: table of the paper to make; None: none
-    :param networks: None: loaded as the options say, or for the last row of the table
+    :param ablation: table of the paper to reproduce; None: none
+    :param networks: None: they are loaded according to the options, or for the last row of the
+        table
     :raises ValueError: if the weights of a row of the table are missing
     """
 
@@ -77,7 +78,7 @@ class Session:
     networks: Networks | None = None
 
     def __post_init__(self) -> None:
-        if self.ablation:  # missing weights raise before the first row is run
+        if self.ablation:  # missing weights raise an error before the first row is run
             for variant in self.ablation.variants:
                 self.ablation.checkpoint(variant, self.options.checkpoint)
         if self.networks is None:
@@ -116,7 +117,7 @@ class Session:
     def ablate(
         self, opened: SequenceOf[OpenedSequence], boxes: SequenceOf[str] = ()
     ) -> list[TableRow]:
-        """Make a table of the paper, a row for each variant and stride."""
+        """Reproduce a table of the paper, with a row for each variant and stride."""
         rows = []
         given = self._read_all(opened, boxes)
         for variant in self.ablation.variants:
@@ -141,7 +142,7 @@ class Session:
         return curves(factors, seeds, specs, prepared, self.options.threshold, advance=advance)
 
     def _read_all(self, opened: SequenceOf[OpenedSequence], boxes: SequenceOf[str]) -> list:
-        """Return the boxes of each sequence: from its file, its own, or None."""
+        """Return the boxes of each sequence: from its file, from the scene, or None."""
         if not boxes:
             return [o.boxes for o in opened]
         if len(boxes) != len(opened):
@@ -194,7 +195,7 @@ def open_all(
     names = [o.sequence.name for o in opened]
     twice = next((n for n in names if names.count(n) > 1), None)
     if twice:
-        raise ValueError(f'two sequences have the name {twice!r}; each must have its own')
+        raise ValueError(f'two sequences have the name {twice!r}; names must be unique')
     return opened
 
 
@@ -202,7 +203,7 @@ def save_tracks(folder: str | Path, rows: SequenceOf[TableRow]) -> int:
     """
     Write every tracker's results as MOTChallenge text.
 
-    :param folder: gets a folder for each tracker and stride, with a file for each sequence
+    :param folder: receives a folder for each tracker and stride, with a file for each sequence
     :return: number of files written
     """
     written = 0
@@ -219,5 +220,5 @@ def save_tracks(folder: str | Path, rows: SequenceOf[TableRow]) -> int:
 
 
 def _file_name(text: str) -> str:
-    """Replace the characters that a file name must not have."""
+    """Replace the characters that a file name must not contain."""
     return ''.join(c if c.isalnum() or c in '-_.+@' else '_' for c in text)

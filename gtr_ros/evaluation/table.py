@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The rows of an evaluation as a table in the terminal, in CSV and in JSON."""
+"""The rows of an evaluation as a table for the terminal, CSV or JSON."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from gtr_ros.boxes import box_iou
 from gtr_ros.data.sequence import Sequence
 from gtr_ros.evaluation.metrics import Result
 
-#: id of frames in which an object has no track
+#: id in frames in which an object has no track
 LOST = -1
 
 
@@ -63,7 +63,7 @@ def make_timeline(sequence: Sequence, results: SequenceOf[Result]) -> Timeline:
     """
     Match ground truth and results of every frame as the CLEAR metrics do, at IoU 0.5.
 
-    A pair matched in the frame before stays matched while its IoU is high enough.
+    A pair matched in the previous frame stays matched while its IoU is high enough.
 
     :param results: of each frame
     """

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The trackers that an evaluation compares, made from the names that users write."""
+"""The trackers that an evaluation compares, created from the names that users write."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from gtr_ros.tracking.rules import rule_name
 from gtr_ros.tracking.rules import RULES
 from gtr_ros.tracking.tracker import Tracker
 
-#: frames of the native rate for which a baseline keeps a lost track
+#: number of frames at the native rate for which a baseline keeps a lost track
 MEMORY = 30
 
-#: names of features: of the evaluated model, and of the imported detector (untrained)
+#: names of features: those of the evaluated model, and of the imported detector (untrained)
 MODEL, UNTRAINED = 'model', 'untrained'
 
-#: the boxes with the ids of the ground truth: the upper bound for a tracker of these boxes
+#: the boxes with the ground truth's ids: the upper bound for trackers with these boxes
 ORACLE = 'oracle'
 
 
@@ -52,16 +52,17 @@ class OnlineTracker(Protocol):
 @dataclass(frozen=True)
 class TrackerSpec:
     """
-    How to make and run one of the compared trackers.
+    How to create and run one of the compared trackers.
 
-    :param name: of its rows
-    :param make: called with the stride in native frames, returns a new tracker; None: the oracle
-    :param features: that it needs: `MODEL`, `UNTRAINED`, path of an ONNX network; '': none
-    :param least_score: of the boxes that it gets; None: the score threshold
-    :param all_boxes: whether the boxes of unconfirmed tracks count, too
+    :param name: of its table rows
+    :param make: called with the stride in native frames; returns a new tracker; None: the oracle
+    :param features: features that it needs: `MODEL`, `UNTRAINED` or the path of an ONNX network;
+        '': none
+    :param least_score: minimum score of the boxes that it gets; None: the score threshold
+    :param all_boxes: whether the boxes of unconfirmed tracks count as well
     :param camera: whether it gets the camera's motion
-    :param delayed_classes: whether classes are decided by track once a sequence is over, see
-        `gtr_ros.evaluation.offline`; None: where the detections have the scores of all classes
+    :param delayed_classes: whether classes are decided by track after the end of a sequence, see
+        `gtr_ros.evaluation.offline`; None: only if the detections have the scores of all classes
     :param class_gate: whether its rule links by the scores of all classes
     """
 
@@ -76,7 +77,7 @@ class TrackerSpec:
 
 
 class NoAssociation(Association):
-    """P_A is 0 for all pairs: a linking rule is left with motion and overlap."""
+    """P_A is 0 for all pairs, so that a linking rule has only motion and overlap."""
 
     description = 'nothing'
 
@@ -90,7 +91,7 @@ class NoAssociation(Association):
 _LOCAL = {'iou': (True, False), 'reid': (False, True), 'iou+reid': (True, True)}
 _OURS = ('gtr', 'cosine', 'motion')
 
-#: names that users may give
+#: names that users may write
 NAMES = (
     ORACLE,
     *_OURS,
@@ -99,22 +100,27 @@ NAMES = (
     *(f'{name}+weak' for name in EXTERNAL_TRACKERS),
 )
 
-#: trackers that need the features of the boxes, and so images
+#: trackers that need the features of the boxes, and therefore images
 NEED_IMAGES = ('gtr', 'cosine', 'reid', 'iou+reid')
 
 _OPTIONS = {
     'window': 'T, number of frames in the window',
     'rule': f'one of {", ".join(RULES)}',
-    'min_hits': 'boxes from which a track is confirmed, and counts; 0: by its evidence',
-    'camera': "on or off: whether the camera's motion is estimated, where there are images",
-    'weak': 'score from which boxes below the threshold may continue a track',
+    'min_hits': (
+        'number of boxes after which a track is confirmed and counts; 0: confirm by the '
+        'existence probability'
+    ),
+    'camera': 'on or off: whether camera motion is estimated, if there are images',
+    'weak': 'minimum score at which boxes below the threshold may continue a track',
     'appearance': 'cosine, transformer or none: the appearance cue of the rule evidence',
-    'location': 'on or off: overlap, motion and gates of place beside P_A',
-    'encoder': 'causal or full: whether an object is encoded once, or again in every frame',
+    'location': 'on or off: overlap, motion and position gates in addition to P_A',
+    'encoder': 'causal or full: an object is encoded once, or again in every frame',
     'features': 'model, untrained, or the path of an ONNX ReID network',
     'memory': f'native frames for which a lost track is kept (default {MEMORY})',
-    'classes': 'online or delayed: class of each frame by itself, or by the mean class scores of '
-    'a track once the sequence is over (default: delayed where the model scores every class)',
+    'classes': (
+        'online or delayed: the class is decided in each frame, or after the end of the sequence '
+        'from the mean class scores of its track (default: delayed if the model scores them all)'
+    ),
 }
 _CHOICES: dict[str, dict] = {
     'location': {'on': True, 'off': False},
@@ -147,13 +153,13 @@ def parse_tracker(
     threshold: float = 0.4,
 ) -> TrackerSpec:
     """
-    Parse a tracker that a user writes: `gtr`, `gtr:window=16,rule=paper`, `bytetrack+weak`.
+    Parse a tracker as a user writes it: `gtr`, `gtr:window=16,rule=paper`, `bytetrack+weak`.
 
     :param association: of the evaluated model
     :param rule: the model's default, one of `RULES`
-    :param window: T, if the text does not give it
-    :param threshold: score from which boxes begin tracks
-    :raises ValueError: names the unknown part, and lists what is known
+    :param window: T, unless the text sets it
+    :param threshold: minimum score of boxes that start tracks
+    :raises ValueError: names the unknown part, and lists the known ones
     """
     name, _, rest = text.partition(':')
     if name not in NAMES:
@@ -205,8 +211,8 @@ def _ours(
     if 'encoder' in options:
         if not isinstance(association, AssociationTransformer):
             raise ValueError(
-                f"encoder of tracker {name!r}: the model's association has none, "
-                f'it is {association.description}'
+                f"encoder of tracker {name!r}: the model's association has no encoder: it is "
+                f'{association.description}'
             )
         association = copy(association)  # the copy shares its weights
         association.causal = options['encoder']
@@ -216,14 +222,14 @@ def _ours(
     if not options.get('location', True):
         linking = linking.without_location()
     frames = options.get('window', window)
-    # With the published rules every box has an id, and counts, as in the paper's tables.
+    # With the published rules, every box has an id and counts, as in the paper's tables.
     all_boxes = isinstance(linking, LikelihoodRule) and not options.get('min_hits')
     min_hits = options.get('min_hits') or None
 
     def make(stride: int) -> Tracker:
         return Tracker(association, linking, frames, min_hits, threshold)
 
-    make(1)  # a number out of range raises here, before a run begins
+    make(1)  # raises here for a number out of range, before a run begins
     # A tracker without features should not need images for the camera's motion alone.
     camera = isinstance(linking, EvidenceRule) and options.get('camera', bool(features))
     return TrackerSpec(
@@ -239,7 +245,7 @@ def _ours(
 
 
 def _title(text: str, options: dict) -> str:
-    """Return the name of a row: the text of the user, with a network's path cut to its name."""
+    """Return the name of a row: the user's text, with a network's path cut to its file name."""
     path = options.get('features', '')
     return text.replace(path, Path(path).stem) if path else text
 

@@ -19,7 +19,7 @@ from gtr_ros.evaluation.trackers import MODEL
 from gtr_ros.evaluation.trackers import parse_tracker
 from gtr_ros.model.gtr import GTR
 
-_THRESHOLD = 0.4  # score from which a box is tracked
+_THRESHOLD = 0.4  # minimum score of a box that is tracked
 
 
 def validate(
@@ -33,11 +33,11 @@ def validate(
     """
     Measure a model.
 
-    :param model: is put into evaluation mode
+    :param model: is switched to evaluation mode
     :param rule: links its detections, one of `gtr_ros.tracking.RULES`
-    :param detection: COCO JSON, for the detector; the images lie in the folder of its name
+    :param detection: COCO JSON, for the detector; the images are in the folder of the same name
     :param sequences: sources of labelled sequences, for the tracker; see `open_sequences`
-    :param half: 'train' or 'val' of each MOTChallenge sequence; None: all of it
+    :param half: 'train' or 'val' half of each MOTChallenge sequence; None: all of it
     :param window: T of the tracker, frames
     :return: by name: `AP`, `AP50` and `person AP50` of the detector, in [0, 1]; `HOTA`, `IDF1` and
         `MOTA` of the tracker, in percent
@@ -64,7 +64,7 @@ def validate(
 
 
 def _prepare(opened: OpenedSequence, model: GTR) -> PreparedSequence:
-    """Return a sequence with the model's features of its own boxes, or of those it finds."""
+    """Return a sequence with the model's features, for its own or the model's boxes."""
     sequence, boxes, class_labels = opened.sequence, opened.boxes, None
     if boxes is None:
         boxes = find_boxes(model, sequence)

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Pixels of image messages, from a node or a bag, and JPEG; needs no ROS."""
+"""Conversion of image messages from nodes or bags to pixels, and JPEG encoding; needs no ROS."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MODES = ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'CMYK', 'YCbCr')
 
 
 class ImageError(ValueError):
-    """An invalid image; the message says why and what to publish instead."""
+    """An invalid image; the message states why, and what to publish instead."""
 
 
 def read_pixels(message: Any) -> np.ndarray | None:
@@ -38,7 +38,7 @@ def read_pixels(message: Any) -> np.ndarray | None:
 
     :param message: has the fields of sensor_msgs/Image or CompressedImage; its data is a buffer
         of bytes
-    :return: (height, width, 3) uint8, RGB: of an Image a view, see `view_pixels`; None: its
+    :return: (height, width, 3) uint8, RGB; for an Image a view, see `view_pixels`. None if its
         encoding is not a plain 8-bit one
     :raises ImageError: if the message has no valid image
     """
@@ -59,7 +59,7 @@ def view_pixels(message: Any) -> np.ndarray | None:
     if order is None:
         return None
     height, width, step = message.height, message.width, message.step
-    # Arrays of node messages stay writeable, because torch warns of others.
+    # Arrays from node messages stay writeable, because torch warns about read-only ones.
     if pixel_bytes == 1:
         return np.ndarray((height, width, 3), np.uint8, message.data, strides=(step, 1, 0))
     shape, strides = (height, width, pixel_bytes), (step, pixel_bytes, 1)
@@ -71,7 +71,7 @@ def check_layout(message: Any, pixel_bytes: int) -> None:
     Check that an image message has enough bytes for its size.
 
     :param message: has the fields of sensor_msgs/Image
-    :param pixel_bytes: least number of bytes per pixel
+    :param pixel_bytes: minimum number of bytes per pixel
     :raises ImageError: names the field that is wrong
     """
     height, width, step = message.height, message.width, message.step

@@ -38,7 +38,7 @@ class VideoReader:
     """
     The frames of a file or a camera, in order: a context manager that can be iterated once.
 
-    :param source: a file, or a camera as `/dev/video0` or `0`
+    :param source: a file, or a camera such as `/dev/video0` or `0`
     :raises VideoError: if there is no such file or camera, or it has no video stream
     """
 
@@ -56,9 +56,9 @@ class VideoReader:
             raise VideoError(f'{self.source} has no video stream')
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = 'AUTO'
-        #: frames per second; 10 if the file does not say
+        #: frames per second; 10 if the file does not state it
         self.rate = float(self._stream.average_rate or self._stream.guessed_rate or 10)
-        #: frames in the file; None if it does not say, and for cameras
+        #: frames in the file; None for cameras, and if the file does not state it
         self.frame_count = self._stream.frames or None
         #: (width, height), pixels
         self.size = (self._stream.width, self._stream.height)
@@ -71,9 +71,9 @@ class VideoReader:
 
     def __iter__(self) -> Iterator[VideoFrame]:
         """
-        Read frame by frame.
+        Iterate over the frames.
 
-        :raises VideoError: where the file is damaged; says how many frames came before
+        :raises VideoError: where the file is damaged; states how many frames came before
         """
         times, index = FrameTimes(self.rate), 0
         try:
@@ -92,17 +92,17 @@ class FrameTimes:
     Times of a video's frames, from 0 and strictly increasing, repaired where the file is wrong.
 
     Some files have frames without a time, with the same time twice, or with times that restart, as
-    in concatenated files. A frame without a time, or with an earlier one, follows after the latest
-    interval between frames, and later times continue from there; one with the same time as the
-    frame before follows after half of that interval.
+    in concatenated files. A frame without a time, or with an earlier one, follows the previous
+    frame after the latest interval between frames, and later times continue from there; a frame
+    with the same time as the previous one follows after half of that interval.
 
-    :param rate: frames per second, until the interval of two frames is known
+    :param rate: frames per second, used until an interval between two frames is known
     """
 
     def __init__(self, rate: float) -> None:
         self._interval = round(NANOSECONDS / rate)
         self._begin = 0
-        self._written: int | None = None  # of the frame before
+        self._written: int | None = None  # time of the previous frame in the file
         self._time = 0
 
     def next(self, written: int | None) -> int:
@@ -136,7 +136,7 @@ def _written_time(picture: av.VideoFrame) -> int | None:
 
 class VideoWriter:
     """
-    An H.264 file that gets its name only when it is complete; a context manager.
+    Writes an H.264 file, which gets its name only when it is complete; a context manager.
 
     :param path: ends in `.mp4`; its folder is created
     :param rate: frames per second
@@ -150,7 +150,7 @@ class VideoWriter:
         self._width, self._height = (max(2, side // 2 * 2) for side in size)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            # With the index first, players and browsers can start before the end of a download.
+            # With the index first, players and browsers can start before the download is complete.
             self._container = av.open(str(self._part), 'w', options={'movflags': 'faststart'})
             codec = 'libx264' if 'libx264' in av.codecs_available else 'mpeg4'
             self._stream = self._container.add_stream(

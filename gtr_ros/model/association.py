@@ -34,7 +34,7 @@ def frame_softmax(logits: Tensor, counts: Sequence[int]) -> Tensor:
 
     In each frame a query is one of the N_t boxes or none of them; the logit of "none" is 0.
 
-    :param logits: (M, N) float, G; columns in the frames' order
+    :param logits: (M, N) float, G; columns in the order of the frames
     :param counts: N_t, boxes of each of the T frames, sum N
     :return: (M, N), P_A; the columns of one frame sum to at most 1
     """
@@ -70,7 +70,7 @@ class Association(nn.Module):
 
 class CosineAssociation(Association):
     """
-    Likelihood without training: the cosine of two features, clamped to [0, 1].
+    Association without training: the cosine of two features, clamped to [0, 1].
 
     It is not a distribution over the boxes of a frame: two similar boxes are both likely.
     """
@@ -92,8 +92,8 @@ class AssociationTransformer(Association):
 
     An encoder applies self-attention to all N objects of T frames; a decoder applies
     cross-attention from M queries, the features of one frame's objects, to them. The dot product
-    of both outputs is the logit G. The defaults are those of the published MOT model; the options
-    are those of the paper's Table 4.
+    of the two outputs is the logit G. The defaults are those of the published MOT model; the
+    options include those of the paper's Table 4.
 
     :param features: D, length of an object's feature
     :param heads: heads of every attention
@@ -106,11 +106,11 @@ class AssociationTransformer(Association):
     :param norm: layer norm after each residual connection, and after the decoder
     :param position_embedding: whether box positions are added to keys and encoder queries
     :param time_embedding: whether the frame index is included; needs `position_embedding`
-    :param dropout: in training, of attention, hidden layers and residual branches
+    :param dropout: rate in training, for attention, hidden layers and residual branches
     :param scale: initial s of G = s q k + b, with learnt s and b; None: G = q k, as published
     :param level: the dot product q k at which G is 0 initially, b = -s level
     :param causal: whether objects in the encoder attend only to their own and earlier frames, so
-        that an object is encoded once, when it arrives; False: also to later ones, as published
+        that an object is encoded once, when it arrives; False: also to later frames, as published
     """
 
     def __init__(
@@ -168,7 +168,7 @@ class AssociationTransformer(Association):
 
     @torch.no_grad()
     def start_as_dot_product(self) -> None:
-        """Set every residual branch to zero: training starts from the similarity of features."""
+        """Set every residual branch to zero, so that training starts from feature similarity."""
         for module in self.modules():
             last = getattr(module, 'linear2', None) or getattr(module, 'out_proj', None)
             if last is not None:
@@ -183,7 +183,7 @@ class AssociationTransformer(Association):
 
         :param features: (N, D)
         :param counts: N_t of the T frames
-        :param queries: the M objects among the N that are the queries
+        :param queries: which M of the N objects are the queries
         :param boxes: (N, 4), xyxy, relative to the image; only with a position embedding
         :return: (M, N) for each layer
         """

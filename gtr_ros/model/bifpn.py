@@ -11,7 +11,7 @@ from torch import nn
 from torch import Tensor
 from torch.nn import functional as F
 
-#: the nodes of a layer in order: level (0 for P3), and inputs as indices into the list of the five
+#: the nodes of a layer in order: level (0 for P3), and inputs, as indices into a list of the five
 #: input maps, P3 first, followed by the previous nodes
 NODES = (
     (3, (3, 4)),
@@ -56,7 +56,7 @@ class BiFPNNode(nn.Module):
         self.norm = _norm(channels)
 
     def forward(self, maps: Sequence[Tensor], size: Sequence[int]) -> Tensor:
-        """Fuse (B, C_i, H_i, W_i), twice, half or exactly the size, into (B, channels, *size)."""
+        """Fuse (B, C_i, H_i, W_i), of double, half or the same size, into (B, channels, *size)."""
         weights = F.relu(self.weights)
         mixed = sum(
             weight * self._fit(narrow(x), size)

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How cosines and logits of a network become evidence; measured on clips, kept in checkpoints."""
+"""How cosines and logits of a network become evidence: measured on clips, kept in checkpoints."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import math
 #: key in a checkpoint's metadata
 KEY = 'calibration'
 
-#: measures of the similarity of two boxes
+#: measures of the similarity between two boxes
 CUES = ('cosine', 'transformer')
 
 
@@ -27,12 +27,12 @@ class Calibration:
     cosines online; `trust` is the weight of the values here.
 
     :param cue: the better measure of similarity, one of `CUES`
-    :param same: mean cosine of a box's feature with the mean feature of its own track, after an
-        absence
-    :param different: mean cosine with the mean feature of another object
+    :param same: mean cosine between a box's feature and the mean feature of its own track, after
+        an absence
+    :param different: mean cosine between a box's feature and the mean feature of another object
     :param deviation: standard deviation of both cosines
     :param drop: how much higher the cosine of successive boxes of a track is than `same`
-    :param trust: number of pairs seen online that weigh as much as `same` and `different`
+    :param trust: number of pairs observed online that weigh as much as `same` and `different`
     :param logit_slope: evidence, in natural units, per unit of the transformer's logit G above
         `logit_level`; 0: not calibrated, and not used
     :param logit_level: logit G, of the best of a track's boxes, at which the evidence is 0

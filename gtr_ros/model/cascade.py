@@ -18,7 +18,7 @@ from gtr_ros.model.roi import pool_boxes
 #: divisors of each stage's deltas, x, y, width and height: later stages move boxes less
 DELTA_WEIGHTS = ((10.0, 10.0, 5.0, 5.0), (20.0, 20.0, 10.0, 10.0), (30.0, 30.0, 15.0, 15.0))
 
-#: largest logarithm of the growth of a side: from one cell of stride 16 to 1000 pixels
+#: maximum logarithm of a side's growth: from one cell of stride 16 to 1000 pixels
 _LARGEST_GROWTH = math.log(1000 / 16)
 
 
@@ -44,8 +44,8 @@ class CascadeStage(nn.Module):
     One box head: class logits, and class-agnostic box deltas.
 
     :param channels: C, channels of the pooled map
-    :param classes: number of classes; there is one more logit, which the published weights have
-        and which is unused
+    :param classes: number of classes; there is one more logit, which is in the published weights
+        but unused
     :param weights: divisors of the deltas
     """
 
@@ -62,7 +62,7 @@ class CascadeStage(nn.Module):
         nn.init.zeros_(self.regress.bias)
 
     def forward(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
-        """NxCx7x7 -> logits, Nx(classes + 1); deltas, Nx4."""
+        """NxCx7x7 -> logits, Nx(classes + 1), and deltas, Nx4."""
         features = self.head(pooled)
         return self.classify(features), self.regress(features)
 

@@ -21,10 +21,10 @@ from gtr_ros.model.detector import Detector
 from gtr_ros.model.detector import RawDetections
 from gtr_ros.model.resize import Batch
 
-#: of each level, P3 to P7: input pixels per cell
+#: strides of the levels P3 to P7, input pixels per cell
 LEVEL_STRIDES = (8, 16, 32, 64, 128)
 
-#: minimum probability of a cell to become a proposal
+#: minimum probability for a cell to become a proposal
 _LEAST = 1e-4
 #: minimum side of a box, pixels
 _THINNEST = 0.01
@@ -57,9 +57,9 @@ def decode(
     :param sides: distances from a cell's centre to the left, top, right and bottom of its box,
         (B, 4, H_l, W_l) for each level, in units of the level's stride
     :param strides: of each level, input pixels per cell
-    :param pre_nms: maximum number of cells of a level
+    :param pre_nms: maximum number of cells per level
     :param nms_threshold: IoU above which the box with the lower score is removed
-    :param post_nms: maximum number of boxes of an image; more if the last ones have equal scores
+    :param post_nms: maximum number of boxes per image; more if the last ones have equal scores
     :return: the proposals of each of the B images
     """
     candidates = [
@@ -141,7 +141,7 @@ class CenterNet(Detector):
     The one-stage detector of `gtr_mot`, and the proposal network of `gtr_tao`.
 
     Group norms include the padding: in a batch with a larger image, which increases the padding,
-    the scores of an image are not exactly those that it has alone.
+    the scores of an image differ slightly from those that it has alone.
 
     :param backbone: (B, 3, H, W) images -> maps of strides 8, 16, 32
     :param pyramid: these maps -> five levels of the head's channels
@@ -149,9 +149,9 @@ class CenterNet(Detector):
     :param resize: images of any size -> the network's input
     :param class_names: of the single class, or of the classes of a second stage
     :param channels: of the levels
-    :param pre_nms: maximum number of cells of a level
+    :param pre_nms: maximum number of cells per level
     :param nms_threshold: IoU above which the box with the lower score is removed
-    :param post_nms: maximum number of boxes of an image
+    :param post_nms: maximum number of boxes per image
     """
 
     strides = LEVEL_STRIDES[:1]
@@ -204,7 +204,7 @@ class CenterNet(Detector):
         return levels[0], *logits, *sides
 
     def propose(self, outputs: Sequence[Tensor]) -> list[Proposals]:
-        """Return the proposals of each image from the outputs of `network`, with any score."""
+        """Return each image's proposals from the outputs of `network`, whatever their score."""
         _, *maps = outputs
         count = len(LEVEL_STRIDES)
         return decode(
@@ -219,7 +219,7 @@ class CenterNet(Detector):
     def decode(
         self, outputs: Sequence[Tensor], batch: Batch, score_threshold: float
     ) -> list[RawDetections]:
-        """Return the proposals that score above the threshold; the published one is 0.55."""
+        """Return the proposals that score above the threshold; the published threshold is 0.55."""
         detections = []
         for boxes, scores in self.propose(outputs):
             keep = scores > score_threshold

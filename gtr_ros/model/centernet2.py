@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The detector of `gtr_tao`: CenterNet proposes boxes, a cascade refines and classifies them."""
+"""The detector of `gtr_tao`: CenterNet proposes boxes; a cascade refines and classifies them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class CenterNet2(CenterNet):
     :param class_names: of the cascade's classes
     :param channels: of the levels
     :param nms_threshold: IoU above which the proposal with the lower score is removed
-    :param post_nms: maximum number of proposals of an image
+    :param post_nms: maximum number of proposals per image
     """
 
     def __init__(
@@ -61,10 +61,10 @@ class CenterNet2(CenterNet):
         self, outputs: Sequence[Tensor], batch: Batch, score_threshold: float
     ) -> list[RawDetections]:
         """
-        Classify and refine the proposals that score above the threshold; the published one is 0.4.
+        Classify and refine the proposals that score above the threshold (0.4 as published).
 
-        The association's features are pooled from the proposal, as published; the boxes are those
-        of the last stage, which may extend beyond the image, and several may show the same object.
+        As published, the association's features are pooled from the proposals. The boxes are those
+        of the last stage: they may extend beyond the image, and several may show the same object.
         The score of a class is the square root of its probability times the proposal's score; the
         best class is the label, and its score may be below the threshold.
         """

@@ -3,7 +3,8 @@
 """
 Checkpoints: safetensors files with metadata, which cannot run code when they are loaded.
 
-The published checkpoints are pickles, which could; only tensors and plain values are read of them.
+The published checkpoints are pickles, which could; only tensors and plain values are read from
+them.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ from gtr_ros.model.registry import model_builder
 from gtr_ros.model.registry import MODELS
 
 _scalar = np.float64(0).__reduce__()[0]
-#: What a published checkpoint may contain beside tensors and builtin types: numpy scalars, by the
-#: names of their constructor in old and new numpy. None of these runs code from the file.
+#: What a published checkpoint may contain in addition to tensors and builtin types: numpy scalars,
+#: by the names of their constructor in old and new numpy. None of these runs code from the file.
 _HARMLESS = [
     np.dtype,
     (_scalar, 'numpy.core.multiarray.scalar'),
@@ -42,12 +43,12 @@ _HARMLESS = [
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be read or does not fit; the message names it and the way out."""
+    """A checkpoint that cannot be read or does not fit; the message names it and a remedy."""
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """
-    Write a checkpoint, completely or not at all.
+    Write a checkpoint atomically: completely or not at all.
 
     :param path: ends in `.safetensors`; its folder is created
     :param metadata: at least `model` and `source`
@@ -81,10 +82,10 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def fit(module: nn.Module, state: Mapping[str, Tensor], source: object) -> None:
     """
-    Load weights into a module; names and shapes must be exactly those of the module.
+    Load weights into a module; names and shapes must match the module's exactly.
 
     :param source: of the weights, for the message
-    :raises CheckpointError: lists what is missing, unexpected, or has another shape
+    :raises CheckpointError: lists what is missing, unexpected or of another shape
     """
     own = module.state_dict()
     if differences := _differences(own, state):
@@ -93,9 +94,9 @@ def fit(module: nn.Module, state: Mapping[str, Tensor], source: object) -> None:
 
 
 def _differences(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
-    """List what is missing, unexpected, or has another shape; an empty string if all fits."""
+    """List what is missing, unexpected or of another shape; an empty string if everything fits."""
     shapes = [
-        f'{key} is {tuple(state[key].shape)}, needs {tuple(own[key].shape)}'
+        f'{key} is {tuple(state[key].shape)}, expected {tuple(own[key].shape)}'
         for key in own.keys() & state.keys()
         if own[key].shape != state[key].shape
     ]
@@ -114,7 +115,7 @@ def load_official(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict[str,
     :return: the weights by their names in `gtr_mot` or `gtr_tao`, on the CPU; metadata: `model`
         (which of the two), `source` and `source_sha256`
     :raises CheckpointError: if the file is missing or not such a checkpoint, if reading it would
-        run code, or if it does not fit: lists what is missing, unexpected, or has another shape,
+        run code, or if it does not fit: lists what is missing, unexpected or of another shape,
         by published names
     """
     path = Path(path)
@@ -136,7 +137,7 @@ def load_official(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict[str,
 
 
 def _unpickle(path: Path) -> dict[str, Tensor]:
-    """Return the weights of a detectron2 checkpoint; ignore what else it contains."""
+    """Return the weights in a detectron2 checkpoint; everything else in it is ignored."""
     if not path.is_file():
         raise CheckpointError(f'no checkpoint at {path}')
     try:
@@ -145,8 +146,8 @@ def _unpickle(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # a damaged pickle may raise anything
         if code := re.search(r'GLOBAL (\S+)', str(error)):
             raise CheckpointError(
-                f'{path} would run {code[1]} when read, and is refused: a checkpoint needs only '
-                'tensors and plain values. Download the file from the authors'
+                f'{path} would run {code[1]} when read, and is therefore refused: a checkpoint '
+                'needs only tensors and plain values. Download the file from the authors'
             ) from error
         raise CheckpointError(
             f'{path} is not a checkpoint written by torch, or it is damaged; download it again '

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The 80 classes of the COCO data set, in the usual order of detectors."""
+"""The 80 classes of the COCO data set, in the order that detectors usually have."""
 
 CLASS_NAMES = (
     'person',

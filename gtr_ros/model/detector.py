@@ -58,15 +58,15 @@ def to_host(images: Sequence[RawDetections]) -> list[RawDetections]:
 
 
 class Detector(nn.Module):
-    """Base class of detectors: computes detections, and the feature maps to pool from."""
+    """Base class of detectors, which compute detections and the feature maps to pool from."""
 
     #: names of the classes, in the order of their labels
     class_names: tuple[str, ...]
-    #: of each map, input pixels per cell
+    #: stride of each map, input pixels per cell
     strides: tuple[int, ...]
     #: channels of each map
     channels: tuple[int, ...]
-    #: names of the layers whose outputs are lengths: they need float32 at any precision
+    #: names of the layers whose outputs are lengths, which need float32 at any precision
     exact_layers: tuple[str, ...] = ()
     #: whether packed 1x1 convolutions are faster on a CPU; for large networks they are slower
     pack_pointwise = False
@@ -81,14 +81,14 @@ class Detector(nn.Module):
         raise NotImplementedError
 
     def maps(self, batch: Batch) -> Sequence[Tensor]:
-        """Compute only the maps to pool features from, for boxes of another detector."""
+        """Compute only the maps to pool features from, for boxes from another detector."""
         raise NotImplementedError
 
     def network(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """
         Run the network without decoding: the part that other runtimes can execute.
 
-        :param pixels: (B, 3, H, W) float32, of a `Batch`
+        :param pixels: (B, 3, H, W) float32, from a `Batch`
         :return: the maps to pool features from, one for each stride, then the inputs of `decode`
         """
         raise NotImplementedError
@@ -97,7 +97,7 @@ class Detector(nn.Module):
         self, outputs: Sequence[Tensor], batch: Batch, score_threshold: float
     ) -> list[RawDetections]:
         """
-        Decode the outputs of the network to the detections that score above the threshold.
+        Decode the outputs of the network into the detections that score above the threshold.
 
         :param outputs: all outputs of `network`
         :return: the detections of each image

@@ -20,7 +20,8 @@ class FPN(FeaturePyramidNetwork):
     """
 
     def __init__(self, inputs: Sequence[int], channels: int = 256) -> None:
-        # With equal channels in and out LastLevelP6P7 reads P5, not the backbone's last map.
+        # With equal input and output channels, LastLevelP6P7 reads P5, not the backbone's last
+        # map.
         super().__init__(list(inputs), channels, LastLevelP6P7(channels, channels))
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:

@@ -61,7 +61,7 @@ class GTR(nn.Module):
 
     @property
     def batches(self) -> bool:
-        """Whether images of the same size are batched; a CPU is faster one by one."""
+        """Whether images of the same size are batched; a CPU is faster with one at a time."""
         return self.device.type != 'cpu'
 
     @torch.inference_mode()
@@ -72,7 +72,7 @@ class GTR(nn.Module):
         score_threshold: float | None = None,
     ) -> list[Detections]:
         """
-        Detect objects in one image of each camera; on a GPU images of the same size in one batch.
+        Detect objects in one image from each camera; a GPU gets images of one size in one batch.
 
         :param images: (H, W, 3) uint8 RGB, of any sizes and strides
         :param stamps: nanoseconds, one for each image; None without a clock
@@ -143,5 +143,5 @@ class GTR(nn.Module):
                     class_scores=None if scores is None else scores.numpy(),
                 )
             )
-        # Clipping leaves nothing of a box outside the image.
+        # After clipping, nothing is left of a box outside the image.
         return [d.select((d.boxes[:, 2:] > d.boxes[:, :2]).all(axis=1)) for d in detections]

@@ -72,9 +72,11 @@ class MobileCenterNet(Detector):
 
     :param class_names: one for each heat map
     :param resize: images of any size -> the network's input; although trained on stretched images,
-        it is better on images with their own aspect ratio (person AP50 on COCO 0.68 against 0.63)
-    :param max_detections: K, maximum number of peaks of an image
-    :param nms_threshold: IoU above which the box of a class with the lower score is removed
+        it is better on images with their original aspect ratio (person AP50 on COCO 0.68 against
+        0.63)
+    :param max_detections: K, maximum number of peaks per image
+    :param nms_threshold: IoU above which, of two boxes of a class, the one with the lower score is
+        removed
     """
 
     #: unit of the box regression, pixels
@@ -115,7 +117,7 @@ class MobileCenterNet(Detector):
         self, state: dict[str, Tensor], class_names: Sequence[str], prefix: str = ''
     ) -> None:
         """
-        Adapt weights of other classes: classes of the same name are kept, others are untrained.
+        Adapt weights for other classes: classes with the same name are kept, others are untrained.
 
         :param state: changed in place; unchanged if it has no heat map
         :param class_names: the classes of the weights
@@ -173,9 +175,9 @@ class MobileCenterNet(Detector):
         self, logits: Tensor, sides: Tensor, score_threshold: float
     ) -> list[tuple[Tensor, Tensor, Tensor]]:
         """
-        Decode the peaks that score at least the threshold: like `peaks`, but faster on a CPU.
+        Decode the peaks that score at least the threshold; like `peaks`, but faster on a CPU.
 
-        Only few of a million cells are above it; only these and their neighbours are read.
+        Only a few of a million cells are above it, and only these and their neighbours are read.
 
         :param logits: (B, C, h, w)
         :param sides: (B, 4, h, w), pixels
@@ -183,7 +185,7 @@ class MobileCenterNet(Detector):
         :return: boxes, scores and labels of each image, as in `Peaks`, best first
         """
         images, classes, height, width = logits.shape
-        # Slightly lower than the threshold: the exact comparison is below.
+        # Slightly lower than the threshold: the exact comparison follows below.
         score = min(score_threshold, 1 - 1e-7)  # above, the sigmoid is 1 in float32
         level = math.log(score / (1 - score)) - 1e-3
         cells = logits.permute(0, 2, 3, 1)  # the memory layout
@@ -239,7 +241,7 @@ class MobileCenterNet(Detector):
 
 
 def _boxes(x: Tensor, y: Tensor, sides: Tensor) -> Tensor:
-    """Return xyxy boxes, (..., 4), of the cells x and y; sides are along dimension 1."""
+    """Return xyxy boxes, (..., 4), of cells at x and y; the sides are along dimension 1."""
     left, top, right, bottom = sides.unbind(1)
     x, y = x * STRIDE, y * STRIDE
     return torch.stack((x - left, y - top, x + right, y + bottom), dim=-1)

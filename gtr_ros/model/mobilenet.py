@@ -65,8 +65,8 @@ class AsymmetricConv(nn.Conv2d):
             least, most = self.padding[0], self.padding[0] + 1
             x = F.pad(x, (least, most, least, most))
             return F.conv2d(x, self.weight, self.bias, self.stride, groups=self.groups)
-        # Equal to padding x, but the weights are a thousandth of its size: a row and a column of
-        # zeros before the kernel, and the larger padding on all sides.
+        # Equivalent to padding x, but the weights have only a thousandth of its size: a row and a
+        # column of zeros are added before the kernel, and all sides get the larger padding.
         weight = F.pad(self.weight, (1, 0, 1, 0))
         padding = self.padding[0] + 1
         return F.conv2d(x, weight, self.bias, self.stride, padding, groups=self.groups)
@@ -114,7 +114,7 @@ class MobileNetV3(nn.Module):
     """
     The backbone of `gtr_mobile`: feature maps with strides 2 to 32.
 
-    Channels are rounded to multiples of eight, as published for width 0.75.
+    Channel counts are rounded to multiples of eight, as published for width 0.75.
     """
 
     #: channels of `MobileFeatures.appearance`, strides 2 to 16
@@ -172,7 +172,7 @@ class MobileNetV3(nn.Module):
 
 def upsample2_corner(x: Tensor) -> Tensor:
     """
-    Upsample bilinearly by 2 on TensorFlow's legacy grid: output pixel i samples input i / 2.
+    Upsample bilinearly by 2 on TensorFlow's legacy grid, where output pixel i samples input i / 2.
 
     :param x: (B, C, H, W)
     :return: (B, C, 2H, 2W)

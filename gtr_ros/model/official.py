@@ -11,7 +11,7 @@ import re
 
 from gtr_ros.model.bifpn import NODES
 
-#: Published name -> ours. Braces stand for a number, `{rest}` for any suffix.
+#: Published name -> ours. Braces stand for numbers, except `{rest}`, which stands for any suffix.
 KeyMap = tuple[tuple[str, str], ...]
 
 _ENCODER = 'roi_heads.transformer.encoder.layers.{i}'
@@ -30,7 +30,7 @@ ASSOCIATION: KeyMap = (
     (f'{_DECODER}.norm3.{{rest}}', 'association.decoder.{i}.feed_forward.norm.{rest}'),
     (f'{_DECODER}.linear{{k}}.{{rest}}', 'association.decoder.{i}.feed_forward.linear{k}.{rest}'),
     ('roi_heads.transformer.decoder.norm.{rest}', 'association.decoder_norm.{rest}'),
-    # Between two layers there are a ReLU and a dropout.
+    # A ReLU and a dropout separate the two layers.
     (f'{_QUERY}.0.{{rest}}', 'association.query_projection.0.{rest}'),
     (f'{_QUERY}.1.{{rest}}', 'association.query_projection.3.{rest}'),
     (f'{_KEY}.0.{{rest}}', 'association.key_projection.0.{rest}'),
@@ -61,7 +61,7 @@ MOT: KeyMap = (
     (f'{_NODE}.after_combine.conv.conv.{{rest}}', f'{_OUR_NODE}.conv.{{rest}}'),
     (f'{_NODE}.after_combine.conv.bn.{{rest}}', f'{_OUR_NODE}.norm.{{rest}}'),
     # Only the first input of a node can be one of the three maps of the backbone, which need a
-    # convolution to the width of the BiFPN.
+    # convolution to the BiFPN's width.
     *(
         rule
         for k, (_, (first, *_)) in enumerate(NODES)
@@ -127,8 +127,8 @@ TAO: KeyMap = (
 
 KEY_MAP: KeyMap = ASSOCIATION + CENTERNET + MOT + TAO
 
-#: Entries of the published files that nothing uses: 1x1 convolutions of DLA's nested trees,
-#: normalisation constants of the input, and class weights of the training.
+#: Unused entries of the published files: 1x1 convolutions of DLA's nested trees, normalisation
+#: constants of the input, and class weights for training.
 IGNORED = (
     'backbone.bottom_up.level3.project.{rest}',
     'backbone.bottom_up.level4.project.{rest}',
@@ -140,7 +140,7 @@ IGNORED = (
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    """Compile the template of a name: `{rest}` is any suffix, other braces are a number."""
+    """Compile a name template: `{rest}` matches any suffix, other braces match a number."""
     escaped = re.escape(template).replace(r'\{rest\}', '(?P<rest>.+)')
     return re.compile(re.sub(r'\\{(\w+)\\}', r'(?P<\1>\\d+)', escaped))
 
@@ -164,15 +164,15 @@ def is_ignored(key: str) -> bool:
 
 def our_key(key: str) -> str | None:
     """
-    Name a published checkpoint's entry as `GTR.state_dict()` does.
+    Return the name in `GTR.state_dict()` of a published checkpoint's entry.
 
-    :return: None: the models here have no such parameter
+    :return: None if the models here have no such parameter
     """
     return None if is_ignored(key) else _rename(key, _OURS)
 
 
 def published_key(key: str) -> str | None:
-    """Name an entry of `GTR.state_dict()` as the published checkpoints do: the way back."""
+    """Return the published name of an entry of `GTR.state_dict()`: the inverse mapping."""
     return _rename(key, _PUBLISHED)
 
 
@@ -180,7 +180,8 @@ def model_of(keys: Collection[str], prefixes: Mapping[str, str]) -> str | None:
     """
     Return the name of the model that a published checkpoint with these entries is for.
 
-    :param prefixes: by model, of the entries that only this model has; '': it was not published
+    :param prefixes: by model: prefix of the entries that only this model has; '': it was not
+        published
     :return: None if it is for none of them
     """
     for name, prefix in prefixes.items():

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Layers with weights in oneDNN's memory format: on many CPUs twice as fast as torch's own."""
+"""Layers with weights in oneDNN's memory format: on many CPUs twice as fast as torch's layers."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from torch import nn
 from torch import Tensor
 from torch.nn import functional as F
 
-#: rows of a matrix product, above which it is computed in chunks. oneDNN caches a kernel of 0.3 MB
-#: for every layer and number of rows, up to a thousand: 300 MB for all numbers of objects
+#: number of rows above which a matrix product is computed in chunks. oneDNN caches a kernel of 0.3
+#: MB for every layer and number of rows, up to a thousand: 300 MB for all numbers of objects
 _MOST_ROWS = 256
 
 
 class PackedLinear(nn.Linear):
     """
-    A linear layer for a CPU, equal up to rounding; its weights must not change any more.
+    A linear layer for a CPU, equal up to rounding; its weights must not change afterwards.
 
-    torch's own float32 product uses the BLAS library it was built with, which does not use all
+    torch's float32 product uses the BLAS library that torch was built with, which does not use all
     instructions of every processor; oneDNN, which torch also includes, does.
 
     :param weight: (C', C) float32
@@ -50,14 +50,14 @@ class PackedLinear(nn.Linear):
 
 
 def rounded_rows(count: int) -> int:
-    """Return the padded number of rows that is computed for `count` rows, up to `_MOST_ROWS`."""
+    """Return the padded number of rows computed for `count` rows, at most `_MOST_ROWS`."""
     step = 8 if count <= 64 else 16 if count <= 128 else 32
     return max(step, -(-count // step) * step)
 
 
 class PackedPointwise(nn.Conv2d):
     """
-    A 1x1 convolution with packed weights for a CPU: on one thread torch does not use oneDNN.
+    A 1x1 convolution with packed weights for a CPU; on one thread, torch does not use oneDNN.
 
     :param plain: the convolution, with stride 1
     """
@@ -101,7 +101,7 @@ def pack(module: nn.Module) -> None:
     """
     Pack the weights of a module's layers, if this torch supports it and they are on a CPU.
 
-    They must not change any more. The packed copy doubles their memory.
+    The weights must not change afterwards. The packed copy doubles their memory.
     """
     if not all(_can_pack(parameter) for parameter in module.parameters()):
         return

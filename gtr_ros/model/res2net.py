@@ -30,7 +30,7 @@ class Bottleneck(nn.Module):
     """
     A residual block whose 3x3 convolution is split into a hierarchy over groups of channels.
 
-    Each group but the last has its own convolution, whose input includes the output of the
+    Each group except the last has its own convolution, whose input includes the output of the
     previous group; the last group is passed through. In the first block of a stage the groups are
     independent. The stride is in the first 1x1 convolution, as in the published weights.
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-#: mean and standard deviation of the published models' input: red, green, blue
+#: mean and standard deviation that normalise the published models' input: red, green, blue
 MEAN = (123.675, 116.28, 103.53)
 DEVIATION = (58.395, 57.12, 57.375)
 
@@ -69,7 +69,7 @@ def upload(image: np.ndarray, device: torch.device) -> tuple[Tensor, bool]:
 
 
 def _to_device(image: np.ndarray, device: torch.device) -> Tensor:
-    """Copy to the device; for a GPU through pinned memory, so that the host does not wait."""
+    """Copy to the device; to a GPU through pinned memory, so that the host does not wait."""
     pixels = torch.from_numpy(image)
     if device.type == 'cuda':
         return pixels.pin_memory().to(device, non_blocking=True)
@@ -99,7 +99,7 @@ class FixedSize:
 @dataclass(frozen=True)
 class FixedArea:
     """
-    Resizes images of one size to about a given area; the aspect ratio is nearly kept.
+    Resizes images of one size to about a given area, nearly keeping the aspect ratio.
 
     :param area: of the network's input, pixels; its sides are multiples of 32
     """
@@ -115,7 +115,7 @@ class FixedArea:
 
 
 class _PublishedResize:
-    """Resizes like the training of the published models, normalises, pads to the largest image."""
+    """Resizes as in the published models' training, normalises, pads to the largest image."""
 
     #: the sides of the network's input are multiples of this
     multiple: int
@@ -131,8 +131,8 @@ class _PublishedResize:
             check_image(image)
             h, w = image.shape[:2]
             height, width = (max(1, side) for side in self.target(h, w))
-            # Only Pillow's own filter, on bytes, equals that of the training; the filter on a GPU
-            # differs by at most 1 of 255, and does not wait for the host.
+            # Only Pillow's own filter, on bytes, equals that used in training; the filter on a GPU
+            # differs by at most 1 of 255, but does not wait for the host.
             resize = resize_by_pillow if device.type == 'cpu' else resize_by_torch
             resized.append(resize(image, height, width, device))
             scales.append((width / w, height / h))
@@ -158,7 +158,7 @@ def resize_by_torch(image: np.ndarray, height: int, width: int, device: torch.de
 
 def normalise(images: Sequence[Tensor], multiple: int) -> Tensor:
     """
-    Normalise and pad images that are resized already, as in the training of published models.
+    Normalise and pad resized images, as in the training of the published models.
 
     :param images: (3, H, W), values 0..255, RGB, of any sizes, on one device
     :param multiple: the sides of the input are multiples of this
@@ -225,7 +225,7 @@ def pad_to_largest(images: Sequence[Tensor], multiple: int) -> Tensor:
 def _resize(image: np.ndarray, height: int, width: int, device: torch.device) -> Tensor:
     """Resize bilinearly: (H, W, 3) uint8 -> (1, 3, height, width) float, 0..255."""
     pixels, reverse = upload(image, device)
-    if pixels.is_cuda:  # no kernel for bytes; the CPU's is many times faster than its float kernel
+    if pixels.is_cuda:  # no kernel for bytes; on a CPU the byte kernel is many times faster
         pixels = pixels.float()
     pixels = F.interpolate(pixels, (height, width), mode='bilinear').float().round()
     return pixels.flip(1) if reverse else pixels

@@ -43,7 +43,8 @@ def pool_regions(
     :param regions: (N, 5), image index and xyxy, pixels of the network's input
     """
     levels = [
-        # `aligned` shifts by half a cell; sampling_ratio 0: as many samples as the box has cells.
+        # `aligned` shifts by half a cell; sampling_ratio 0 means as many samples as the box has
+        # cells.
         roi_align(m, regions, size, 1 / stride, sampling_ratio=0, aligned=True)
         for m, stride in zip(maps, strides, strict=True)
     ]

@@ -52,10 +52,10 @@ class Attention(Packable):
         attended, _ = self.attention(query, key, value, need_weights=False, attn_mask=mask)
         return self.norm(x + self.dropout(attended))
 
-    # The same in parts, to cache some of them; without dropout.
+    # The same computation in parts, without dropout, so that some of them can be cached.
 
     def project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """NxD each -> NxD each; for one identical tensor in a single product, which is faster."""
+        """NxD each -> NxD each; for identical tensors in a single product, which is faster."""
         if query is key is value:
             return self._project(value, 0, 3).chunk(3, dim=1)
         return self.project_queries(query), *self.project_objects(key, value)
@@ -95,7 +95,7 @@ class Attention(Packable):
         """
         Add to x (M, D) its attention to K objects whose keys and values are not projected.
 
-        Cheaper for few queries: with H heads and d = D / H, (W_q x)^T (W_k k) =
+        This is cheaper for few queries: with H heads and d = D / H, (W_q x)^T (W_k k) =
         (W_k^T W_q x)^T k, and the weighted mean of projected values is the projected mean; if
         H M < D, this takes fewer products than projecting K objects.
 
@@ -130,7 +130,7 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: Tensor, position: Tensor | None, mask: Tensor | None = None) -> Tensor:
         """
-        NxD -> NxD; the position embedding (N, D) is added to queries and keys, not to values.
+        NxD -> NxD; the position embedding (N, D) is added to queries and keys, but not to values.
 
         :param mask: (N, N) bool, True where an object must not attend to another; None: no mask
         """

@@ -29,10 +29,10 @@ Kind = TypeVar('Kind', bound=Options)
 
 def declare_all(node: Node, kind: type[Kind]) -> Kind:
     """
-    Declare all options as parameters of a node, and return their values at startup.
+    Declare all options as parameters of a node, and return their initial values.
 
     :param kind: dataclass of the options
-    :raises ConfigurationError: if a value has a wrong type or is out of its range
+    :raises ConfigurationError: if a value has the wrong type or is out of range
     """
     return kind(**{spec.name: _declare(node, spec) for spec in fields(kind)})
 
@@ -63,8 +63,8 @@ def _declare(node: Node, spec: Field) -> Any:
 
 
 def _is_given_as_empty_list(node: Node, name: str) -> bool:
-    # rclpy would leave such a parameter unset, and `ros2 param dump` prints nothing at all for a
-    # node with an unset parameter.
+    # rclpy would leave such a parameter unset, and for a node with an unset parameter `ros2 param
+    # dump` prints nothing at all.
     given = node.declare_parameter(name, [''])
     node.undeclare_parameter(name)
     return given.value is None

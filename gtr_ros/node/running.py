@@ -42,12 +42,12 @@ def run_node(
     fatal: type[Exception] = ConfigurationError,
 ) -> int:
     """
-    Initialize rclpy, make a node, run it, and shut everything down.
+    Initialize rclpy, create a node, run it, and shut everything down.
 
-    :param name: of the logger, while there is no node
-    :param make: makes the node
-    :param run: runs the node until it ends; returns the exit code. The executor is for its use
-    :param args: of the command line; None: those of the process
+    :param name: of the logger used while there is no node
+    :param make: creates the node
+    :param run: runs the node until it ends; returns the exit code. It may use the executor
+    :param args: command line arguments; None: those of the process
     :param fatal: exceptions that are logged as one line, without a traceback
     :return: exit code of the process: that of `run`, 0 after SIGINT or SIGTERM, 1 after an error
     """
@@ -59,7 +59,7 @@ def run_node(
         return 1
     node = None
     try:
-        # Before the node: after an interrupt while that loads, no executor can be made.
+        # Before the node: no executor can be created after an interrupt while the node loads.
         executor = SingleThreadedExecutor()
         node = make()
         return run(node, executor)
@@ -92,13 +92,14 @@ def interrupt_once() -> Callable[[], None]:
     """
     Let the first SIGINT raise KeyboardInterrupt, and ignore all later ones.
 
-    `ros2 launch` forwards SIGINT in addition to the terminal's own, so two in a row are usual, and
+    `ros2 launch` forwards SIGINT in addition to the terminal's, so two in a row are normal, and
     the second must not interrupt the shutdown. Call this before `rclpy.init`, whose handler calls
     this one. If SIGINT is ignored (a background job of a shell), it stays ignored. On a thread
     other than the main one, where Python accepts no handlers, this does nothing.
 
-    :return: to be called when the shutdown begins: rclpy may have ended the node because of a
-        SIGINT that Python has not handled yet, and from then on no SIGINT may raise
+    :return: a function to be called when the shutdown begins: rclpy may have ended the node
+        because of a SIGINT that Python has not handled yet; from then on, no SIGINT may raise an
+        exception
     """
     interrupted = False
 

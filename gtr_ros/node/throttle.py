@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Limit how often a kind of message is logged."""
+"""Limit how often each kind of message is logged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 
 class Throttle:
     """
-    Admits each kind of message once per period; messages that differ only in numbers are one kind.
+    Admits each kind of message once per period; differing numbers do not make another kind.
 
     :param seconds: the period
     """
@@ -21,7 +21,7 @@ class Throttle:
         self._times: dict[str, float] = {}
 
     def __len__(self) -> int:
-        """Return the number of kinds that are remembered."""
+        """Return the number of kinds currently remembered."""
         return len(self._times)
 
     def admits(self, text: str, now: float) -> bool:

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Why no messages arrive on a topic."""
+"""Diagnosis of why no messages arrive on a topic."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def explain_silence(
     Return possible reasons why no messages arrive on a topic.
 
     :param content: what is expected on the topic, such as 'image'
-    :param publishers: of the topic, at present
+    :param publishers: of the topic at present
     :param hint: what to check if there are none
     """
     topic, qos = subscription.topic_name, subscription.qos_profile
     expected = _type_name(subscription.msg_type)
     publishers = list(publishers)
     if not publishers:
-        return f'no {content} on {topic}: nobody publishes {expected} there. {hint}'
+        return f'no {content} on {topic}: no node publishes {expected} there. {hint}'
     reasons = []
     for publisher in publishers:
         name = f'{publisher.node_namespace.rstrip("/")}/{publisher.node_name}'
@@ -40,7 +40,7 @@ def explain_silence(
             reasons.append(f'{name} publishes {publisher.topic_type} there, not {expected}')
             continue
         compatibility, reason = qos_check_compatible(publisher.qos_profile, qos)
-        # A warning only means that one side leaves a policy open.
+        # A warning only means that one side leaves a policy unspecified.
         if compatibility == QoSCompatibility.ERROR:
             offered = publisher.qos_profile
             reasons.append(
@@ -49,7 +49,7 @@ def explain_silence(
                 f'{qos.durability.name}): {reason}'
             )
     if not reasons:
-        reasons.append('type and QoS match, but they send nothing, or the messages are lost')
+        reasons.append('type and QoS match, but nothing is sent, or the messages are lost')
     return f'no {content} on {topic}, publishers there: {len(publishers)}; {"; ".join(reasons)}'
 
 

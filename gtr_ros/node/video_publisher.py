@@ -24,7 +24,8 @@ from gtr_ros.node.running import run_node
 from gtr_ros.stamps import NANOSECONDS
 
 _NAME = 'video_publisher'
-# Reliable, as image_publisher and most drivers: compatible with both kinds of subscribers.
+# Reliable, as in image_publisher and most drivers, and thus compatible with both kinds of
+# subscribers.
 _QOS = QoSProfile(depth=1)
 
 
@@ -41,11 +42,11 @@ class VideoPublisher(Node):
         self._frame_id = frame_id
         self._rate = rate
         self._publisher = self.create_publisher(Image, 'image', _QOS)
-        self._start: float | None = None  # of the video, seconds of the steady clock
+        self._start: float | None = None  # start of the video, seconds of the steady clock
         self._published = 0
 
     def wait_for_subscriber(self, timeout: float) -> bool:
-        """Wait for a subscriber, at most this many seconds; return whether there is one."""
+        """Wait at most this many seconds for a subscriber; return whether there is one."""
         deadline = monotonic() + timeout
         while not self._publisher.get_subscription_count():
             if monotonic() > deadline:
@@ -54,7 +55,7 @@ class VideoPublisher(Node):
         return True
 
     def restart(self) -> None:
-        """Start the video again: its next frame is due at once."""
+        """Restart the video: its next frame is due at once."""
         self._start = None
 
     def publish(self, frame: VideoFrame) -> None:
@@ -70,7 +71,7 @@ class VideoPublisher(Node):
 
     def stop(self) -> None:
         """Log how many images were published."""
-        # Not the node's own logger, which cannot publish once a signal has shut the context down.
+        # Not the node's logger, which cannot publish once a signal has shut the context down.
         get_logger(_NAME).info(f'published {self._published} images')
 
 
@@ -122,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=5.0,
         metavar='S',
-        help='longest time to wait for a subscriber, seconds (default: %(default)s)',
+        help='maximum time to wait for a subscriber, seconds (default: %(default)s)',
     )
     parser.add_argument(
         '--frame-id', default='camera', help='frame_id of the images (default: %(default)s)'

@@ -1,3 +1,3 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Tracking of recordings (videos, bags) without ROS: one, many, and many on a cluster."""
+"""Tracking of recordings (videos and bags) without ROS: one, many, or many on a cluster."""

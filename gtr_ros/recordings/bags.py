@@ -39,7 +39,7 @@ from gtr_ros.structures import Tracks
 #: tracks an image, (H, W, 3) uint8 RGB, with its stamp in nanoseconds
 TrackImage = Callable[[np.ndarray, int], Tracks]
 
-# Last parts of topic names that do not identify the camera.
+# Final parts of topic names that do not identify the camera.
 _ENDINGS = ('compressed', 'image_raw', 'image_rect', 'image_color', 'image')
 
 
@@ -51,8 +51,8 @@ class BagTracks:
     :param images: number of images tracked
     :param boxes: number of boxes written, of confirmed tracks
     :param identities: ids of the confirmed tracks by image topic
-    :param skipped: an error message for each image that could not be read; it is copied all the
-        same
+    :param skipped: an error message for each image that could not be read; the image is copied
+        nevertheless
     """
 
     images: int = 0
@@ -62,7 +62,7 @@ class BagTracks:
 
 
 def count_messages(path: str | Path) -> int:
-    """Return the number of messages of a bag, of all topics; raises FormatError if unreadable."""
+    """Return the number of messages in a bag; raise FormatError if it cannot be read."""
     reader = open_bag(Path(path))
     try:
         return reader.message_count
@@ -72,11 +72,11 @@ def count_messages(path: str | Path) -> int:
 
 def output_topics(path: str | Path, image_topics: Sequence[str] = ()) -> dict[str, str]:
     """
-    Return the topic of the detections for each image topic, as of a node named `tracker`.
+    Return each image topic's topic of detections, as published by a node named `tracker`.
 
     :param image_topics: topics to track; empty: the only one in the bag
     :return: /tracker/detections for one topic; /tracker/CAMERA/detections for several
-    :raises FormatError: if the bag has no such topic, or several and none is given
+    :raises FormatError: if the bag has no such topic, or has several and none is given
     """
     path = Path(path)
     reader = open_bag(path)
@@ -102,7 +102,7 @@ def output_topics(path: str | Path, image_topics: Sequence[str] = ()) -> dict[st
         topics = {n: f'/tracker/{c}/detections' for n, c in zip(chosen, cameras)}
     for name in topics.values():
         if name in types:
-            raise FormatError(path, f'already has a topic {name}: was it tracked before?')
+            raise FormatError(path, f'already has a topic {name}: has it been tracked before?')
     return topics
 
 
@@ -118,23 +118,25 @@ def track_bag(
     """
     Copy a bag and add the detections of its images.
 
-    Messages keep their bytes and times, topics their types and QoS. Each image is followed by a
-    message with the detections of confirmed tracks, which may be empty, with the header and the
-    receive time of the image. If tracking ends early, by Ctrl-C or because the bag is damaged,
-    the part that is done is kept.
+    Messages keep their bytes and times; topics keep their types and QoS. Each image is followed by
+    a message with the detections of confirmed tracks, which may be empty, with the header and the
+    receive time of the image. If tracking ends early, by Ctrl-C or because the bag is damaged, the
+    part that is done is kept.
 
     :param path: of the bag
     :param out: folder of the new bag
     :param topics: the topic of the detections by image topic, see `output_topics`
     :param trackers: a tracker for each image topic
     :param class_names: of the labels
-    :param storage: of the new bag, one of `STORAGES`; None: that of the old one
+    :param storage: of the new bag, one of `STORAGES`; None: the same as that of the old bag
     :param on_message: called after each message of the bag
     :raises FormatError: names the bag and what is wrong with it; an existing `out` is not changed
     """
     path, out = Path(path), Path(out)
     if out.exists():
-        raise FormatError(out, 'exists and is not overwritten; remove it, or give another name')
+        raise FormatError(
+            out, 'already exists and is not overwritten; remove it, or choose another name'
+        )
     if storage is not None and storage not in STORAGES:
         raise FormatError(out, f'storage is {storage!r}; expected {" or ".join(STORAGES)}')
     tracks = BagTracks(identities={name: set() for name in topics})
@@ -197,7 +199,7 @@ def _copy(
             if stamp:
                 delay[name] = received - stamp
             try:
-                # An image without a stamp is assumed to have the delay of the one before.
+                # An image without a stamp is assumed to have the same delay as the previous one.
                 image = read_image_message(message)
                 result = trackers[name](image, stamp or received - delay.get(name, 0))
             except ImageError as error:
@@ -232,7 +234,7 @@ def _add_topic(writer: Writer, path: Path, connection: Connection) -> Connection
     """Add a topic of the old bag to the new one, with its type and QoS."""
     definition, digest = connection.msgdef, connection.digest
     if not digest and definition.format == MessageDefinitionFormat.MSG:
-        digest = type_hash(connection)  # an MCAP without its metadata.yaml
+        digest = type_hash(connection)  # an MCAP file without metadata.yaml
     options: dict[str, Any] = {'msgdef': definition.data, 'rihs01': digest}
     if not digest:
         # Bags from before Iron do not contain type definitions.
@@ -260,7 +262,7 @@ def _storage_of(path: Path) -> StoragePlugin:
 
 
 def _camera_name(topic: str) -> str:
-    """Return the camera's part of a topic name: front_camera of /front_camera/image_raw."""
+    """Return the camera's part of a topic name: front_camera in /front_camera/image_raw."""
     parts = topic.strip('/').split('/')
     while len(parts) > 1 and parts[-1] in _ENDINGS:
         parts.pop()

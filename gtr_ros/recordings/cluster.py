@@ -40,7 +40,7 @@ class ProgressActor:
         self._progress: dict[str, tuple[int, int | None]] = {}
 
     def start(self, name: str) -> None:
-        """Count a start of a recording, of which there are several if workers are lost."""
+        """Count the start of a recording; there are several starts if workers are lost."""
         self._starts[name] = self._starts.get(name, 0) + 1
 
     def update(self, name: str, done: int, total: int | None) -> None:
@@ -48,7 +48,7 @@ class ProgressActor:
         self._progress[name] = done, total
 
     def read(self) -> tuple[dict[str, int], dict[str, tuple[int, int | None]]]:
-        """Return the number of starts and the progress by recording."""
+        """Return the number of starts and the progress of each recording."""
         return self._starts, self._progress
 
 
@@ -66,16 +66,16 @@ def track_on_cluster(
     """
     Track recordings on a Ray cluster, each in one worker; yields results as they are ready.
 
-    Every machine needs this package, and the recordings, the results folder and the checkpoint
-    under the same paths. A worker takes `cores` cores, and a GPU if the cluster has any and the
-    device is not 'cpu'. A recording whose worker is lost (out of memory, a machine that fails) is
-    restarted; one that cannot be tracked is not.
+    Every machine needs this package, and must have the recordings, the results folder and the
+    checkpoint under the same paths. A worker takes `cores` cores, and a GPU if the cluster has any
+    and the device is not 'cpu'. A recording whose worker is lost (out of memory, failure of a
+    machine) is restarted; a recording that cannot be tracked is not.
 
     :param settings: of the tracking
     :param weights: fingerprint of the model; a worker with other weights fails
     :param partial: existing folder for incomplete results, see `Job.run`
-    :param address: of the cluster, 'auto', or 'local' for one on this machine that ends with this
-        process
+    :param address: of the cluster, 'auto', or 'local' for a cluster on this machine that ends with
+        this process
     :param retries: maximum number of restarts of a recording
     :param on_progress: called at intervals
     :param notify: called with messages for the user
@@ -110,7 +110,7 @@ def track_on_cluster(
         total = int(resources.get('CPU', 0))
         each = f'{cores} core{"s" * (cores > 1)}{" and a GPU" * gpus}'
         notify(f'{len(jobs)} recordings on {total} cores; a worker takes {each}')
-        # If the actor's machine fails, Ray restarts the actor without its state.
+        # If the actor's machine fails, Ray restarts the actor, but without its state.
         progress = ray.remote(num_cpus=0, max_restarts=-1)(ProgressActor).remote()
         work = ray.remote(_track).options(num_cpus=cores, num_gpus=gpus, max_retries=retries)
         pending = {
@@ -145,7 +145,7 @@ def _check_address(address: str) -> None:
 
 
 class _Reporter:
-    """Reports what the progress actor collected."""
+    """Reports the progress that the actor has collected."""
 
     def __init__(
         self, progress: Any, on_progress: JobProgressCallback, notify: Callable[[str], None]
@@ -162,7 +162,7 @@ class _Reporter:
         try:
             starts, progress = ray.get(self._progress.read.remote(), timeout=10)
         except RayError:
-            return  # tracking goes on without reports
+            return  # tracking continues without reports
         for name, count in starts.items():
             if count > max(1, self._starts.get(name, 0)):
                 self._notify(f'{name}: its worker was lost; restarting')

@@ -28,7 +28,7 @@ MANIFEST = 'manifest.json'
 WAITING, DONE, FAILED = 'waiting', 'done', 'failed'
 
 _FORMAT = 2
-# The options that change results; those of device and runtime do not count.
+# The options that affect results; those for device and runtime do not.
 _RESULT_OPTIONS = (
     'model',
     'precision',
@@ -64,8 +64,8 @@ class Job:
         """
         Track the recording, and move the complete result to `out`.
 
-        Errors are returned and not raised, so that the other recordings are tracked. For a damaged
-        bag the result up to the damage is moved, too.
+        Errors are returned instead of raised, so that the other recordings are tracked. For a
+        damaged bag, the result up to the damage is also moved.
 
         :param partial: existing folder for incomplete results, on the same disk as `out`
         """
@@ -109,15 +109,15 @@ class ResultsFolder:
     """
     A folder with the results of many recordings; a context manager that locks the folder.
 
-    `manifest.json` lists the recordings with their states. When the folder is opened again, with
-    the same or more recordings, `waiting` contains those that are not done or have changed since.
+    `manifest.json` lists the recordings and their states. When the folder is reopened, with the
+    same or more recordings, `waiting` contains those that are not done or have changed since then.
 
     :param path: created if necessary
     :param sources: videos and bags; duplicates are ignored
     :param settings: must agree with those of the results in the folder
-    :param weights: fingerprint of the model; must agree, too
-    :raises ValueError: if the folder is in use, has results of other settings, or has other files
-        under the names of results
+    :param weights: fingerprint of the model; must also agree
+    :raises ValueError: if the folder is in use, has results with other settings, or has unrelated
+        files under the names of results
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class ResultsFolder:
         self.path = Path(path).absolute()
         self._sources = list(dict.fromkeys(str(Path(s).absolute()) for s in sources))
         options = {name: getattr(settings, name) for name in _RESULT_OPTIONS}
-        # Through JSON, as the manifest is read: tuples become lists.
+        # Converted through JSON, like the manifest: tuples become lists.
         self._settings = json.loads(json.dumps({**options, 'weights': weights}))
         #: fingerprint of the model
         self.weights = weights
@@ -187,21 +187,21 @@ class ResultsFolder:
             manifest = json.loads(path.read_text())
             version, settings = manifest['format'], manifest['settings']
             recordings = manifest['recordings']
-            # Detect a manifest damaged by hand now, and not between two recordings.
+            # Detect damage to the manifest now, not between two recordings.
             [(entry['source'], entry['state'], entry['seen']) for entry in recordings.values()]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f'{path} is not a manifest of `gtr track`: {error!r}') from error
         if version != _FORMAT:
             raise ValueError(
-                f'{path} has format {version}, of another version of gtr_ros; expected '
-                f'{_FORMAT}. Give another folder, or remove it'
+                f'{path} has format {version}, from another version of gtr_ros; expected '
+                f'{_FORMAT}. Choose another folder, or remove it'
             )
         for name, value in self._settings.items():
             before = settings.get(name)
             if before != value:
                 raise ValueError(
                     f'{self.path} has results with {name.removesuffix("_name")} {before}, not '
-                    f'{value}; give another folder, or remove it'
+                    f'{value}; choose another folder, or remove it'
                 )
         self._recordings = recordings
 
@@ -216,7 +216,7 @@ class ResultsFolder:
             entry = self._recordings.get(name)
             if entry is None and out.exists():
                 raise ValueError(
-                    f'{out} exists and is not a result of `gtr track`; give another folder'
+                    f'{out} exists and is not a result of `gtr track`; choose another folder'
                 )
             if entry and entry['state'] == DONE and entry['seen'] == state and out.exists():
                 self.done_before += 1
@@ -246,7 +246,7 @@ def _unique_names(sources: Sequence[str], taken: set[str]) -> dict[str, str]:
 
 
 def _file_state(source: Path) -> list[int]:
-    """Return size in bytes and last modification in ns, to detect that a recording changed."""
+    """Return size in bytes and modification time in ns, to detect that a recording has changed."""
     files = [source, *source.rglob('*')] if source.is_dir() else [source]
     states = [file.stat() for file in files if file.exists()]
     return [sum(s.st_size for s in states), max((s.st_mtime_ns for s in states), default=0)]

@@ -31,25 +31,26 @@ from gtr_ros.tracking.camera_motion import CameraMotion
 from gtr_ros.tracking.rules import find_rule
 from gtr_ros.tracking.rules import LinkingRule
 
-#: called with the frames, or the messages of a bag, done, and their total number if known
+#: called with the number of frames (of a bag: messages) done, and their total number if known
 ProgressCallback = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
 class TrackingOptions(ModelOptions):
     """
-    How recordings are tracked: plain values, which can be sent to other machines.
+    How recordings are tracked, as plain values that can be sent to other machines.
 
     :param window: number of frames in trajectories and for P_A
-    :param rule_name: one of `gtr_ros.tracking.rules.NAMES`; None: the rule of the model
-    :param score_threshold: boxes with a lower score do not start tracks; None: that of the model
-    :param weak_score_threshold: boxes from this score on can continue a track; 0: off
+    :param rule_name: one of `gtr_ros.tracking.rules.NAMES`; None: the model's own rule
+    :param score_threshold: boxes with a lower score do not start tracks; None: the model's own
+        threshold
+    :param weak_score_threshold: boxes with at least this score can continue a track; 0: off
     :param min_hits: number of boxes after which a track is confirmed and written; 0: by its
-        probability of existence
+        existence probability
     :param camera_motion: whether to estimate the camera's motion, for the rule evidence
-    :param gallery: whether the rule evidence re-identifies tracks after minutes
-    :param image_topics: of a bag, those to track; empty: the only one
-    :param storage: of the new bag; None: that of the old one
+    :param gallery: whether the rule evidence re-identifies tracks that were away for minutes
+    :param image_topics: topics of a bag to track; empty: the only one
+    :param storage: of the new bag; None: the same as that of the old bag
     """
 
     window: int = 32
@@ -69,7 +70,7 @@ class TrackingOptions(ModelOptions):
 
     def thresholds(self, model: GTR) -> tuple[float, float]:
         """
-        Return the minimum score of boxes that start a track, and of boxes that are used at all.
+        Return the minimum scores of boxes that start a track, and of boxes that are used at all.
 
         :raises ValueError: if the second is above the first
         """
@@ -108,9 +109,9 @@ class Summary:
 
     :param images: number of images tracked
     :param boxes: number of boxes written, of confirmed tracks
-    :param tracks: number of ids of those boxes, counted per camera
+    :param tracks: number of ids among those boxes, counted per camera
     :param skipped: an error message for each image of a bag that could not be read
-    :param topics: of a bag, the topics of the detections
+    :param topics: of the detections, for a bag
     :param returns: number of lost tracks that were re-identified
     """
 
@@ -142,15 +143,15 @@ def track_recording(
     """
     Track a video and write MOTChallenge text, or track a bag and write it with detections.
 
-    Only confirmed tracks are written, as in the topic of the node.
+    Only confirmed tracks are written, as on the node's topic.
 
     :param model: finds the boxes and their features
     :param source: path of the video or bag
-    :param out: file to write, which appears when it is complete; for a bag, see
+    :param out: file to write, which appears only when it is complete; for a bag, see
         `gtr_ros.recordings.bags.track_bag`
     :param settings: of the tracking
     :param on_progress: called after each frame or message
-    :param annotated: for a video, a copy with boxes and ids drawn
+    :param annotated: for a video: path of a copy with boxes and ids drawn
     :raises ValueError: names the file and what is wrong with it
     """
     if opens_as_bag(source):

@@ -1,3 +1,3 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A model on a device: torch (compiled, CUDA graphs), ONNX Runtime and its export."""
+"""Runs a model on a device with torch (compiled, CUDA graphs) or ONNX Runtime, and exports it."""

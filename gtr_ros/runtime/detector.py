@@ -18,7 +18,7 @@ from gtr_ros.model.resize import Batch
 
 class RuntimeDetector(Detector):
     """
-    A detector whose network runs in another runtime; resizing and decoding are the plain one's.
+    A detector whose network runs in another runtime; the plain one resizes and decodes.
 
     :param plain: the detector
     :param run: pixels -> the same outputs as `plain.network`
@@ -51,5 +51,5 @@ class RuntimeDetector(Detector):
         return self.plain.decode(outputs, batch, score_threshold)
 
     def maps(self, batch: Batch) -> Sequence[Tensor]:
-        """Return the feature maps; runs the whole network."""
+        """Return the feature maps; this runs the whole network."""
         return self.network(batch.pixels)[: len(self.strides)]

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The torch device that a user names."""
+"""The torch device that a user has chosen."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def choose_device(name: str) -> torch.device:
     count = torch.cuda.device_count()
     if device.type == 'cuda' and (device.index or 0) >= count:
         raise ValueError(
-            f'device is {name!r}, but torch {torch.__version__} sees {count} CUDA devices here; '
-            "set device to 'auto' or 'cpu', or install a driver and a torch that fit each other"
+            f'device is {name!r}, but torch {torch.__version__} finds {count} CUDA devices on '
+            "this machine; set device to 'auto' or 'cpu', or install a compatible pair of driver "
+            'and torch'
         )
     return device

@@ -24,10 +24,10 @@ from gtr_ros.tracking.online import CachingAssociation
 from gtr_ros.tracking.online import make_online
 from gtr_ros.tracking.online import StreamingAssociation
 
-#: ONNX opset: the first one with deformable convolution
+#: ONNX opset: the first with deformable convolution
 OPSET = 19
 
-#: increased when the exported files change, so that old files are not used
+#: incremented when the exported files change, so that old files are not used
 _FORMAT = 1
 
 #: height and width of the traced input; the exported files accept others
@@ -35,7 +35,7 @@ _TRACED = (256, 384)
 
 
 class ExportError(ValueError):
-    """Files that cannot be written or do not fit; the message names them and the way out."""
+    """Files that cannot be written or do not fit; the message names them and a remedy."""
 
 
 class _Network(nn.Module):
@@ -61,7 +61,7 @@ class _Features(nn.Module):
 
 
 class _StreamingStep(nn.Module):
-    """Features and boxes of a new frame, rows of the window -> logits and rows of the frame."""
+    """(features and boxes of a new frame, rows of the window) -> (logits, rows of the frame)."""
 
     def __init__(self, association: AssociationTransformer) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class _StreamingStep(nn.Module):
 
 
 class _FullStep(nn.Module):
-    """The same for an encoder that encodes all objects again: rows are features and boxes."""
+    """The same for an encoder that re-encodes all objects: rows are features and boxes."""
 
     def __init__(self, association: AssociationTransformer) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class _FullStep(nn.Module):
     def forward(self, features: Tensor, boxes: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         past, new = rows.shape[0], torch.cat((features, boxes), dim=1)
         features, boxes = torch.cat((rows, new)).split((self.association.features, 4), dim=1)
-        # The number of past frames does not matter to the encoders that are exported this way.
+        # The number of past frames does not matter to encoders that are exported this way.
         counts = [past, new.shape[0]]
         logits = self.association.logits(features, counts, slice(past, None), boxes)[-1]
         return logits[:, :past], new
@@ -114,17 +114,17 @@ def export_folder(name: str, model: GTR) -> Path:
 @torch.inference_mode()
 def export_model(model: GTR, folder: Path) -> list[Path]:
     """
-    Write a model as ONNX files, all of them or none; existing ones are replaced.
+    Write a model as ONNX files, all or none; existing ones are replaced.
 
     Batch size, height, width and the numbers of boxes and objects are dynamic. Resizing, decoding,
     non-maximum suppression and linking are not in the files.
 
     :param model: in evaluation mode, on the CPU
-    :param folder: is created; gets `detector.onnx`, `features.onnx` and, for a transformer,
-        `association.onnx`; other files in it are kept
+    :param folder: created if necessary; receives `detector.onnx`, `features.onnx` and, for a
+        transformer, `association.onnx`; other files in it are kept
     :return: the files
     :raises ExportError: if the association cannot run frame by frame, or a file cannot be written
-    :raises ModuleNotFoundError: without the package onnx
+    :raises ModuleNotFoundError: if the package onnx is not installed
     """
     step = _step(model)
     mark = fingerprint(model)
@@ -147,8 +147,9 @@ def _step(model: GTR) -> nn.Module | None:
     if isinstance(kind, CachingAssociation):
         return _FullStep(association)
     raise ExportError(
-        f'{association.description} cannot be exported: what it stores of past frames changes '
-        'with every frame (time embedding, or encoder layers without attention before others)'
+        f'{association.description} cannot be exported: the state that it stores for past frames '
+        'changes with every frame (time embedding, or encoder layers without attention before '
+        'others)'
     )
 
 

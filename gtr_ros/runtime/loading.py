@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Load a model into the runtime that the options name."""
+"""Load a model into the runtime chosen in the options."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gtr_ros.model.registry import resolve
 
 class Runtime(Protocol):
     """
-    What runs a model: one class in one file, named in `gtr_ros.model.options.RUNTIMES`.
+    Interface of a runtime: one class in one file, named in `gtr_ros.model.options.RUNTIMES`.
 
     It returns the same boxes, scores and ids as the plain model, within its stated tolerances.
     """
@@ -29,12 +29,12 @@ class Runtime(Protocol):
         Prepare a model to run.
 
         :param model: as `build` returns it: in evaluation mode, on the CPU; may be changed
-        :param log: called with a line of text before anything that takes long
+        :param log: called with a line of text before each slow step
         :raises ValueError: if the runtime, the device or a file it needs is not available
         """
 
     def describe(self, options: ModelOptions, model: GTR) -> str:
-        """Return in a few words what runs the model, for logs and diagnostics."""
+        """Return a short description of what runs the model, for logs and diagnostics."""
 
 
 def load_model(
@@ -45,7 +45,7 @@ def load_model(
     """
     Build a model and load it into its runtime.
 
-    :param log: called with a line of text before anything that takes long
+    :param log: called with a line of text before each slow step
     :param association: instead of the model's own, for the paper's ablations
     :raises ValueError: if weights, device or runtime are not available, or do not fit
     """
@@ -56,7 +56,7 @@ def load_model(
 
 
 def describe_runtime(options: ModelOptions, model: GTR) -> str:
-    """Return in a few words what runs a model, such as 'cuda:0 float16 compiled'."""
+    """Return a short description of what runs a model, such as 'cuda:0 float16 compiled'."""
     return _runtime(options).describe(options, model)
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The ONNX Runtime runtime: runs the files that `gtr_ros.runtime.export` writes."""
+"""The runtime `onnxruntime`: runs the files that `gtr_ros.runtime.export` writes."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class _ExportedNetwork:
     An inference session for one exported file.
 
     :param inputs: names of the inputs, in order
-    :param mark: fingerprint that the file must have: that of the model
+    :param mark: fingerprint of the model, which the file must have
     :raises ExportError: if there is no such file, it cannot be read, or it has other weights
     """
 
@@ -82,12 +82,12 @@ class _ExportedNetwork:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.inter_op_num_threads = 1
-        # Spinning threads would take the cores from torch and from other nodes.
+        # Spinning threads would take the cores away from torch and other nodes.
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=list(providers))
-        except Exception as error:  # the exceptions of ONNX Runtime have no common base
+        except Exception as error:  # ONNX Runtime's exceptions have no common base class
             raise ExportError(f'ONNX Runtime cannot read {path}: {error}') from error
         meta = self._session.get_modelmeta().custom_metadata_map
         if meta.get('fingerprint') != mark:
@@ -114,7 +114,7 @@ class OnnxAssociation(Association):
     """
     An association transformer whose steps run in ONNX Runtime.
 
-    P_A of a whole window, as opposed to frame by frame, is computed by the transformer in torch.
+    P_A is computed frame by frame in ONNX Runtime; for a whole window at once, in torch.
 
     :param plain: the transformer that was exported
     :param session: (features, boxes, rows) -> logits (M, P), rows of the new objects
@@ -136,7 +136,7 @@ class OnnxAssociation(Association):
 
 
 class OnnxSteps(OnlineAssociation):
-    """What an `OnnxAssociation` keeps of a camera's window: the rows that its file makes."""
+    """What an `OnnxAssociation` stores of a camera's window: the rows that its file outputs."""
 
     association: OnnxAssociation
 
@@ -156,12 +156,12 @@ def _(association: OnnxAssociation) -> OnlineAssociation:
 
 class OnnxGTR(GTR):
     """
-    A model whose networks run in ONNX Runtime: the same boxes and the same ids.
+    A model whose networks run in ONNX Runtime, with the same boxes and ids.
 
     Resizing images, decoding and linking stay in torch and numpy on the CPU.
 
     :param plain: the model that was exported, on the CPU
-    :param folder: that `gtr_ros.runtime.export.export_model` wrote
+    :param folder: written by `gtr_ros.runtime.export.export_model`
     :param providers: execution providers of ONNX Runtime, with their options
     :raises ExportError: if a file is missing, or has other weights
     """
@@ -191,7 +191,7 @@ class OnnxGTR(GTR):
 
     @property
     def device(self) -> torch.device:
-        """Device of images and features: the CPU, whichever provider runs the networks."""
+        """Device of images and features: always the CPU, whichever provider runs the networks."""
         return torch.device('cpu')
 
     @property
@@ -219,8 +219,8 @@ def _providers(provider: str, device: str, folder: Path) -> list[tuple[str, dict
     if _PROVIDERS[provider] not in here:
         known = ', '.join(name for name, full in _PROVIDERS.items() if full in here)
         raise ValueError(
-            f'provider is {provider}, but onnxruntime {onnxruntime.__version__} here does not '
-            f'have it (it has: {known}); install onnxruntime-gpu, or choose another'
+            f'provider is {provider}, but the installed onnxruntime {onnxruntime.__version__} '
+            f'lacks it (it has: {known}); install onnxruntime-gpu, or choose another provider'
         )
     cpu = (_PROVIDERS['cpu'], {})
     if provider == 'cpu':
@@ -232,8 +232,8 @@ def _providers(provider: str, device: str, folder: Path) -> list[tuple[str, dict
     engines = folder / 'tensorrt'
     if not any(engines.glob('*.engine')):
         raise ExportError(
-            f'there are no TensorRT engines in {engines}, and this node does not build them, '
-            'which takes minutes: run the ONNX files once with ONNX Runtime and its options '
+            f'there are no TensorRT engines in {engines}, and they are not built here, because '
+            'this takes minutes: run the ONNX files once with ONNX Runtime and its options '
             'trt_engine_cache_enable and trt_engine_cache_path (that folder), or choose cuda'
         )
     options = {

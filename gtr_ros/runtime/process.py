@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Settings of the process: what malloc does with freed memory, how threads wait. No torch."""
+"""Process settings: how malloc handles freed memory, how threads wait. Needs no torch."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import ctypes
 import os
 import sys
 
-# Of glibc's malloc.h.
+# From glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8
 _MEBI = 1 << 20
 
-#: iterations that a thread spins, waiting for others, before it sleeps
+#: number of iterations that a thread spins, waiting for others, before it sleeps
 _SPINS = 1000
 
 
 def keep_freed_memory() -> bool:
     """
-    Keep the memory of freed tensors in the process; called once, by a program's `main`.
+    Keep the memory of freed tensors in the process; to be called once, by a program's `main`.
 
-    By default glibc returns large blocks to the system as soon as they are freed, and the next
-    frame gets them back page by page, each zeroed: up to a third of a frame's time on a CPU. With
-    this the process keeps the most memory that it ever used.
+    By default, glibc returns large blocks to the system as soon as they are freed, and the next
+    frame gets them back page by page, each zeroed: this takes up to a third of a frame's time on a
+    CPU. With this setting, the process keeps the maximum amount of memory that it has ever used.
 
-    :return: whether this works here: it needs glibc
+    :return: whether this is supported here: it needs glibc
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -43,11 +43,12 @@ def sleep_soon() -> bool:
     """
     Let torch's threads sleep soon when they wait for each other; call it before importing torch.
 
-    By default they spin for a millisecond. On idle cores that is a fifth faster. But if another
-    process uses one of the cores, a thread spins while the one that it waits for is not scheduled,
-    and frames take two to eight times as long. Environment variables that the user set are kept.
+    By default, they spin for a millisecond. On idle cores, this is a fifth faster. But if another
+    process uses one of the cores, a thread spins while the thread that it waits for is not
+    scheduled, and frames take two to eight times as long. Environment variables set by the user
+    are kept.
 
-    :return: False if torch is imported already, which is too late
+    :return: False if torch has already been imported, which is too late
     """
     if 'torch' in sys.modules:
         return False

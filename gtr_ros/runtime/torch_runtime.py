@@ -21,7 +21,7 @@ from gtr_ros.model.packed import pack
 from gtr_ros.runtime.detector import RuntimeDetector
 from gtr_ros.runtime.device import choose_device
 
-#: a network is compiled for this many input sizes at most; further sizes run uncompiled
+#: maximum number of input sizes for which a network is compiled; further sizes run uncompiled
 MOST_SIZES = 8
 
 _NORMS = (nn.BatchNorm2d, FrozenBatchNorm2d)
@@ -31,10 +31,10 @@ Network = Callable[[Tensor], Sequence[Tensor]]
 
 
 class TorchRuntime:
-    """Runs a model in torch, tuned; see `gtr_ros.runtime.loading.Runtime`."""
+    """Runs an optimised model in torch; see `gtr_ros.runtime.loading.Runtime`."""
 
     def load(self, model: GTR, options: ModelOptions, log: Callable[[str], None]) -> GTR:
-        """Move a model to its device and tune it."""
+        """Move a model to its device and optimise it."""
         device = choose_device(options.device)
         return tune(model.to(device), options.precision, options.compile, log)
 
@@ -53,18 +53,19 @@ def tune(
     log: Callable[[str], None] = lambda line: None,
 ) -> GTR:
     """
-    Optimise a model for inference: the same function up to rounding.
+    Optimise a model for inference; its outputs stay the same up to rounding.
 
     Batch norms are always folded into the convolutions before them, and on a CPU the weights are
     packed. Box regression and everything after the network stay in float32.
 
-    :param model: in evaluation mode, on its device; changed in place, it cannot be trained again
+    :param model: in evaluation mode, on its device; changed in place, so that it cannot be trained
+        again
     :param precision: of the convolutions, one of `gtr_ros.model.options.PRECISIONS`
     :param compiled: whether to compile the network with torch.compile, separately for each input
-        size (on CUDA also for each batch size): tens of seconds each; on CUDA it is replayed as a
-        graph
-    :param log: called with a line of text before anything that takes long, and if an option does
-        not have the expected effect here
+        size (on CUDA also for each batch size): this takes tens of seconds each; on CUDA, the
+        network is then replayed as a graph
+    :param log: called with a line of text before each slow step, and if an option does not have
+        the expected effect here
     :return: the model
     :raises ValueError: if the device does not support the precision, or there is no such precision
     """
@@ -74,7 +75,7 @@ def tune(
     if precision == 'float16' and device.type != 'cuda':
         raise ValueError(f'precision float16 is slow on {device}; choose bfloat16')
     if precision == 'bfloat16' and device.type == 'cpu' and not _has_bfloat16():
-        log('this processor has no instructions for bfloat16: float32 is faster here')
+        log('this processor has no bfloat16 instructions: float32 is faster here')
     fold_norms(detector)
     detector.to(memory_format=torch.channels_last)
     pack(model.head)
@@ -91,7 +92,7 @@ def tune(
 
 @torch.no_grad()
 def fold_norms(detector: Detector) -> None:
-    """Fold every batch norm into the convolution before it."""
+    """Fold every batch norm into the preceding convolution."""
     if not any(isinstance(m, _NORMS) for m in detector.modules()):
         return
     convs: dict[nn.Module, nn.Conv2d] = {}  # by the norm that follows
@@ -156,7 +157,7 @@ def _in_precision(detector: Detector, dtype: torch.dtype) -> Network:
     layers = [m for m in detector.modules() if isinstance(m, _Exact)]
     kept = {part for layer in layers for part in layer.modules()}
     for module in detector.modules():
-        # Converted once instead of at every run; autocast converts the other layers.
+        # Converted once instead of in every run; autocast converts the other layers.
         if isinstance(module, nn.Conv2d) and module not in kept:
             module.to(dtype)
 
@@ -183,7 +184,7 @@ class Compiled:
         self.by_size: dict[tuple[int, ...], Network] = {}
 
     def __call__(self, pixels: Tensor) -> Sequence[Tensor]:
-        """Run it; the outputs are valid until the next run."""
+        """Run the network; the outputs are valid until the next run."""
         size = tuple(pixels.shape)
         if size not in self.by_size:
             self.by_size[size] = self._compile(pixels)
@@ -193,10 +194,12 @@ class Compiled:
         batch, _, height, width = pixels.shape
         title = f'the network for {batch} x {width} x {height} pixels'
         if len(self.by_size) == MOST_SIZES:
-            self._log(f'{title} runs uncompiled: {MOST_SIZES} other sizes are compiled already')
+            self._log(
+                f'{title} runs uncompiled: {MOST_SIZES} other sizes have already been compiled'
+            )
             return self._plain
         self._log(f'compiling {title}')
-        # Freezing folds constants and lays out weights as the kernels need them.
+        # Freezing folds constants, and stores weights in the layout that the kernels need.
         run = torch.compile(self._plain, dynamic=False, options={'freezing': True})
         run(pixels)
         self._log(f'compiled {title}')
@@ -207,7 +210,8 @@ class CudaGraph:
     """
     A network as a CUDA graph for one input size: one launch instead of hundreds.
 
-    :param run: pixels -> outputs; it has run before, so that nothing is initialised in the capture
+    :param run: pixels -> outputs; it must have run before, so that nothing is initialised during
+        capture
     :param pixels: an input of that size
     """
 
@@ -224,7 +228,7 @@ class CudaGraph:
             self._outputs = run(self._pixels)
 
     def __call__(self, pixels: Tensor) -> Sequence[Tensor]:
-        """Run it; the outputs are overwritten by the next run."""
+        """Run the network; the outputs are overwritten by the next run."""
         self._pixels.copy_(pixels)
         self._graph.replay()
         return self._outputs

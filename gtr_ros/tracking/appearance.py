@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The appearance of tracks, and how much evidence the similarity of a detection is."""
+"""The appearance of tracks, and how much evidence a detection's similarity to them provides."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from gtr_ros.tracking.gallery import SimilarityStatistics
 from gtr_ros.tracking.past import Past
 from gtr_ros.tracking.window import WindowView
 
-_MOST_AVERAGED = 9  # boxes of a running mean: a new box weighs 0.1 once there are this many
+_MOST_AVERAGED = 9  # number of boxes in a running mean: from then on, a new box has the weight 0.1
 
-_INITIAL_DEVIATION = 0.3  # of Fisher's z, before anything is measured
+_INITIAL_DEVIATION = 0.3  # of Fisher's z, before anything has been measured
 
 _LEAST_PROBABILITY = 1e-7
 
 
 class AppearanceModel:
     """
-    A mean feature for each of K tracks, and similarity statistics that are learnt online.
+    A mean feature for each of K tracks, and similarity statistics learnt online.
 
-    How similar different people look depends on the place and on the camera. Objects in one frame
-    are different ones, so the statistics are learnt from what the camera sees: where everybody
-    looks alike, similarity is no evidence. With means s and d of the cosines of the same and of
-    different objects, and one deviation for both, the evidence of a cosine c is
-    (s - d) / deviation^2 * (c - (s + d) / 2): the log-ratio of two normal distributions.
+    How similar different people appear depends on the place and the camera. Objects in the same
+    frame are known to be different, so the statistics are learnt from the camera's own images:
+    where all people have a similar appearance, similarity is no evidence. With means s and d of
+    the cosines of the same and of different objects, and one deviation for both, the evidence of a
+    cosine c is (s - d) / deviation^2 * (c - (s + d) / 2): the log-ratio of two normal
+    distributions.
 
     :param calibration: prior of the statistics
     :param memory: time constant, seconds, with which older samples lose weight
@@ -49,13 +50,13 @@ class AppearanceModel:
 
     @property
     def same(self) -> float:
-        """Mean cosine of a track and its object after an absence."""
+        """Mean cosine between a track and its object after an absence."""
         prior = self.calibration.same + self.calibration.drop
         return self._same.mean(prior, self.calibration.trust) - self.calibration.drop
 
     @property
     def different(self) -> float:
-        """Mean cosine of a track and another object."""
+        """Mean cosine between a track and another object."""
         return self._different.mean(self.calibration.different, self.calibration.trust)
 
     @property
@@ -99,8 +100,8 @@ class AppearanceModel:
         Add features to R tracks, and their cosines to the statistics.
 
         :param rows: (R,) int, indices of the tracks
-        :param detections: (R,) int, indices of their detections among the M compared ones
-        :param features: (M, D), of all that were compared
+        :param detections: (R,) int, indices of their detections among the M compared detections
+        :param features: (M, D), of all compared detections
         :param seconds: since the previous frame
         """
         if not len(rows):
@@ -145,7 +146,7 @@ class _PairSums:
     """Sums over the cosines of pairs, in which older pairs have less weight."""
 
     def __init__(self) -> None:
-        self._sums = np.zeros(4)  # of 1, the cosine, its z, and z^2
+        self._sums = np.zeros(4)  # sums of 1, the cosine, its z, and z^2
 
     def add(self, cosines: np.ndarray, decay: float) -> None:
         """Add pairs after multiplying the previous sums by `decay`."""
@@ -158,7 +159,7 @@ class _PairSums:
         return float((self._sums[1] + trust * prior) / (self._sums[0] + trust))
 
     def z(self, prior: float, trust: float) -> tuple[float, float]:
-        """Return mean and standard deviation of z; the prior, a cosine, weighs `trust` pairs."""
+        """Return z's mean and standard deviation; the prior, a cosine, counts as `trust` pairs."""
         mean = float(fisher_z(prior))
         count, _, total, squares = self._sums + trust * np.array(
             [1, prior, mean, mean**2 + _INITIAL_DEVIATION**2]
@@ -169,10 +170,10 @@ class _PairSums:
 
 def best_logits(view: WindowView, ids: np.ndarray) -> np.ndarray:
     """
-    Return the transformer's logit G of each detection with the best box of each track.
+    Return the transformer's logit G between each detection and the best box of each track.
 
-    The best one, as the mean over a track's boxes is lowered by old boxes and by partly hidden
-    ones. P_A is a softmax over the boxes of a frame and "none", whose logit is 0; so G is
+    The best box, because the mean over a track's boxes is lowered by old boxes and partly hidden
+    ones. P_A is a softmax over the boxes of a frame and "none", whose logit is 0; therefore, G is
     log P_A - log P("none").
 
     :param view: of the frame

@@ -4,9 +4,10 @@
 Camera motion, estimated from the motion of the background between two images.
 
 Both images are downscaled. Phase correlation finds the shift of the whole image, then the shift of
-each of many overlapping patches with subpixel precision. The motion that most patches agree on is
-that of the background: a similarity transform (rotation, zoom and shift). Points of the downscaled
-image are complex numbers x + iy here, so that a similarity is `turn * point + shift`.
+each of many overlapping patches with subpixel precision. The motion that most patches agree on, a
+similarity transform (rotation, zoom and shift), is that of the background. Points of the
+downscaled image are represented as complex numbers x + iy, so that a similarity transform is
+`turn * point + shift`.
 """
 
 from __future__ import annotations
@@ -20,31 +21,31 @@ from scipy.fft import irfft2
 from scipy.fft import rfft2
 from scipy.fft import rfftfreq
 
-_AREA = 160 * 120  # of the downscaled image, pixels, approximately
+_AREA = 160 * 120  # approximate area of the downscaled image, pixels
 _PATCH, _SPACING = 24, 12  # side S of a patch, and distance between patches, pixels
 _COVERED = 0.4  # fraction of a patch covered by objects above which it is not background
-_TEXTURED = 0.3  # fraction of a patch's spectrum above the noise from which on it should match
+_TEXTURED = 0.3  # minimum fraction of a patch's spectrum above the noise for it to match
 _WHOLE_WIDTH, _PATCH_WIDTH = 0.25, 0.2  # of the correlations' low-pass filters, cycles per pixel
-_FARTHEST = 0.42  # largest shift of the whole image, fractions of its sides
-_PEAKS, _TRIES = 4, 2  # shifts that are compared, and those that patches are matched for
+_FARTHEST = 0.42  # maximum shift of the whole image, fractions of its sides
+_PEAKS, _TRIES = 4, 2  # number of shifts compared, and of those tried for patches
 _PASSES, _NEAR = 3, 2  # iterations of patch matching, and tolerance to stop, pixels
 _FEWEST, _SPREAD = 8, 0.2  # patches that must agree; their spread, in mean image sides
 _LARGEST_TURN = 0.25  # |turn - 1|: 14 degrees, or 25 % zoom
-_GROWTH = 0.02  # of the tolerance, per pixel of displacement
+_GROWTH = 0.02  # growth of the tolerance, per pixel of displacement
 
 _Similarity = tuple[complex, complex]  # turn and shift
 
 
 class _Downscaled(NamedTuple):
     """
-    A downscaled image; both sides are even.
+    A downscaled image, with sides of even length.
 
     :param size: (height, width) of the image as received, pixels
     :param grey: (h, w) float32, grey levels
-    :param covered: (h, w) bool, where objects are
+    :param covered: (h, w) bool, True where objects are
     :param coarse: (h / 2, w / 2) float32, grey levels with zero mean; 0 where objects are
     :param corners: (P, 2) int64, x and y of the patches
-    :param patches: (P, S, S / 2 + 1) complex64, their spectra
+    :param patches: (P, S, S / 2 + 1) complex64, spectra of the patches
     """
 
     size: tuple[int, int]
@@ -59,10 +60,12 @@ class CameraMotion:
     """
     Estimates how the background moved from one image to the next, for one camera.
 
-    Between two images it may move by a third of the width, 5 degrees and 5 % zoom. Objects with
-    known boxes are masked; others disturb if they have more texture than the background.
+    Between two images, it may move by a third of the width, rotate by 5 degrees and zoom by 5 %.
+    Objects with known boxes are masked; other objects disturb the estimate if they have more
+    texture than the background.
 
-    :param still: a motion smaller than this everywhere in the image is noise, image widths
+    :param still: a motion smaller than this everywhere in the image is considered noise, image
+        widths
     :param agreement: in (0, 1], fraction of the textured patches that must agree
     :param tolerance: of a patch's position, pixels of a 160 x 120 image
     :param clarity: in (0, 1), minimum correlation peak for a patch to match
@@ -98,8 +101,8 @@ class CameraMotion:
         :param image: (H, W, 3) uint8, RGB, of any strides
         :param boxes: (N, 4), xyxy, pixels of the image: objects, which are not background
         :return: (2, 3) float64, maps (x, y, 1) in pixels of the previous image to pixels of this
-            one, exactly the identity if the camera stood still; None if unknown: the first image,
-            a different image size, no texture, or too few patches that agree
+            one, exactly the identity if the camera did not move; None if unknown (first image,
+            different image size, no texture, or too few patches that agree)
         :raises ValueError: if the shape or type of the image or the boxes is wrong
         """
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
@@ -127,7 +130,8 @@ class CameraMotion:
     def _shrink(self, image: np.ndarray, boxes: np.ndarray, step: int) -> _Downscaled:
         """Downscale an image by the factor `step`."""
         height, width = (side // step // 2 * 2 for side in image.shape[:2])
-        # Green is close to grey, and four pixels of a square close to its mean: few are read.
+        # Green is close to grey, and the mean of four pixels in a square is close to the square's
+        # mean, so only few pixels are read.
         green = image[: height * step, : width * step, 1]
         low, high = step // 4, step * 3 // 4
         samples = [green[y::step, x::step] for y in (low, high) for x in (low, high)]
@@ -156,7 +160,7 @@ class CameraMotion:
     def _motion(
         self, before: _Downscaled, now: _Downscaled, place: np.ndarray
     ) -> _Similarity | None:
-        """Match patches at their corners plus `place`, (2,) int64, x and y; then refine."""
+        """Match patches at their corners displaced by `place`, (2,) int64, x and y; refine."""
         height, width = now.grey.shape
         points = (before.corners + _PATCH / 2 - 0.5) @ [1, 1j]
         background = _covered_fractions(before, before.corners) < _COVERED
@@ -171,7 +175,7 @@ class CameraMotion:
             moves, found, textured = self._displacements(before.patches[rows], spectra)
             if found.sum() < _FEWEST:
                 return None
-            # Patches with slightly moving objects would bias the fit of a camera that is still.
+            # If the camera does not move, patches with slightly moving objects would bias the fit.
             if not shifted and 2 * (np.abs(moves[found]) < self.still * width).sum() > textured:
                 return 1, 0
             starts = points[rows[found]]
@@ -184,7 +188,7 @@ class CameraMotion:
             if np.abs(wanted - offsets).max() <= _NEAR:
                 break
             offsets = wanted
-        # The patches of one moving object agree, too, but they are close together.
+        # The patches of one moving object also agree, but they are close together.
         together = starts[agreed].std() < _SPREAD * (height * width) ** 0.5
         if together or agreed.sum() < self.agreement * textured:
             return None
@@ -196,10 +200,10 @@ class CameraMotion:
         self, before: np.ndarray, now: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, int]:
         """
-        Correlate the phases of patches; frequencies with mostly noise have little weight.
+        Correlate the phases of patches; frequencies that are mostly noise have little weight.
 
-        From spectra (P, S, S / 2 + 1) complex64 return (P,) complex, displacements; (P,) bool,
-        whether each patch matched; and the number of patches that have enough texture to match.
+        From spectra, (P, S, S / 2 + 1) complex64, return the displacements, (P,) complex; whether
+        each patch matched, (P,) bool; and the number of patches with enough texture to match.
         """
         cross = now * before.conj()
         power = np.abs(cross)
@@ -219,7 +223,7 @@ class CameraMotion:
 
 
 def _whole_shifts(before: _Downscaled, now: _Downscaled) -> list[np.ndarray]:
-    """Return the most likely shifts, best first, (2,) int64 each, x and y, downscaled pixels."""
+    """Return the most likely shifts, best first, each (2,) int64, x and y, downscaled pixels."""
     height, width = now.coarse.shape
     cross = rfft2(now.coarse) * rfft2(before.coarse).conj()
     power = np.abs(cross)
@@ -250,10 +254,11 @@ def _fit_similarity(
     starts: np.ndarray, ends: np.ndarray, tolerance: float
 ) -> tuple[complex, complex, np.ndarray]:
     """
-    Fit a similarity from (P,) complex starts to ends; return it and (P,) bool, the inliers.
+    Fit a similarity from (P,) complex starts to ends; return it and its inliers, (P,) bool.
 
-    Pairs of points, one half or one third of all points apart, each propose a similarity, and each
-    point proposes a shift. The proposal with most votes is refined by reweighted least squares.
+    Each pair of points whose indices differ by one half or one third of P proposes a similarity,
+    and each point proposes a shift. The proposal with the most votes is refined by reweighted
+    least squares.
     """
     count = len(starts)
     tolerances = tolerance + _GROWTH * np.abs(ends - starts)
@@ -271,7 +276,7 @@ def _fit_similarity(
         weights = np.maximum(1 - (errors / (2 * tolerances)) ** 2, 0) ** 2
         weights /= weights.sum()
         start, end = weights @ starts, weights @ ends
-        # It is 0 if only one point has weight; then the turn is 0, and no other point agrees.
+        # This is 0 if only one point has weight; then the turn is 0, and no other point agrees.
         spread = max(weights @ np.abs(starts - start) ** 2, 1e-9)
         turn = (weights * (starts - start).conj()) @ (ends - end) / spread
         shift = end - turn * start

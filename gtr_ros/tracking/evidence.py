@@ -1,10 +1,10 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Evidence that a detection continues a track: log-likelihood ratios of several cues, which add up.
+Evidence that a detection continues a track: the sum of the log-likelihood ratios of several cues.
 
-Every cue compares "the same object" with "a new object, which may be anywhere and anything". In
-natural units, and at any frame rate, the evidence is the sum
+Every cue compares "the same object" with "a new object, which may be of any kind and anywhere". In
+natural units, and at any frame rate, the evidence is
 
     L(m, k) = motion + size + appearance + class - fading * gap
 
@@ -21,7 +21,7 @@ def ratio_evidence(ratio: np.ndarray, outlier: float) -> np.ndarray:
     Turn a likelihood ratio into evidence, log((1 - e) ratio + e).
 
     :param ratio: p(observed | same) / p(observed | new)
-    :param outlier: e, probability that the model of "same" is wrong and the object looks like a
+    :param outlier: e, probability that the model of "same" is wrong and the object appears to be a
         new one: evidence is never below log e
     """
     return np.log((1 - outlier) * ratio + outlier)
@@ -82,14 +82,14 @@ def class_evidence(
     """
     Compare class labels: log((1 - e) (v / f + a) / (n + a) + e).
 
-    v of a track's n boxes have the detection's label, whose frequency in this camera is f.
-    A detector may call an animal a cow and then a horse; with few boxes that is to be expected.
-    If all objects have one class, the label is no evidence: 0.
+    v of a track's n boxes have the detection's label, whose frequency in this camera's images is
+    f. A detector may label an animal as a cow and then as a horse; with few boxes, this is to be
+    expected. If all objects have the same class, the label is no evidence: the result is 0.
 
     :param votes: (M, K) float, v
     :param boxes: (K,) float, n
     :param frequency: (M,) float, f, in (0, 1]
-    :param prior: a, number of boxes that the prior doubt about a track's label weighs
+    :param prior: a, number of boxes that weigh as much as the prior doubt about a track's label
     :param error: e, probability of any other label, however many boxes the track has
     :return: (M, K)
     """

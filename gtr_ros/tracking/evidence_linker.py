@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Links the detections of one camera by an `EvidenceRule`; a track's state has a fixed size."""
+"""Links the detections of one camera with an `EvidenceRule`; a track's state has a fixed size."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class EvidenceLinker:
     """
     Links the detections of a frame to the tracks of one camera.
 
-    The state of each of the K tracks has the same size, however long it lasts; all tracks are
+    The state of each of the K tracks has the same size, however long the track is; all tracks are
     updated together.
 
     :param rule: the constants
@@ -57,7 +57,7 @@ class EvidenceLinker:
 
     @property
     def pending(self) -> np.ndarray:
-        """(Q,) int64: tracks that may still be re-identified as a lost one."""
+        """(Q,) int64: tracks that may still be re-identified as lost ones."""
         pending = self._reidentifier.pending
         return self._ids[pending] if len(pending) else self._ids[:0]
 
@@ -72,7 +72,7 @@ class EvidenceLinker:
         return self._log_height, self._size_variance
 
     def state_sizes(self) -> dict[str, int]:
-        """Return the number of tracks in each part of the state: K, or 0 for unused cues."""
+        """Return the number of tracks in each part of the state: K, or 0 for an unused cue."""
         parts = {
             'ids': self._ids,
             'motion': self.motion.position,
@@ -92,8 +92,8 @@ class EvidenceLinker:
         return self._away[order[np.searchsorted(self._ids, ids, sorter=order)]]
 
     def fix_ids(self, ids: np.ndarray) -> None:
-        """Do not change these ids any more: the tracks are published."""
-        if len(self.appearance):  # without features nothing is re-identified
+        """Fix these ids: the tracks have been published."""
+        if len(self.appearance):  # without features, nothing is re-identified
             self._reidentifier.fix_ids(np.isin(self._ids, ids))
 
     def clear(self) -> None:
@@ -105,7 +105,7 @@ class EvidenceLinker:
         self._size_variance = np.zeros(0)
         self._gap = np.zeros(0)  # seconds since the last box
         self._votes = np.zeros((0, 1))  # boxes of each label
-        self._labels = np.ones(1)  # boxes of each label in this camera
+        self._label_counts = np.ones(1)  # boxes of each label in this camera
         self._time = 0.0  # seconds
         self._away = np.zeros(0)  # seconds lost before the last re-identification; 0: none
         self._width: int | None = None  # D, of features; None: not known yet
@@ -119,9 +119,9 @@ class EvidenceLinker:
 
         :param view: of the frame
         :param seconds: since the previous frame
-        :param may_begin: (M,) bool: detections that begin a track if they continue none
+        :param may_begin: (M,) bool: detections that start a track if they do not continue one
         :return: (M,) int64; 0: no track, also for boxes that are not finite
-        :raises ValueError: if the length of the features is not that of the previous ones
+        :raises ValueError: if the length of the features differs from that of the previous ones
         """
         now = view.now
         features = self._unit_features(now)
@@ -194,7 +194,7 @@ class EvidenceLinker:
     def _reidentify(
         self, rows: np.ndarray, linked: np.ndarray, new: np.ndarray, features: np.ndarray
     ) -> None:
-        """Give new tracks the ids of lost ones where they are re-identified."""
+        """Give new tracks the ids of the lost tracks that they are re-identified as."""
         self._reidentifier.update(rows, features[linked])
         self._reidentifier.begin(features[new], self._time)
         labels = self._votes.argmax(axis=1)
@@ -227,7 +227,7 @@ class EvidenceLinker:
         evidence += class_evidence(
             self._votes.T[now.labels],
             self._votes.sum(axis=1),
-            (self._labels / self._labels.sum())[now.labels],
+            (self._label_counts / self._label_counts.sum())[now.labels],
             rule.label_prior,
             rule.label_error,
         )
@@ -237,17 +237,17 @@ class EvidenceLinker:
             if self.cue == 'transformer':
                 similarity = best_logits(view, self._ids)
                 slope, level = self.calibration.logit_slope, self.calibration.logit_level
-            looks = appearance_evidence(similarity, slope, level, rule.appearance_limit)
-            valid = features.any(dim=1).numpy()[:, None]  # features that are not finite are 0
-            evidence += np.where(valid, looks, 0.0)
+            from_appearance = appearance_evidence(similarity, slope, level, rule.appearance_limit)
+            valid = features.any(dim=1).numpy()[:, None]  # non-finite features are 0
+            evidence += np.where(valid, from_appearance, 0.0)
         return evidence - rule.fading * self._gap
 
     def _count_labels(self, labels: np.ndarray) -> None:
-        more = int(labels.max(initial=0)) + 1 - len(self._labels)
+        more = int(labels.max(initial=0)) + 1 - len(self._label_counts)
         if more > 0:
-            self._labels = np.pad(self._labels, (0, more))
+            self._label_counts = np.pad(self._label_counts, (0, more))
             self._votes = np.pad(self._votes, ((0, 0), (0, more)))
-        self._labels += np.bincount(labels, minlength=len(self._labels))
+        self._label_counts += np.bincount(labels, minlength=len(self._label_counts))
 
     def _continue(
         self, rows: np.ndarray, centre: np.ndarray, log_height: np.ndarray, labels: np.ndarray

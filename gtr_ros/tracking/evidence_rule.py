@@ -16,10 +16,10 @@ from gtr_ros.tracking.motion import MotionModel
 #: walking at constant velocity
 CALM = MotionModel(acceleration=0.1, measurement=0.05, velocity=1.0, prior=0.35)
 
-#: walking, compensated for known camera motion
+#: walking, with known camera motion compensated
 CARRIED = replace(CALM, with_background=True)
 
-#: running, turning, stopping, and anything seen by a shaking camera
+#: running, turning, stopping, and anything filmed by a shaking camera
 ERRATIC = MotionModel(acceleration=3.0, measurement=0.15, velocity=1.0, prior=0.2)
 
 #: galloping, reversing, jumping
@@ -38,9 +38,9 @@ class EvidenceRule:
     is in frames, so the rule is the same at every frame rate and for gaps of any length.
 
     :param threshold: minimum evidence for a detection to continue a track
-    :param weak_threshold: the same for boxes that may not begin a track
+    :param weak_threshold: the same for boxes that may not start a track
     :param memory: seconds for which a lost track can be continued
-    :param fading: evidence that a track loses in each second without a box
+    :param fading: evidence that a track loses per second without a box
     :param outlier: e, tail probability of motion and size: their evidence is never below log e
     :param location: whether motion is a cue; False for an ablation
     :param motions: motion hypotheses; each track has a probability for each of them
@@ -50,14 +50,15 @@ class EvidenceRule:
     :param size_noise: standard deviation of the logarithm of a detected box's height
     :param size_drift: standard deviation of the change of a track's log-height in one second
     :param size_spread: standard deviation of the log-ratio of two objects' heights
-    :param label_prior: number of boxes that the prior doubt about a track's label weighs
-    :param label_error: probability that the detector gives an object another label than before
+    :param label_prior: number of boxes that weigh as much as the prior doubt about a track's label
+    :param label_error: probability that the detector reports another label for an object than
+        before
     :param appearance: the appearance cue: 'cosine' of the features, the association
         'transformer', or 'none'; 'auto': the one that the checkpoint recommends
     :param appearance_limit: largest absolute evidence of appearance
     :param appearance_memory: time constant, seconds, of the similarity statistics that are learnt
         online
-    :param gallery: which tracks are kept after `memory`, and when they are re-identified
+    :param gallery: which tracks are kept for longer than `memory`, and when they are re-identified
     """
 
     threshold: float = 2.5
@@ -80,7 +81,7 @@ class EvidenceRule:
     gallery: GalleryOptions = GalleryOptions()
 
     def describe(self, association: Association) -> str:
-        """Return one line for users: the cues that link detections."""
+        """Return a one-line description for users: the cues that link detections."""
         appearance = {
             'cosine': ', cosine of features',
             'transformer': f', {association.description}',

@@ -6,22 +6,22 @@ from __future__ import annotations
 
 import numpy as np
 
-#: existence probability from which on a track is confirmed
+#: existence probability at which a track is confirmed
 CONFIRMED = 0.9
 
-#: time constant, seconds, after which false detections look different: boxes that follow each
-#: other sooner are not independent
+#: time constant, seconds, after which false detections change: boxes that follow each other sooner
+#: are not independent
 _INDEPENDENT = 0.1
 
 #: time constant, seconds, with which missed frames reduce the evidence for a track; a confirmed
 #: track stays confirmed
 _FORGOTTEN = 0.5
 
-#: probability that a box with a score at the threshold is an object: the threshold was chosen so
+#: probability that a box with a score at the threshold is an object: the threshold is chosen such
 #: that most are
 _AT_THRESHOLD = 0.7
 
-_LEAST, _MOST = 0.01, 0.99  # limits of the probability from one box
+_LEAST, _MOST = 0.01, 0.99  # limits of the probability that one box can contribute
 
 
 class Existence:
@@ -33,9 +33,9 @@ class Existence:
     previous box, is its weight; that of the first box is 1. A track is confirmed once the
     probability is above 0.9, and stays confirmed.
 
-    :param threshold: score from which on boxes begin tracks, chosen for the detector; 0: scores
+    :param threshold: minimum score of boxes that start tracks, chosen for the detector; 0: scores
         are probabilities
-    :param min_hits: confirm tracks with this many boxes instead; None: by the probability
+    :param min_hits: confirm tracks after this many boxes instead; None: by the probability
     """
 
     def __init__(self, threshold: float = 0.0, min_hits: int | None = None) -> None:
@@ -92,8 +92,8 @@ class Existence:
         return self._confirmed[rows]
 
     def reidentify(self, provisional_id: int, identity: int) -> None:
-        """Give a new track the id of a lost one, which was confirmed before."""
-        # The lost track may have been removed by the linker in this very frame: it is still here.
+        """Replace the id of a new track with that of a lost one, which was confirmed before."""
+        # The linker may have removed the lost track in this very frame, but it is still here.
         self._select(np.flatnonzero(self._ids != identity))
         if provisional_id not in self._ids:  # the track began in this frame
             self._begin(np.array([provisional_id]), self._time)
@@ -102,7 +102,7 @@ class Existence:
         self._select(np.argsort(self._ids, kind='stable'))
 
     def probability(self, scores: np.ndarray) -> np.ndarray:
-        """Return the probability that boxes with these scores are objects; NaN: the lowest."""
+        """Return the probability that boxes with these scores are objects; for NaN, the lowest."""
         scores = np.clip(np.nan_to_num(scores.astype(np.float64)), _LEAST, _MOST)
         if not self.threshold:
             return scores

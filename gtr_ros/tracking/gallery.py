@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-_DISTINCT = 0.8  # cosine below which a box shows another side and gets its own prototype
+_DISTINCT = 0.8  # cosine below which a box shows another side and becomes a separate prototype
 _MOST_AVERAGED = 20  # boxes of a running mean: the weight of a new box is at least 1 / 21
 _CLOSEST = 0.99  # largest cosine: Fisher's transform diverges at 1
 
@@ -19,16 +19,18 @@ class GalleryOptions:
     """
     Which lost tracks are kept, and when a new track is re-identified as one of them.
 
-    :param size: maximum number of lost tracks; the one lost longest ago is removed. 0: no gallery
+    :param size: maximum number of lost tracks; the one that was lost first is removed. 0: no
+        gallery
     :param seconds: time for which a lost track is kept
-    :param prototypes: P, features kept for a track, one for each side that it showed
+    :param prototypes: P, number of features kept for a track, one for each side of the object that
+        was visible
     :param least_boxes: minimum boxes of a new track before it is compared, and of a lost track to
         be kept
-    :param wait: seconds from its first box during which a new track is compared, and is not
-        confirmed while it is likely to be a lost one
+    :param wait: seconds, from its first box, for which a new track is compared, and remains
+        unconfirmed while it is likely to be a lost one
     :param threshold: appearance evidence at which a lost track and a new object are equally likely
     :param certainty: minimum probability for a re-identification
-    :param drop: decrease of an object's similarity to itself after an absence, in Fisher's z
+    :param drop: decrease in an object's similarity to itself after an absence, in Fisher's z
     :param deviation: lower limit of the standard deviation of similarities, in Fisher's z
     """
 
@@ -45,7 +47,7 @@ class GalleryOptions:
 
 class SimilarityStatistics(NamedTuple):
     """
-    How similar objects look in this camera, as Fisher's z of the cosine of their features.
+    Similarity statistics of one camera's objects, as Fisher's z of the cosine of their features.
 
     :param same: mean over boxes and their own tracks
     :param different: mean over boxes and the tracks of other objects
@@ -64,7 +66,7 @@ def fisher_z(cosine: np.ndarray) -> np.ndarray:
 
 class Prototypes:
     """
-    A few features for each of K tracks: one for each side that the object showed.
+    A few features for each of K tracks, one for each side of the object that was visible.
 
     :param most: P, maximum number of prototypes of a track
     """
@@ -81,7 +83,7 @@ class Prototypes:
 
     @property
     def nbytes(self) -> int:
-        """Memory of the arrays, bytes."""
+        """Memory used by the arrays, bytes."""
         arrays = (self.features, self.counts, self.self_similarity, self.boxes)
         return sum(array.nbytes for array in arrays)
 
@@ -203,7 +205,7 @@ class Gallery:
             self._keep(np.sort(newest))
 
     def remove_expired(self, now: float) -> None:
-        """Remove the tracks whose time in the gallery is over; now is in seconds."""
+        """Remove the tracks whose time in the gallery has expired; now is in seconds."""
         fresh = now - self.last_seen <= self.rule.seconds
         if not fresh.all():
             self._keep(np.flatnonzero(fresh))
@@ -220,15 +222,15 @@ class Gallery:
         label_error: float,
     ) -> np.ndarray:
         """
-        Compute the evidence that new tracks are lost ones, from appearance and class alone.
+        Compute the evidence that new tracks are lost ones, from appearance and class only.
 
-        With means s_k and d of z = artanh(cosine), of track k with itself and of different
-        objects in this camera, and their deviation t, the evidence is
+        With means s_k and d of z = artanh(cosine), between track k and itself and between
+        different objects in this camera, and their deviation t, the evidence is
         (s_k - d) / t^2 (z - (s_k + d) / 2).
 
         :param features: (N, D) float32, unit length
         :param labels: (N,) int64
-        :param similarity: of all tracks of this camera
+        :param similarity: statistics of all tracks of this camera
         :param label_error: probability of another label
         :return: (N, G)
         """
@@ -257,7 +259,7 @@ def most_likely(evidence: np.ndarray, threshold: float) -> tuple[np.ndarray, np.
 
     The alternatives are all other lost tracks and a new object.
 
-    :param evidence: (N, G), of N new tracks for G lost ones
+    :param evidence: (N, G), of N new tracks being each of G lost ones
     :param threshold: evidence at which a lost track and a new object are equally likely
     :return: (N,) int64, index of the most likely lost track; (N,) float64, its probability
     """

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Links the detections of one camera by a `LikelihoodRule`."""
+"""Links the detections of one camera with a `LikelihoodRule`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class LikelihoodLinker:
 
     #: whether P_A is needed for every frame
     needs_likelihoods = True
-    #: tracks that were re-identified in this frame: none, a track ends when it leaves the window
+    #: tracks that were re-identified in this frame: none, because a track ends when it leaves the
+    #: window
     reidentified = ()
     #: tracks whose ids may still change
     pending = np.zeros(0, np.int64)
@@ -33,13 +34,13 @@ class LikelihoodLinker:
 
     def clear(self) -> None:
         """End all tracks. Their ids are not reused."""
-        self.ids = np.zeros(0, np.int64)  # those in the window and in the newest frame
+        self.ids = np.zeros(0, np.int64)  # tracks in the window and in the newest frame
 
     def fix_ids(self, ids: np.ndarray) -> None:
         """Do nothing: ids never change here."""
 
     def time_away(self, ids: np.ndarray) -> np.ndarray:
-        """Return 0 for each track: none is ever re-identified."""
+        """Return 0 for each track, because none is ever re-identified."""
         return np.zeros(len(ids))
 
     def link(self, view: WindowView, seconds: float, may_begin: np.ndarray) -> np.ndarray:
@@ -48,7 +49,7 @@ class LikelihoodLinker:
 
         :param view: of the frame
         :param seconds: since the previous frame
-        :param may_begin: (M,) bool: detections that begin a track if they continue none
+        :param may_begin: (M,) bool: detections that start a track if they do not continue one
         :return: (M,) int64; 0: no track
         """
         ids = np.zeros(len(view.now), np.int64)

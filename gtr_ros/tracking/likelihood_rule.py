@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Linking by association likelihoods P_A: a score for every pair of a detection and a track."""
+"""Linking by association likelihoods P_A: every pair of a detection and a track gets a score."""
 
 from __future__ import annotations
 
@@ -32,22 +32,24 @@ class LikelihoodRule:
     :param decay: likelihoods of a box are multiplied by decay^(frames before the previous one)
     :param motion: weight w of the motion term, S = (1 - w) likelihood + w h exp(-d^2 / 2 sigma^2);
         d is the distance to the position predicted at constant velocity, in box heights
-    :param motion_certain: sigma up to which the height h of the term is 1; beyond, h = this /
-        sigma, as the evidence of a position decreases with its uncertainty; None: h is always 1
+    :param motion_certain: sigma up to which the height h of the term is 1; beyond it, h = this /
+        sigma, because the evidence of a position decreases with its uncertainty; None: h is always
+        1
     :param motion_sigma: sigma after a gap of no frames, box heights
-    :param motion_growth: increase of sigma in each second since the track's last box
+    :param motion_growth: increase in sigma per second since the track's last box
     :param overlap: S is at least the IoU with the track's last box
     :param centre_gate: S is 0 unless the centre of one of the track's boxes in the window is
         nearer than this: squared distance over w^2 + h^2 of the detection, all relative to the
         image; None: no gate
-    :param class_gate: likelihoods are 0 where the product of class scores is below; None: no gate
+    :param class_gate: likelihoods are 0 where the product of class scores is below this; None: no
+        gate
     :param same_label: S is 0 unless one of the track's boxes in the window has the detection's
         label
-    :param memory: seconds that the window covers, in at most T frames: at high frame rates some
-        frames are left out; None: the last T frames, however long ago
-    :param threshold: a pair is linked if S is above
-    :param gated: pairs below the threshold are excluded from the assignment; False, as in the
-        public code: the assignment is solved over all pairs first
+    :param memory: seconds that the window covers, in at most T frames: at high frame rates, some
+        frames are left out; None: the last T frames, however old
+    :param threshold: a pair is linked if S is above this
+    :param gated: pairs below the threshold are excluded from the assignment; False: the assignment
+        is solved over all pairs first, as in the public code
     :param threshold_by_length: multiply the threshold by the number of the track's boxes in the
         window
     :param skips_an_id: skip the id after those of the first frame, as the public code does
@@ -70,7 +72,7 @@ class LikelihoodRule:
     skips_an_id: bool = False
 
     def describe(self, association: Association) -> str:
-        """Return one line for users: the association, and what a track's score consists of."""
+        """Return a one-line description for users: the association, and the terms of a score."""
         parts = [f'{"mean" if self.average else "summed"} likelihood']
         parts += ['constant-velocity motion'] if self.motion else []
         parts += ['overlap with the last box'] if self.overlap else []
@@ -138,10 +140,10 @@ class LikelihoodRule:
         return (offset**2).sum(-1) / (size**2).sum(-1) < self.centre_gate
 
 
-#: section 4.3 of the paper: average likelihood above 0.2
+#: the rule in section 4.3 of the paper: average likelihood above 0.2
 PAPER = LikelihoodRule(motion=0.0, same_label=False, memory=None, threshold=0.2, gated=False)
 
-#: the public code with its MOT model
+#: the rule of the public code's MOT model
 PUBLISHED_MOT = LikelihoodRule(
     average=False,
     decay=0.9,
@@ -155,7 +157,7 @@ PUBLISHED_MOT = LikelihoodRule(
     skips_an_id=True,
 )
 
-#: the public code with its TAO model
+#: the rule of the public code's TAO model
 PUBLISHED_TAO = LikelihoodRule(
     average=False,
     motion=0.0,

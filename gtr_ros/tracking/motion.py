@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Motion of tracks: Kalman filters in box heights and seconds, several for each track."""
+"""Motion of tracks: several Kalman filters for each track, in box heights and seconds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_LEAST_DENSITY = 1e-8  # 1 / heights^2, below which no hypothesis explains a box
+_LEAST_DENSITY = 1e-8  # 1 / heights^2, density below which no hypothesis explains a box
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class MotionFilters:
         """
         Return the standard deviation of the position of each track's next box, (K, J), heights.
 
-        :param limit: its upper limit, heights: the position of a lost track is not arbitrary
+        :param limit: its upper limit, heights: even a lost track is not arbitrarily far away
         """
         return np.minimum(np.sqrt(self.covariance[..., 0] + self._noise), limit)
 
@@ -129,7 +129,7 @@ class MotionFilters:
         """
         deviation = self.spread(limit) * height[:, None]
         total = np.zeros((len(centre), len(self)))
-        # A loop over hypotheses and axes: numpy is slow at sums over a short last axis.
+        # This loops over hypotheses and axes because numpy is slow at sums over a short last axis.
         for j in range(len(self.models)):
             x, y = self.position[:, j].T
             factor = -0.5 / deviation[:, j] ** 2

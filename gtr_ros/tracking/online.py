@@ -4,11 +4,11 @@
 The association of one camera, computed incrementally from frame to frame.
 
 Every class returns the likelihoods that `Association.forward` returns for the whole window; they
-differ in what is computed again for each frame:
+differ in what they recompute for each frame:
 
 - `RecomputingAssociation`: everything, for any association;
-- `CachingAssociation`: everything but the projections of past features; for the published encoder,
-  in which new objects change the encoding of past ones;
+- `CachingAssociation`: everything except the projections of past features; for the published
+  encoder, in which new objects change the encoding of past ones;
 - `StreamingAssociation`: only the new objects; for encoders in which past objects do not change.
 """
 
@@ -25,8 +25,8 @@ from gtr_ros.model.association import AssociationTransformer
 from gtr_ros.model.association import frame_softmax
 from gtr_ros.tracking.row_buffer import RowBuffer
 
-#: rows that pass through the encoder together on a CPU, so that intermediate results stay in the
-#: cache; a GPU processes all rows at once
+#: number of rows that pass through the encoder together on a CPU, so that intermediate results
+#: stay in the cache; a GPU processes all rows at once
 _CHUNK_ROWS = 256
 
 
@@ -36,16 +36,16 @@ class OnlineAssociation:
 
     Call `associate` with a new frame, then `add` it; frames can be dropped at both ends.
 
-    :param association: in evaluation mode; its weights must not change any more
+    :param association: in evaluation mode; its weights must not change afterwards
     """
 
     def __init__(self, association: Association) -> None:
         self.association = association
-        #: objects of each frame in the window, oldest first
+        #: number of objects in each frame of the window, oldest first
         self.counts: list[int] = []
         #: one row for each object in the window
         self.rows = RowBuffer()
-        self._staged = 0  # objects of the frame that was associated last
+        self._staged = 0  # number of objects in the frame that was associated last
 
     @torch.inference_mode()
     def associate(self, features: Tensor, boxes: Tensor) -> Tensor:
@@ -59,7 +59,7 @@ class OnlineAssociation:
         """
         past, count = len(self.rows), len(features)
         self._staged = count
-        if not count:  # without objects the length of the features is arbitrary
+        if not count:  # without objects, the length of the features is arbitrary
             self.rows.stage_none()
             return features.new_zeros(0, past)
         rows = self.rows.stage(count, self.row_width(features.shape[1]), features)
@@ -76,7 +76,7 @@ class OnlineAssociation:
         self.rows.drop_first(self.counts.pop(0))
 
     def drop_newest(self) -> None:
-        """Drop the newest frame of the window; a frame that was not added yet stays."""
+        """Drop the newest frame of the window; a frame that was not yet added stays."""
         self.rows.drop_last(self.counts.pop())
 
     def clear(self) -> None:
@@ -98,7 +98,7 @@ class OnlineAssociation:
 
 
 class RecomputingAssociation(OnlineAssociation):
-    """Keeps features and boxes, and computes everything again: the reference, for any kind."""
+    """Keeps features and boxes, and recomputes everything: the reference, for any association."""
 
     def row_width(self, features: int) -> int:
         return features + 4
@@ -113,7 +113,7 @@ class RecomputingAssociation(OnlineAssociation):
 
 
 class _OnlineTransformer(OnlineAssociation):
-    """Common parts of the classes for `AssociationTransformer`: decoder and logits."""
+    """Base of the classes for `AssociationTransformer`: decoder and logits."""
 
     association: AssociationTransformer
 
@@ -252,7 +252,7 @@ class CachingAssociation(_OnlineTransformer):
 
 @singledispatch
 def make_online(association: Association) -> OnlineAssociation:
-    """Return the online association, for one camera, that repeats the least work."""
+    """Return the online association for one camera that repeats the least work."""
     return RecomputingAssociation(association)
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The objects of a window's past frames as arrays, and reductions over their tracks."""
+"""The objects of a window's past frames as arrays, and reductions over tracks."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Past:
     ids: np.ndarray
     track: np.ndarray
 
-    # Not matrix products: numpy's threads would compete with torch's for the cores, and both would
-    # wait many times longer than the sums take.
+    # These are not matrix products, because numpy's threads would compete with torch's for the
+    # cores, and both would wait many times longer than the sums take.
 
     @cached_property
     def _by_track(self) -> tuple[np.ndarray, np.ndarray]:
-        """(P,) int64, the objects sorted by track; (K,) int64, where each track begins there."""
+        """(P,) int64, the objects sorted by track; (K,) int64, where each track starts in them."""
         ends = np.cumsum(self.lengths)
         return np.argsort(self.track, kind='stable'), ends - self.lengths
 
@@ -55,7 +55,7 @@ class Past:
         return np.maximum.reduceat(values[:, order], begins, axis=1)
 
     def any_by_track(self, values: np.ndarray) -> np.ndarray:
-        """Return whether it is true for any object of each track: (M, P) bool -> (M, K)."""
+        """Return whether the value is true for any object of each track: (M, P) bool -> (M, K)."""
         order, begins = self._by_track
         return np.logical_or.reduceat(values[:, order], begins, axis=1)
 
@@ -75,7 +75,7 @@ class Past:
         """
         Fit a line to the centres of each track in its newest frames.
 
-        :param frames: how many frames before the track's newest object are used
+        :param frames: number of frames before the track's newest object that are used
         :return: (K, 2) float64, pixels per second; 0 for a track with one object
         """
         recent = self.age <= self.age[self.last][self.track] + frames

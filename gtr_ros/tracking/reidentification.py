@@ -14,8 +14,8 @@ from gtr_ros.tracking.gallery import most_likely
 from gtr_ros.tracking.gallery import Prototypes
 from gtr_ros.tracking.gallery import SimilarityStatistics
 
-#: probability of being a lost track from which on a new track is held back, with enough boxes and
-#: with too few
+#: probability of being a lost track at which a new track is held back, with enough boxes and with
+#: too few
 _LIKELY, _POSSIBLE = 0.5, 0.05
 
 
@@ -24,7 +24,7 @@ class Reidentification(NamedTuple):
     A lost track that came back and got its id again.
 
     :param row: index of the track
-    :param provisional_id: the id that the track had until now
+    :param provisional_id: the id that the track had before
     :param id: the id of the lost track
     :param away: seconds since the last box of the lost track
     """
@@ -62,7 +62,7 @@ class Reidentifier:
 
     @property
     def track_bytes(self) -> int:
-        """Memory for the K tracks, bytes, without the gallery."""
+        """Memory used for the K tracks, bytes, without the gallery."""
         arrays = (self._sums, self._boxes, self._start, self._open, self.pending)
         return self._tracks.nbytes + sum(array.nbytes for array in arrays)
 
@@ -106,7 +106,7 @@ class Reidentifier:
             setattr(self, name, getattr(self, name)[rows])
 
     def fix_ids(self, rows: np.ndarray) -> None:
-        """Do not change the ids of these tracks any more, (K,) bool: they were published."""
+        """Fix the ids of these tracks, (K,) bool: they have been published."""
         self._open &= ~rows
 
     def reidentify(
@@ -123,9 +123,9 @@ class Reidentifier:
         :param now: seconds
         :param ids: (K,) int64, of all tracks
         :param labels: (K,) int64, of all tracks
-        :param similarity: how similar objects look in this camera
+        :param similarity: similarity statistics of this camera
         :param label_error: probability that an object has another label than before
-        :return: the re-identified tracks; they leave the gallery
+        :return: the re-identified tracks, which are removed from the gallery
         """
         self.gallery.remove_expired(now)
         self._open &= now - self._start <= self.rule.wait

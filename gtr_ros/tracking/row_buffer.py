@@ -6,19 +6,19 @@ from __future__ import annotations
 
 from torch import Tensor
 
-#: rows by which a window may slide before it is moved back to the start of the buffer; or an
-#: eighth of its length, if that is more
+#: number of rows by which a window may slide before it is moved back to the start of the buffer;
+#: an eighth of its length, if that is more
 _SLACK = 256
 
-#: least capacity of a buffer on a CPU, rows, and its growth factor. Both are large, as the old and
-#: the new buffer exist together while it grows, and memory that was never written to is not used
+#: minimum capacity of a buffer on a CPU, rows, and its growth factor. Both are large because the
+#: old and the new buffer coexist while it grows, and memory that was never written to is not used
 _LEAST_CPU_ROWS = 4096
 _CPU_GROWTH = 4
 
 
 class RowBuffer:
     """
-    The rows of a window, one for each object, contiguous in memory: adding a frame copies none.
+    The rows of a window, one for each object, contiguous in memory; adding a frame copies none.
 
     Rows are appended in two steps: `stage` returns room for them, to be filled, and `commit` makes
     them part of the window. Rows can be dropped at either end.
@@ -34,12 +34,12 @@ class RowBuffer:
 
     @property
     def end(self) -> int:
-        """Rows of the buffer up to the end of the window; those beyond it use no memory yet."""
+        """Number of rows up to the end of the window; rows beyond it use no memory yet."""
         return self._end
 
     @property
     def capacity(self) -> int:
-        """Rows that are allocated."""
+        """Number of allocated rows."""
         return 0 if self._buffer is None else len(self._buffer)
 
     def stage(self, count: int, width: int, like: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ class RowBuffer:
         self._staged, self._staged_at = 0, self._end
 
     def commit(self) -> None:
-        """Make the staged rows part of the window, even if rows were dropped since."""
+        """Make the staged rows part of the window, even if rows were dropped since then."""
         if self._staged_at != self._end:
             staged = self._buffer[self._staged_at : self._staged_at + self._staged].clone()
             self._buffer[self._end : self._end + self._staged] = staged
@@ -94,7 +94,7 @@ class RowBuffer:
         if self._end + count <= min(needed, len(self._buffer)):
             return
         if needed <= len(self._buffer):
-            # In pieces that do not overlap, so that nothing is allocated.
+            # Copied in pieces that do not overlap, so that nothing is allocated.
             for i in range(0, length, self._start):
                 piece = min(self._start, length - i)
                 begin = self._start + i

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The linking rules by the names that users give, and the linkers that apply them."""
+"""The linking rules, by the names that users write, and the linkers that apply them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gtr_ros.tracking.likelihood_rule import PUBLISHED_TAO
 from gtr_ros.tracking.reidentification import Reidentification
 from gtr_ros.tracking.window import WindowView
 
-#: how a tracker links detections
+#: any rule by which a tracker links detections
 LinkingRule = EvidenceRule | LikelihoodRule
 
 
@@ -44,7 +44,7 @@ class Linker(Protocol):
         """Assign a track id to each detection of a frame, (M,) int64; 0: no track."""
 
     def fix_ids(self, ids: np.ndarray) -> None:
-        """Do not change these ids any more: the tracks are published."""
+        """Fix these ids: the tracks have been published."""
 
     def time_away(self, ids: np.ndarray) -> np.ndarray:
         """Return the seconds for which tracks were lost before their last re-identification."""
@@ -73,7 +73,7 @@ RULES: dict[str, LinkingRule] = {
     'gaussian': LikelihoodRule(),
 }
 
-#: accepted from users: 'mobile' is an old name of the default rule of `gtr_mobile`
+#: names accepted from users: 'mobile' is an old name for the default rule of `gtr_mobile`
 NAMES = (*RULES, 'mobile')
 
 
@@ -102,12 +102,12 @@ def find_rule(
     gallery_seconds: float | None = None,
 ) -> LinkingRule:
     """
-    Return the rule that a user chose.
+    Return the rule that a user has chosen.
 
     :param name: see `rule_name`
     :param own_detector: see `rule_name`
     :param gallery_size: tracks in the gallery of the rule evidence; None: its default
-    :param gallery_seconds: for which the gallery keeps a track; None: its default
+    :param gallery_seconds: seconds for which the gallery keeps a track; None: its default
     :raises ValueError: if there is no such rule
     """
     rule = RULES[rule_name(name, model, own_detector)]

@@ -27,18 +27,18 @@ class Tracker:
     An online tracker for one camera; its memory is bounded.
 
     A rule scores every pair of a detection and a track; the assignment with the highest total
-    score is chosen (Hungarian algorithm); unassigned detections begin tracks. With the published
+    score is chosen (Hungarian algorithm); unassigned detections start tracks. With the published
     rules this is the sliding-window tracker of the paper's section 4.3.
 
     A track id is unique for the lifetime of the tracker. It survives frames in which the object is
-    not detected, for as long as the rule remembers it: seconds, or the last T frames.
+    not detected, for as long as the rule remembers it: for seconds, or for the last T frames.
 
     :param association: computes the likelihoods P_A of pairs of objects in a window
     :param rule: how detections are linked
     :param window: T, frames of trajectories and of P_A, this one included; at least 2
-    :param min_hits: number of boxes from which on a track is confirmed; None: by its existence
+    :param min_hits: number of boxes after which a track is confirmed; None: by its existence
         probability, see `gtr_ros.tracking.existence`
-    :param begin_score: minimum score of a box that begins a track; boxes below it may continue one
+    :param begin_score: minimum score of a box that starts a track; boxes below it may continue one
     :raises ValueError: if one of these is out of range
     """
 
@@ -65,7 +65,7 @@ class Tracker:
 
     @property
     def window(self) -> int:
-        """T, frames; may be changed between two frames, the newest are kept."""
+        """T, frames; may be changed between two frames: the newest frames are kept."""
         return self._window.frames + 1
 
     @window.setter
@@ -74,7 +74,7 @@ class Tracker:
 
     @property
     def min_hits(self) -> int | None:
-        """Boxes from which on a track is confirmed; None: by its existence probability."""
+        """Number of boxes after which a track is confirmed; None: by its existence probability."""
         return self._existence.min_hits
 
     @min_hits.setter
@@ -85,7 +85,7 @@ class Tracker:
 
     @property
     def begin_score(self) -> float:
-        """Minimum score of a box that begins a track."""
+        """Minimum score of a box that starts a track."""
         return self._existence.threshold
 
     @begin_score.setter
@@ -97,7 +97,7 @@ class Tracker:
         """Number of frames whose stamp was not after the previous one; they were tracked."""
         return self._clock.repaired
 
-    # The state, for debugging and for tests; not to be changed.
+    # The state below is for debugging and tests, and must not be changed.
 
     @property
     def linker(self) -> Linker:
@@ -116,7 +116,7 @@ class Tracker:
 
     @property
     def online_association(self) -> OnlineAssociation | None:
-        """Computes P_A incrementally; None while no one reads P_A."""
+        """Computes P_A incrementally; None while P_A is not read."""
         return self._window.online
 
     def reset(self) -> None:
@@ -136,8 +136,8 @@ class Tracker:
         is repaired; see `gtr_ros.tracking.clock`.
 
         :param detections: of one frame, in any order
-        :return: tracks, in the order of the detections; without boxes that neither continue a
-            track nor may begin one
+        :return: tracks, in the order of the detections, except boxes that neither continue a track
+            nor may start one
         """
         if self._clock.was_reset(detections.stamp):
             self.reset()
@@ -178,5 +178,7 @@ class Tracker:
 def _past_frames(window: int) -> int:
     """Return T - 1, the number of past frames."""
     if window < 2:
-        raise ValueError(f'window is {window} frames; expected at least 2, this one and one past')
+        raise ValueError(
+            f'window is {window} frames; expected at least 2, this one and one past frame'
+        )
     return window - 1

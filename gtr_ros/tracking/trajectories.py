@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The trajectories of a frame's objects, each computed when it is read."""
+"""The trajectories of a frame's objects, each computed only when it is read."""
 
 from __future__ import annotations
 

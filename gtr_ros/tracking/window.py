@@ -28,7 +28,7 @@ class WindowView:
     :param now: the M detections of the new frame
     :param frames: detections and track ids of the past frames, oldest first
     :param association: computes P_A
-    :param likelihoods: (M, P) float32, P_A if it is known already
+    :param likelihoods: (M, P) float32, P_A if it is already known
     :param on_read: called whenever P_A is read
     """
 
@@ -52,7 +52,7 @@ class WindowView:
 
     @cached_property
     def past(self) -> Past:
-        """The objects of all past frames, of which there is at least one, and their tracks."""
+        """The objects of the past frames, and their tracks; there must be at least one frame."""
         frames, ids_by_frame = zip(*self._frames)
         counts = [len(d) for d in frames]
         ids, track = np.unique(np.concatenate(ids_by_frame), return_inverse=True)
@@ -85,7 +85,7 @@ class WindowView:
         )
 
     def change_id(self, old: int, new: int) -> WindowView:
-        """Return the view in which past boxes have one track id replaced."""
+        """Return the view with one track id of past boxes replaced."""
         frames = _replace_id(self._frames, old, new)
         return WindowView(self.now, frames, self._association, self._likelihoods, self._on_read)
 
@@ -110,7 +110,8 @@ class Window:
 
     :param association: computes P_A of a new frame's objects with those of the window
     :param frames: maximum number of frames
-    :param memory: seconds after which a frame is dropped; None: only by the number of frames
+    :param memory: seconds after which a frame is dropped; None: only the number of frames is
+        limited
     :param every_frame: whether P_A is needed for every frame; it is then computed incrementally.
         False: only when it is read: from scratch for the first frame, then incrementally, until
         it has not been read for the length of the window
@@ -149,7 +150,7 @@ class Window:
 
     @property
     def online(self) -> OnlineAssociation | None:
-        """Computes P_A incrementally; None while no one reads P_A."""
+        """Computes P_A incrementally; None while P_A is not read."""
         return self._online
 
     def view(self, now: Detections) -> WindowView:
@@ -163,14 +164,14 @@ class Window:
         """
         Append a frame; the oldest is dropped if there are too many.
 
-        :param detections: those of the last `view`; unless P_A is needed for every frame, some of
-            them may be left out
+        :param detections: the detections of the last `view`; some of them may be left out, unless
+            P_A is needed for every frame
         :param ids: (N,) int64; 0: no track
         """
         if self._memory is not None and len(self._frames) > 1:
             (before, _), (newest, _) = self._frames[-2], self._frames[-1]
-            # The newest frame is always kept; before another is added it must be far enough from
-            # the one before it.
+            # The newest frame is always kept at first; once another is added, it stays only if it
+            # is far enough from the frame before it.
             if (newest.stamp - before.stamp) * self._most < self._memory:
                 self._frames.pop()
                 if self._online is not None:
@@ -180,7 +181,7 @@ class Window:
                 self._associate(detections)
             self._online.add()
         if self._every_frame:
-            # The online association holds the features; views would keep them all alive.
+            # The online association stores the features; views would keep them all alive.
             none = detections.features.new_empty(len(detections), 0)
             detections = replace(detections, features=none)
         self._frames.append((detections, ids))
@@ -191,7 +192,7 @@ class Window:
         self._frames = deque(_replace_id(self._frames, old, new))
 
     def drop_expired(self, stamp: int) -> None:
-        """Drop the frames that are older than the memory; stamp: the present time, nanoseconds."""
+        """Drop the frames that are older than the memory; stamp: the current time, nanoseconds."""
         if self._memory is None:
             return
         oldest = stamp - self._memory

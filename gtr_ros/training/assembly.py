@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Builds the model, the clips and the losses of a training from its configuration."""
+"""Builds the model, the clips and the losses of a training run from its configuration."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from gtr_ros.training.video_clips import VideoClips
 
 def make_model(config: Config, data: Path) -> GTR:
     """
-    Build the model of a training with its initial weights.
+    Build the model for a training run, with its initial weights.
 
     :param data: folder that the configuration's paths are relative to
     :raises CheckpointError: if the weights cannot be read
@@ -66,7 +66,7 @@ def make_model(config: Config, data: Path) -> GTR:
     file = place(config.model) if place else data / config.start
     if not file.is_file():
         raise CheckpointError(
-            f"no initial weights at {file}; give another file as start, or '{RANDOM}'"
+            f"no initial weights at {file}; set start to another file, or '{RANDOM}'"
         )
     return make(file, **options)
 
@@ -82,26 +82,26 @@ def _load_backbone(model: GTR, file: Path) -> None:
     )
     if missing:
         raise CheckpointError(
-            f'{file} does not fit the backbone of this model: of its {len(needed)} tensors '
-            f'{len(missing)} are missing or have another shape, such as {missing[0]}'
+            f'{file} does not fit the backbone of this model: {len(missing)} of its {len(needed)} '
+            f'tensors are missing or have another shape, such as {missing[0]}'
         )
     model.detector.backbone.load_state_dict({k: state.get(k, v) for k, v in needed.items()})
 
 
 def class_names(config: Config, data: Path) -> tuple[str, ...] | None:
-    """Return the class names of a configuration; None: those of the model."""
+    """Return the class names in a configuration; None: the model's own."""
     if config.classes == 'data':
         first = config.clips[0]
         if not isinstance(first, Stills):
             raise ConfigError(
-                "classes: 'data' needs stills as the first entry of clips; give the names instead"
+                "classes: 'data' needs stills as the first entry of clips; list the names instead"
             )
         return read_stills(first, data, None).class_names
     return tuple(config.classes) if config.classes is not None else None
 
 
 def read_stills(clips: Stills, data: Path, names: tuple[str, ...] | None) -> StillSet:
-    """Read the labelled images of a configuration."""
+    """Read the labelled images named in a configuration."""
     annotations = data / clips.annotations
     images = data / clips.images if clips.images is not None else None
     if clips.stills == 'coco':
@@ -112,13 +112,13 @@ def read_stills(clips: Stills, data: Path, names: tuple[str, ...] | None) -> Sti
         return read_crowdhuman(annotations, images, names or ('person',))
     found = read_lvis(annotations, images, data / clips.coco if clips.coco else None)
     if names is not None and names != found.class_names:
-        raise ConfigError(f'{annotations} has the classes of LVIS, which only gtr_tao has')
+        raise ConfigError(f'{annotations} has the classes of LVIS, which only gtr_tao detects')
     return found
 
 
 def make_source(config: Config, model: GTR, data: Path) -> ClipSource:
     """
-    Return the source of the clips of a training.
+    Return the source of the clips for a training run.
 
     :raises FormatError: if data cannot be read
     """
@@ -141,7 +141,7 @@ def _make_entry(clips: Stills | Videos, data: Path, names: tuple[str, ...]) -> C
         unknown = sorted(set(classes or ()) - set(names))
         if unknown:
             raise ConfigError(
-                f'pasted_classes names {unknown[0]!r}, which is not a class of the model'
+                f'pasted_classes names {unknown[0]!r}, which the model does not detect'
             )
         labels = None if classes is None else [names.index(name) for name in classes]
         return StillClips(stills, moving_crop, clips.augmentation, clips.pasted_objects, labels)
@@ -170,7 +170,7 @@ def _make_entry(clips: Stills | Videos, data: Path, names: tuple[str, ...]) -> C
 
 def make_objective(config: Config, model: GTR) -> Objective:
     """
-    Return the objective of a training.
+    Return the objective of a training run.
 
     :raises ConfigError: if an option of the losses does not fit the model
     """
@@ -185,7 +185,7 @@ def make_objective(config: Config, model: GTR) -> Objective:
         options['detector_weight'] = losses.detector
     elif losses.detector != 1:
         raise ConfigError(
-            f'losses.detector is {losses.detector}, but the detector losses of '
-            f'gtr_{config.model} have no weight; leave it out'
+            f'losses.detector is {losses.detector}, but the detector losses of gtr_{config.model} '
+            'have no adjustable weight; leave it out'
         )
     return kind(model, association_weight=losses.association, **options)

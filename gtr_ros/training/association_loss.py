@@ -20,9 +20,9 @@ class Assignment(NamedTuple):
     """
     The assignment of proposals to the labelled objects of a clip.
 
-    :param targets: (K, T) int64, for each of the K objects and T frames the index of its proposal
-        within the frame; N_t, the number of the frame's proposals, if it has none
-    :param queries: (N,) int64, for each proposal the index of its object; -1: none
+    :param targets: (K, T) int64, for each of the K objects and T frames, the index of the object's
+        proposal within the frame; N_t, the number of the frame's proposals, if it has none
+    :param queries: (N,) int64, for each proposal, the index of its object; -1: none
     """
 
     targets: Tensor
@@ -32,10 +32,13 @@ class Assignment(NamedTuple):
 @dataclass(frozen=True)
 class AssociationLossOptions:
     """
-    Options in which the paper and its public code differ. Defaults: the code's MOT model.
+    Options in which the paper and its public code differ.
 
-    :param min_iou: a proposal is assigned to an object only if their IoU is above; 0.5 in Eq. 2
-    :param background: whether proposals without an object are queries too, which should find
+    The defaults are those of the code's MOT model.
+
+    :param min_iou: a proposal is assigned to an object only if their IoU is above this; 0.5 in Eq.
+        2
+    :param background: whether proposals without an object are also queries, which should find
         nothing in any frame (Eq. 4); False in the code's TAO model
     :param normalise: whether the sum is divided by the number of objects to be found
     """
@@ -58,12 +61,12 @@ def assign(
     min_iou: float = 0.0,
 ) -> Assignment:
     """
-    Assign to each labelled object of a clip the proposal of highest IoU in each frame: Eq. 2.
+    Assign the proposal with the highest IoU in each frame to each labelled object: Eq. 2.
 
     :param proposals: (N_t, 4) float of each frame, xyxy
     :param boxes: (G_t, 4) float of each frame, the labelled objects, xyxy in the same units
     :param ids: (G_t,) int64 of each frame, the ids of these objects; not positive: unlabelled
-    :param min_iou: the IoU must be above
+    :param min_iou: the IoU must be above this
     :return: the assignment; objects in the order of their ids
     """
     device = proposals[0].device
@@ -95,14 +98,14 @@ def association_loss(
     Compute the loss of Eq. 3 to 5: negative log-likelihood of each frame's correct choice.
 
     Every query chooses among a frame's N_t proposals and "none" (logit 0, Eq. 1). A query with an
-    object should choose that object's proposal (Eq. 3), one without an object should choose
-    "none" in every frame (Eq. 4); the terms are summed over queries and frames (Eq. 5).
+    object should choose that object's proposal (Eq. 3); a query without an object should choose
+    "none" in every frame (Eq. 4). The terms are summed over queries and frames (Eq. 5).
 
     :param logits: (N, N) float for each decoder layer, rows are queries; their losses are summed
     :param counts: N_t, proposals of each of the T frames, sum N
     :param assignment: of the proposals to the labelled objects
     :param options: of the loss
-    :return: () float; without a labelled object 0, with a gradient of zeros
+    :return: () float; if there is no labelled object, 0, with a gradient of zeros
     """
     none = torch.tensor(counts, device=assignment.queries.device)  # T
     is_object = assignment.queries >= 0

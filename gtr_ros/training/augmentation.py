@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Augmentation of clips: occlusion, deformation, light, blur, noise and lost frames."""
+"""Augmentation of clips: occlusion, deformation, lighting, blur, noise and lost frames."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ from gtr_ros.training.pasting import soft_mask
 @dataclass(frozen=True)
 class Augmentation:
     """
-    Augmentations of a clip, each with its strength; 0, the default: not applied.
+    Augmentations of a clip, each with its strength; 0, the default, disables it.
 
     :param dropped: probability that a frame is lost; at least 2 are kept
-    :param bend: strength of the objects' deformation from frame to frame, in their widths
-    :param mirror: probability that an object is mirrored from some frame of the clip on
+    :param bend: strength of the objects' deformation from frame to frame, in units of their widths
+    :param mirror: probability that an object is mirrored from some frame of the clip onwards
     :param look_alikes: mean number of recoloured copies of objects that move next to them
     :param occluders: mean number of unlabelled patches that pass in front of objects
     :param light: standard deviation of log brightness, drifting over the clip
-    :param colour: standard deviation of the log gain of each colour channel, likewise
-    :param blur: probability that a frame has motion blur, of up to 9 pixels
-    :param noise: maximum standard deviation of the pixel noise, of values in 0 to 255
+    :param colour: standard deviation of the log gain of each colour channel, drifting over the
+        clip
+    :param blur: probability that a frame has motion blur of up to 9 pixels
+    :param noise: maximum standard deviation of the pixel noise, for values 0 to 255
     """
 
     dropped: float = 0.0
@@ -49,7 +50,7 @@ class Augmentation:
     noise: float = 0.0
 
     def __call__(self, clip: Clip, rng: np.random.Generator) -> Clip:
-        """Return an augmented clip, determined by the clip and the random stream."""
+        """Return an augmented clip, which depends only on the clip and the random stream."""
         if self.dropped and len(clip) > 2:
             clip = drop_frames(clip, self.dropped, rng)
         if (self.bend or self.mirror) and len(clip) > 1:
@@ -65,7 +66,7 @@ class Augmentation:
     def _expose(
         self, images: tuple[np.ndarray, ...], rng: np.random.Generator
     ) -> list[np.ndarray]:
-        """Return the images with drifting light and colour, motion blur and noise."""
+        """Return the images with drifting brightness and colour, motion blur and noise."""
         frames = len(images)
         drift = rng.normal(0, 1, (2, 4))
         progress = np.linspace(0, 1, max(frames, 2))[:frames, None]
@@ -80,7 +81,8 @@ class Augmentation:
                 image = blur_motion(image, rng.uniform(2, 9), rng.uniform(0, math.pi))
             pixels = image * gain.astype(np.float32)
             if noise:
-                # One noise image, shifted, looks as random as new ones at a tenth of the cost.
+                # Shifting one noise image is as effective as drawing new ones, at a tenth of the
+                # cost.
                 pixels += np.roll(_noise(image.shape), int(rng.integers(1 << 20))) * noise
             exposed.append(pixels.clip(0, 255).astype(np.uint8))
         return exposed
@@ -142,7 +144,7 @@ def add_look_alikes(clip: Clip, count: int, rng: np.random.Generator) -> Clip:
 
 
 def add_occluders(clip: Clip, count: int, rng: np.random.Generator) -> Clip:
-    """Move patches of one colour or of scenery in front of objects; they get no boxes."""
+    """Move patches of plain colour or scenery in front of objects; the patches get no boxes."""
     pasted = []
     for _ in range(count):
         height, width = clip.images[0].shape[:2]
@@ -171,7 +173,7 @@ def _patch(clip: Clip, rng: np.random.Generator) -> Image.Image:
 
 
 def _pick_object(clip: Clip, rng: np.random.Generator) -> tuple[int, int, Image.Image] | None:
-    """Pick an object; return its id, label and picture, None if no object is large enough."""
+    """Pick an object; return its id, label and picture, or None if no object is large enough."""
     for t in rng.permutation(len(clip)).tolist():
         image = clip.images[t]
         for i in rng.permutation(len(clip.ids[t])).tolist():

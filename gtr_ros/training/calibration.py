@@ -28,9 +28,10 @@ CLIPS, FRAMES = 40, 8
 
 _MIN_DEVIATION = 0.15  # of cosines; clips show fewer places than a camera in use
 
-_MIN_RETURNS = 20  # with fewer objects that return, all pairs of the same object are used
+_MIN_RETURNS = 20  # with fewer returning objects, all pairs of the same object are used
 
-_RIDGE = 1e-3  # regularises the slope at unit deviation; unbounded for separable logits without it
+# regularises the slope at unit deviation; for separable logits, it would otherwise be unbounded
+_RIDGE = 1e-3
 
 _STREAM = 0xCA11B  # distinguishes the random streams from those of the training clips
 
@@ -39,11 +40,11 @@ def draw_clips(
     source: ClipSource, seed: int, count: int = CLIPS, frames: int = FRAMES
 ) -> Iterator[Clip]:
     """
-    Draw clips that were not trained on, one at a time to save memory.
+    Draw clips that were not used for training, one at a time to save memory.
 
-    :param seed: of the training
+    :param seed: of the training run
     :param count: of clips
-    :param frames: maximum per clip; of a longer clip the first ones
+    :param frames: maximum per clip; of a longer clip, the first ones are used
     """
     for number in range(count):
         clip = source(np.random.default_rng([seed, number, _STREAM]))
@@ -58,14 +59,14 @@ def draw_clips(
 
 def calibrate(model: GTR, clips: Iterable[Clip], cue: str = 'cosine') -> Calibration:
     """
-    Measure the similarity that a model gives to boxes of the same and of different objects.
+    Measure the similarity that a model computes for boxes of the same and of different objects.
 
     Objects are tracked by their true boxes and ids, as by a tracker without errors. Pairs of the
-    same object count where it returns after it was out of sight, because from one frame to the
-    next it is easy to recognise; if too few objects return, all pairs count.
+    same object count only if the object returns after it was out of sight, because from one frame
+    to the next it is easy to recognise; if too few objects return, all pairs count.
 
-    :param model: is put into evaluation mode
-    :param clips: those of one frame or with fewer than two identities are ignored
+    :param model: is switched to evaluation mode
+    :param clips: clips of one frame or with fewer than two identities are ignored
     :param cue: appearance cue of the model's tracker, one of `gtr_ros.model.calibration.CUES`
     :return: the defaults if no clip can be used
     """
@@ -106,12 +107,12 @@ def _is_usable(clip: Clip) -> bool:
 @dataclass(frozen=True)
 class _Pairs:
     """
-    Pairs of a box and an earlier seen identity that is also in the frame of the box.
+    Pairs of a box and a previously seen identity that is also in the box's frame.
 
     :param values: (P, 2) float64: cosine of the box's feature and the identity's mean feature; the
         transformer's logit G of the box and the identity's best box, 0 without a transformer
     :param is_same: (P,) bool, whether the box has this identity
-    :param gap: (P,) int64, frames since the identity was last seen; 1: in the previous frame
+    :param gap: (P,) int64, frames since the identity was last seen; 1: seen in the previous frame
     """
 
     values: np.ndarray
@@ -120,7 +121,7 @@ class _Pairs:
 
 
 def _collect_pairs(model: GTR, clip: Clip) -> _Pairs:
-    """Track the true boxes of a clip by their ids, and compare each with the identities before."""
+    """Track the true boxes of a clip by their ids, and compare each with previous identities."""
     transformer = isinstance(model.association, AssociationTransformer)
     window = Window(model.association, len(clip), None) if transformer else None
     appearance = AppearanceModel(Calibration(), memory=1.0)
@@ -135,7 +136,7 @@ def _collect_pairs(model: GTR, clip: Clip) -> _Pairs:
         if window is not None:
             logit = best_logits(window.view(now), known)
             window.add(now, ids)
-        # Only identities of the same frame are certain to be different objects.
+        # Only identities in the same frame are certain to be different objects.
         paired = (ids > 0)[:, None] & same.any(axis=0)
         values.append(np.stack([cosine[paired], logit[paired]], axis=1))
         sames.append(same[paired])

@@ -1,7 +1,7 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The loss of a stage of the cascade: a federated classification loss and a box regression loss.
+The loss of a cascade stage: a federated classification loss and a box regression loss.
 
 A data set of very many classes annotates each image for only a few of them. The federated loss
 therefore covers the classes that occur in the batch and a few random ones, and ignores the rest.
@@ -39,13 +39,13 @@ def sample_classes(
     """
     Choose the classes that the loss of a batch covers.
 
-    These are all labels of the batch, including the background, and then classes drawn without
+    These are all labels in the batch, including the background, followed by classes drawn without
     replacement with a probability proportional to sqrt(image_count).
 
     :param labels: (B,) int64, of the proposals, 0 to C - 1; C is the background
     :param image_counts: (C,), number of training images in which each class is annotated
-    :param count: of classes; more are returned if more labels occur, fewer if no more classes
-        have images
+    :param count: number of classes; more are returned if more labels occur, fewer if too few
+        classes have images
     :param generator: for the draw, on the labels' device; None: torch's default
     :return: (S,) int64, unique classes, those of the batch first
     """
@@ -69,7 +69,7 @@ def federated_loss(logits: Tensor, labels: Tensor, subset: Tensor) -> Tensor:
     Compute the binary cross-entropy of each class of a subset.
 
     sum_b sum_{c in subset, c < C} BCE(sigmoid(logits[b, c]), [labels[b] = c]) / B: the background
-    has no target column, its proposals have the target 0 for every class.
+    has no target column; its proposals have the target 0 for every class.
 
     :param logits: (B, C + 1) float; the last column is not used
     :param labels: (B,) int64, 0 to C - 1; C is the background
@@ -84,7 +84,7 @@ def federated_loss(logits: Tensor, labels: Tensor, subset: Tensor) -> Tensor:
 
 def encode_deltas(boxes: Tensor, targets: Tensor, weights: Sequence[float]) -> Tensor:
     """
-    Return the deltas from which `decode_deltas` computes the targets.
+    Return the deltas that `decode_deltas` turns into the targets.
 
     With centres c and sides s, these are w_xy (c' - c) / s and w_wh log(s' / s).
 
@@ -98,8 +98,8 @@ def encode_deltas(boxes: Tensor, targets: Tensor, weights: Sequence[float]) -> T
         if not (side > 0).all():
             row = int((side <= 0).any(dim=1).nonzero()[0])
             raise ValueError(
-                f'{name}[{row}] has the sides {side[row].tolist()}; expected positive ones:'
-                ' remove empty boxes first'
+                f'{name}[{row}] has the sides {side[row].tolist()}; expected positive values: '
+                'remove empty boxes first'
             )
     size, target_size = _size(boxes), _size(targets)
     shift = (targets[:, :2] + target_size / 2 - boxes[:, :2] - size / 2) / size
@@ -130,7 +130,7 @@ def box_loss(
     :param targets: (B, 4) float32, xyxy, pixels; only those of the foreground are used
     :param foreground: (B,) bool, whether a proposal has an object
     :param weights: of the stage, from `DELTA_WEIGHTS`
-    :param beta: below this difference the loss is quadratic; 0, as published: L1
+    :param beta: below this difference, the loss is quadratic; 0, as published: L1
     :return: () float32; 0 without foreground
     """
     expected = encode_deltas(boxes[foreground], targets[foreground], weights)
@@ -160,8 +160,8 @@ def stage_losses(
     :param subset: (S,) int64, of `sample_classes`
     :param weights: of the stage, from `DELTA_WEIGHTS`
     :param beta: of `box_loss`
-    :param count: returns the divisor of the sums for B proposals: the mean of B over processes if
-        several train together
+    :param count: returns the divisor of the sums for B proposals, which is the mean of B over
+        processes if several train together
     :return: both losses
     """
     foreground = labels < logits.shape[1] - 1

@@ -1,7 +1,7 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The loss of CenterNet: targets of its heat maps and box sides, and the losses against them.
+The loss of CenterNet: targets for its heat maps and box sides, and the losses against them.
 
 The K cells of all levels and images are numbered in the order of `flatten_levels`: level by
 level, within a level image by image, within an image row by row.
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from gtr_ros.model.centernet import LEVEL_STRIDES
 
-#: range of half the diagonal of the boxes assigned to each level, P3 to P7, pixels, both ends
+#: range of half the diagonal of boxes that are assigned to each level, P3 to P7, pixels, both ends
 #: included; an object in two ranges is assigned to both levels
 LEVEL_SIZES = ((0.0, 80.0), (64.0, 160.0), (128.0, 320.0), (256.0, 640.0), (512.0, 1e7))
 
@@ -34,14 +34,14 @@ _MIN_HEAT = 1e-4
 
 class CenterNetTargets(NamedTuple):
     """
-    Targets of the head for a batch.
+    Targets for the head's outputs on a batch.
 
-    :param positives: (P,) int64, indices of the cells with the centre of an object: one for each
-        object and level it is assigned to, in this order; objects may share a cell
+    :param positives: (P,) int64, indices of the cells that contain an object's centre: one for
+        each object and level it is assigned to, in this order; objects may share a cell
     :param heatmap: (K,) float32 in [0, 1]
     :param regressed: (R,) int64, indices of the cells that learn a box, ascending
     :param sides: (R, 4) float32, distances from the points of these cells to the left, top, right
-        and bottom of their box, in units of the level's stride
+        and bottom of their boxes, in units of the level's stride
     """
 
     positives: Tensor
@@ -75,8 +75,8 @@ class FocalLossOptions:
     :param clamp: minimum distance of probabilities from 0 and 1
     :param positive_weight: of the positives' loss
     :param negative_weight: of the negatives' loss
-    :param ignore_high_fp: negatives of at least this probability are ignored, as they may be
-        objects without annotation: 0.85 in `gtr_tao`; None: none is ignored
+    :param ignore_high_fp: negatives with at least this probability are ignored, because they may
+        be objects without annotation: 0.85 in `gtr_tao`; None: none are ignored
     """
 
     alpha: float = 0.25
@@ -128,7 +128,7 @@ def centernet_targets(
     - Heat map: exp(-min d^2) over all objects, on all levels; 0 if less than 1e-4.
     - Positive: on each level of the object, the cell that contains c after c was clamped to the
       image, [0, w - 1] x [0, h - 1].
-    - Regressed: on each level of the object, those of the 3 x 3 cells around c whose point is
+    - Regressed: on each level of the object, the cells, among the 3 x 3 around c, whose points are
       inside the box; a cell that qualifies for several objects learns the one of minimum d^2.
 
     :param boxes: the objects of each of the B images, (N_b, 4) float32, xyxy, pixels of the
@@ -256,12 +256,12 @@ def giou_losses(sides: Tensor, targets: Tensor) -> Tensor:
     """
     Compute the GIoU losses of boxes given by the distances of their sides from the same points.
 
-    With I and U the areas of intersection and union and C that of the smallest enclosing box,
-    1 - ((I + 1) / (U + 1) - (C - U) / C): the 1 is the area of a cell and reduces the loss of
-    boxes that are small for their level.
+    With I and U the areas of intersection and union and C that of the smallest enclosing box, the
+    loss is 1 - ((I + 1) / (U + 1) - (C - U) / C): the 1 is the area of a cell, and reduces the
+    loss of boxes that are small for their level.
 
-    :param sides: (R, 4) float, left, top, right and bottom, not negative, units of the stride
-    :param targets: (R, 4) float32, likewise, but positive
+    :param sides: (R, 4) float, left, top, right and bottom, not negative, in units of the stride
+    :param targets: (R, 4) float32, the same, but positive
     :return: (R,) float32
     """
     sides = sides.float()
@@ -290,9 +290,9 @@ def centernet_losses(
     :param sides: (B, 4, H_l, W_l) for each level l, not negative, units of the level's stride
     :param targets: of the same images and shapes
     :param options: of the focal loss
-    :param count: returns the divisor of a sum over a number of cells: the mean of that number over
-        processes if several train together
-    :return: the losses; without cells they are 0, with a gradient of zeros
+    :param count: returns the divisor of a sum over a number of cells, which is the mean of that
+        number over processes if several train together
+    :return: the losses; if there are no cells, 0 with a gradient of zeros
     """
     flat = flatten_levels(logits).squeeze(1)
     if len(flat) != len(targets.heatmap):

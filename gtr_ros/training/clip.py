@@ -16,16 +16,16 @@ class Clip:
     """
     T frames, oldest first, and their objects. A single image is a clip of one frame.
 
-    :param images: of each frame (H, W, 3) uint8 RGB; sizes may differ
+    :param images: (H, W, 3) uint8 RGB for each frame; sizes may differ
     :param boxes: of each frame (N_t, 4) float32, xyxy, pixels of that image; x1 < x2, y1 < y2;
         may reach beyond the image if the labels do (amodal boxes)
     :param labels: of each frame (N_t,) int64, index into the model's class names
-    :param ids: of each frame (N_t,) int64, from 1 and unique in a frame; an object has the same
-        id in all frames; 0: unknown identity, for the detector only
+    :param ids: of each frame (N_t,) int64, from 1 and unique in a frame; an object has the same id
+        in all frames; 0: unknown identity, which is used only for the detector
     :param crowds: of each frame (R_t, 4) float32, xyxy: regions with objects that are not
         labelled individually, where the detector's loss is ignored; default: no regions
-    :param complete: whether every object of the model's classes has a box or is in a crowd;
-        otherwise the detector does not learn from the clip
+    :param complete: whether every object of the model's classes has a box or is in a crowd; if
+        not, the detector does not learn from the clip
     :param source: origin of the clip, for messages: a file name, or a sequence and its frames
     """
 
@@ -46,5 +46,5 @@ class Clip:
         return len(self.images)
 
 
-#: makes a clip with the given random generator, the only source of randomness
+#: creates a clip with the given random generator, which is the only source of randomness
 ClipSource = Callable[[np.random.Generator], Clip]

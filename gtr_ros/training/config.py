@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The configuration of a training: a YAML file, validated strictly."""
+"""The configuration of a training run: a YAML file, validated strictly."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _Part(BaseModel):
 
 
 def _renamed(old: str, new: str) -> AliasChoices:
-    """Return a validation alias that accepts the former name of a key, too."""
+    """Return a validation alias that also accepts the former name of a key."""
     return AliasChoices(new, old)
 
 
@@ -51,13 +51,13 @@ class CropOptions(_Part):
 
 class Stills(_Part):
     """
-    Clips of stills.
+    Clips made from stills.
 
-    :param stills: format of the annotations: COCO's JSON, CrowdHuman's odgt, LVIS' JSON
+    :param stills: format of the annotations: COCO JSON, CrowdHuman odgt, or LVIS JSON
     :param annotations: file
-    :param images: folder; None, for COCO: the folder with the name of the annotations' file
-    :param coco: for LVIS: COCO's annotations of the same images, whose boxes are added
-    :param weight: how often clips are drawn from here, relative to the other entries
+    :param images: folder; None (only for COCO): the folder with the name of the annotation file
+    :param coco: for LVIS: COCO annotations of the same images, whose boxes are added
+    :param weight: how often clips are drawn from this entry, relative to the others
     :param frames: T; 1 for a detector
     :param crop: the crop that moves over the image
     :param amodal: whether boxes may reach beyond the image
@@ -87,15 +87,15 @@ class Stills(_Part):
 
 class Videos(_Part):
     """
-    Clips of labelled videos.
+    Clips cut from labelled videos.
 
     :param videos: sequences in any format of `gtr evaluate`, or synthetic scenes
     :param half: of MOTChallenge sequences: 'train' or 'val'; None: all
     :param images: folder of the images, for annotations in JSON
-    :param weight: how often clips are drawn from here, relative to the other entries
-    :param frames: T where frames fill the crop
+    :param weight: how often clips are drawn from this entry, relative to the others
+    :param frames: T, if frames fill the crop
     :param most_frames: maximum of T, for small frames
-    :param strides: one is drawn for each clip, which then has every stride-th frame
+    :param strides: one of these is drawn for each clip, which then has every stride-th frame
     :param crop: the crop of all frames of a clip
     :param amodal: whether boxes may reach beyond the image
     :param detector: whether the detector learns from these clips
@@ -120,7 +120,7 @@ class Videos(_Part):
 
 class Losses(_Part):
     """
-    The losses of a training.
+    The losses of a training run.
 
     :param association: weight of the association loss; 0: only the detector is trained
     :param detector: weight of the detector's losses, for `mobile`; 0: they are not computed
@@ -136,10 +136,10 @@ class Losses(_Part):
 
 class Validation(_Part):
     """
-    Validation during a training, of the weights that are saved.
+    Validation, during training, of the weights that are saved.
 
-    :param every: iterations between two validations
-    :param detection: COCO JSON, for the detector; its images lie in the folder of the same name
+    :param every: number of iterations between two validations
+    :param detection: COCO JSON, for the detector; its images are in the folder of the same name
     :param sequences: sequences in any format of `gtr evaluate`, for the tracker
     :param half: of MOTChallenge sequences: 'train' or 'val'; None: all
     :param window: T of the tracker, frames
@@ -159,22 +159,23 @@ def _kind(value: Any) -> str:
 
 class Config(_Part):
     """
-    A training. Paths are relative to the folder given as `--data`.
+    A training run. Paths are relative to the folder given as `--data`.
 
     :param model: name of the model
     :param start: initial weights: a file, '' for those that `gtr weights` wrote to the user's
         cache, 'default' for those included in the package, 'random'
     :param backbone: initial weights of the backbone only, trained on ImageNet: safetensors
-    :param classes: names; 'data': the categories of the first entry of `clips`; None: the model's
-    :param transformer: arguments of the model's `AssociationTransformer` that differ, for an
+    :param classes: names; 'data': the categories in the first entry of `clips`; None: the model's
+        own
+    :param transformer: arguments of the model's `AssociationTransformer` to change for an
         ablation; None: none
     :param clips: sources of clips
     :param losses: weights and variant of the losses
     :param schedule: of the optimisation
-    :param validation: during the training
+    :param validation: during training
     :param save_every: iterations between two checkpoints
     :param seed: of all random numbers
-    :param workers: processes that make clips, for each training process
+    :param workers: number of processes that create clips, for each training process
     """
 
     model: str
@@ -198,7 +199,7 @@ class Config(_Part):
     @field_validator('model')
     @classmethod
     def _is_registered(cls, name: str) -> str:
-        """Raise ValueError unless the registry has such a model."""
+        """Raise ValueError if the registry does not contain the model."""
         model_spec(name)
         return name
 
@@ -237,7 +238,7 @@ def _describe_error(error: Any) -> str:
     """Return the key, what was expected, and the value found."""
     keys = [str(key) for key in error['loc']]
     if len(keys) > 2 and keys[0] == 'clips':
-        del keys[2]  # the tag of the entry's type, which is not in the file
+        del keys[2]  # a tag with the entry's type, which is not in the file
     if error['type'] == 'value_error':  # raised here, with the value in its message
         return f'{".".join(keys)}: {error["ctx"]["error"]}'
     value = '' if error['type'] == 'missing' else f', not {error["input"]!r}'

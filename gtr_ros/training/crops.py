@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Clips of stills, section 5.2 of the paper: a crop that moves linearly between two positions."""
+"""Clips from stills, section 5.2 of the paper: a crop moves linearly between two positions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gtr_ros.boxes import box_areas
 from gtr_ros.boxes import clip_boxes
 from gtr_ros.training.clip import Clip
 
-# Pillow averages whole pixels down to this many times the crop's resolution before it resizes.
+# Pillow first averages whole pixels, down to this many times the crop's resolution, then resizes.
 _REDUCING_GAP = 1.5
 
 
@@ -69,7 +69,7 @@ def draw_crops(
     Draw the first and the last crop, and interpolate between them linearly.
 
     :param drawn_from_start: as the public code does: draw the last crop as if the first one were
-        the whole image, but apply it to the image
+        the whole image, but apply it to the full image
     """
     first = draw_crop(height, width, size, scale, uniform)
     if frames == 1:
@@ -93,7 +93,8 @@ def crop_image(image: Image.Image, crop: Crop, size: int) -> np.ndarray:
     scaled = [max(1, int(side * crop.scale)) for side in image.size]
     left, top = min(crop.x, scaled[0] - 1), min(crop.y, scaled[1] - 1)
     width, height = min(size, scaled[0] - left), min(size, scaled[1] - top)
-    # Only the region of the crop is resized; its borders are fractions of the image's pixels.
+    # Only the region of the crop is resized; its borders may be at fractions of the image's
+    # pixels.
     ratio = [full / small for full, small in zip(image.size, scaled)]
     region = (
         left * ratio[0],
@@ -113,8 +114,8 @@ class CroppedBoxes(NamedTuple):
     Boxes in a crop.
 
     :param boxes: (N, 4) float64, xyxy, pixels of the crop; may reach beyond it
-    :param clipped: (N, 4) float64, xyxy, the same, clipped to the crop
-    :param visible: (N,) bool, whether enough of each box is in the crop
+    :param clipped: (N, 4) float64, xyxy, the same boxes, clipped to the crop
+    :param visible: (N,) bool, whether a large enough part of each box is in the crop
     """
 
     boxes: np.ndarray
@@ -136,7 +137,7 @@ class CroppedBoxes(NamedTuple):
         :param boxes: (N, 4) float, xyxy, pixels of the image
         :param shape: of the cropped image, height and width first
         :param mirrored: whether the cropped image was mirrored
-        :param min_visible: a box is visible if more than this part of its area is in the crop
+        :param min_visible: a box is visible if more than this fraction of its area is in the crop
         """
         height, width = shape[:2]
         moved = np.asarray(boxes, np.float64).reshape(-1, 4) * crop.scale
@@ -152,9 +153,9 @@ class CroppedBoxes(NamedTuple):
 @dataclass(frozen=True)
 class MovingCrop:
     """
-    Makes a clip of a still by moving a crop over it.
+    Creates a clip from a still by moving a crop over it.
 
-    A frame has the size of the square, or of the scaled image where that is smaller.
+    A frame has the size of the square, or of the scaled image if that is smaller.
 
     :param frames: T; 1: a single crop, for detectors
     :param size: side of the square, pixels
@@ -162,8 +163,8 @@ class MovingCrop:
     :param flip: probability that the clip is mirrored
     :param drawn_from_start: see `draw_crops`
     :param clip_boxes: whether boxes are clipped to the frame
-    :param min_visible: part of a box's area that must be in a frame; the public code keeps every
-        box that is partly visible, and amodal boxes even outside the frame
+    :param min_visible: fraction of a box's area that must be in a frame; the public code keeps
+        every box that is partly visible, and amodal boxes even if they are outside the frame
     """
 
     frames: int = 8
@@ -184,7 +185,7 @@ class MovingCrop:
         source: str = '',
     ) -> Clip:
         """
-        Make a clip in which each box is a separate object.
+        Create a clip in which each box is a separate object.
 
         :param image: (H, W, 3) uint8 RGB
         :param boxes: (N, 4) float, xyxy, pixels of the image

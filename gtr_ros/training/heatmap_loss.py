@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The loss of `gtr_mobile`'s detector: a heat map for each class, box sides at the centres."""
+"""The loss of `gtr_mobile`'s detector: a heat map for each class, and box sides at the centres."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gtr_ros.training.centernet_loss import giou_losses
 
 class HeatmapTargets(NamedTuple):
     """
-    Targets of the maps of B images, (h, w) cells each, with N objects.
+    Targets for the maps of B images, (h, w) cells each, with N objects.
 
     :param heatmap: (B, C, h, w) float32 in [0, 1], 1 in the cell of an object's centre
     :param weight: (B, 1, h, w) float32, 0 in crowds, whose objects are not labelled
@@ -52,12 +52,12 @@ def heatmap_targets(
     stride: int,
 ) -> HeatmapTargets:
     r"""
-    Draw the targets of the maps.
+    Draw the targets for the maps.
 
     An object of class k with centre c adds exp(-\|p - c\|^2 / 2 sigma^2) to map k, p in whole
     cells; sigma is 1/18 of the box's width horizontally and of its height vertically, as in the
-    maps of the imported detector. Where objects overlap the maximum counts. Objects with their
-    centre outside the image are ignored.
+    maps of the imported detector. Where objects overlap, the maximum counts. Objects whose centre
+    is outside the image are ignored.
 
     :param boxes: of each of the B images (N_b, 4) float32, xyxy, pixels of the network's input
     :param labels: of each image (N_b,) int64
@@ -106,8 +106,8 @@ def heatmap_losses(
     """
     Compare the maps with their targets t: CenterNet's focal loss, and GIoU.
 
-    With p the probability, heat = -sum (1 - p)^2 log(p) where t = 1, and elsewhere
-    -sum (1 - t)^4 p^2 log(1 - p).
+    With p the probability, `heat` is -sum (1 - p)^2 log(p) where t = 1, and
+    -sum (1 - t)^4 p^2 log(1 - p) elsewhere.
 
     :param logits: (B, C, h, w) float
     :param sides: (B, 4, h, w) float, pixels of the network's input
@@ -120,6 +120,6 @@ def heatmap_losses(
     hit = p[image, label, row, column]
     heat = -miss.sum() - ((1 - hit) ** 2 * hit.log()).sum()
     predicted = sides.float()[image, :, row, column]
-    # The corner of the cell may lie outside a box that is thinner than the cell.
+    # The corner of the cell may be outside a box that is thinner than the cell.
     boxes = giou_losses(predicted.clamp(min=0) / stride, targets.sides.clamp(min=1e-3) / stride)
     return HeatmapLosses(heat, boxes.sum() + sides.sum() * 0, len(targets.cells))

@@ -3,8 +3,8 @@
 """
 The training loop: loads clips, steps the optimiser, saves and loads checkpoints.
 
-An iteration is determined by the seed and its number. A resumed training is therefore the same as
-an uninterrupted one, and the clips do not depend on the number of processes.
+An iteration depends only on the seed and its number. A resumed run is therefore the same as an
+uninterrupted one, and the clips do not depend on the number of processes.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ from gtr_ros.training.optimisation import TrainingError
 
 
 class NumberedClips(Dataset):
-    """The clips of a training by number, each made with its own random stream."""
+    """The clips of a training run by number, each created with its own random stream."""
 
     def __init__(self, source: ClipSource, seed: int) -> None:
         self.source = source
         self.seed = seed
 
     def __getitem__(self, number: int) -> Clip:
-        """Make a clip."""
+        """Create a clip."""
         return self.source(np.random.default_rng([self.seed, number]))
 
 
@@ -56,7 +56,7 @@ class Step:
 
     :param iteration: counted from 1
     :param losses: by name
-    :param rate: the learning rate, as a part of the maximum
+    :param rate: the learning rate, as a fraction of the maximum
     :param gradient: norm of the gradient before it was limited
     """
 
@@ -70,11 +70,11 @@ class Trainer:
     """
     Trains a model, together with the other processes if torchrun started this one.
 
-    :param objective: losses of the model, which is on the device of the training
+    :param objective: losses of the model, which is already on the training device
     :param source: of clips
     :param schedule: of the optimisation
     :param seed: of all random numbers
-    :param workers: processes that make clips; 0: clips are made in this process
+    :param workers: number of processes that create clips; 0: this process creates them
     :raises TrainingError: if the batch cannot be divided by the number of processes
     """
 
@@ -113,14 +113,14 @@ class Trainer:
         self._parallel: nn.Module = objective
         if in_parallel:
             ids = [device.index] if device.type == 'cuda' else None
-            # Some clips give some parameters no gradient.
+            # For some clips, some parameters have no gradient.
             self._parallel = DistributedDataParallel(
                 objective, device_ids=ids, find_unused_parameters=True
             )
 
     @property
     def model(self) -> GTR:
-        """The model that is trained."""
+        """The model being trained."""
         return self.objective.model
 
     @property
@@ -132,7 +132,8 @@ class Trainer:
         """
         Train to the end of the schedule; the caller may validate, save or stop after each step.
 
-        :raises TrainingError: if a loss is not finite; the weights are those before the step
+        :raises TrainingError: if a loss is not finite; the weights are then those from before the
+            step
         """
         batches = self._batches(self.iteration, self.schedule.iterations)
         loader = DataLoader(
@@ -160,8 +161,8 @@ class Trainer:
             group['lr'] = base * rate
         self._parallel.train()
         device = self.model.device.type
-        lower = self._autocast_type
-        with torch.autocast(device, lower) if lower else nullcontext():
+        autocast_type = self._autocast_type
+        with torch.autocast(device, autocast_type) if autocast_type else nullcontext():
             losses = self._parallel(clips)
             total = sum(losses.values())
         values = {name: loss.item() for name, loss in losses.items()}
@@ -169,8 +170,8 @@ class Trainer:
             values_text = ', '.join(f'{name} {value:.4g}' for name, value in values.items())
             raise TrainingError(
                 f'iteration {self.iteration + 1}: the loss is not finite ({values_text}) for the '
-                f'clips {"; ".join(c.source for c in clips)}. Lower learning_rate, or check '
-                'these data; continue from the last checkpoint with --resume'
+                f'clips {"; ".join(c.source for c in clips)}. Lower learning_rate, or check this '
+                'data; continue from the last checkpoint with --resume'
             )
         self._optimiser.zero_grad(set_to_none=True)
         self._scaler.scale(total).backward()
@@ -183,7 +184,7 @@ class Trainer:
         return Step(self.iteration, values, rate, gradient)
 
     def _limit_gradient(self) -> float:
-        """Limit the gradient as the schedule says; return its norm before."""
+        """Limit the gradient according to the schedule; return its previous norm."""
         self._scaler.unscale_(self._optimiser)
         parameters = [p for group in self._optimiser.param_groups for p in group['params']]
         limit = self.schedule.gradient_norm or math.inf
@@ -194,7 +195,7 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """
-        Write the state of the training, completely or not at all.
+        Write the state of the training run atomically: completely or not at all.
 
         :raises TrainingError: if it cannot be written; an existing file is unchanged
         """
@@ -219,7 +220,7 @@ class Trainer:
         """
         Restore the state that `save` wrote.
 
-        :raises TrainingError: if it cannot be read, or belongs to another training
+        :raises TrainingError: if it cannot be read, or belongs to another training run
         """
         try:
             state = torch.load(path, map_location=self.model.device, weights_only=True)
@@ -235,5 +236,5 @@ class Trainer:
             raise
         except Exception as error:  # a damaged or foreign file may raise anything
             raise TrainingError(
-                f'cannot resume from {path} ({error}); it is damaged, or of another model'
+                f'cannot resume from {path} ({error}); it is damaged, or belongs to another model'
             ) from error

@@ -33,9 +33,10 @@ class MobileObjective(Objective):
     :param association_weight: of the association loss; 0: only the detector is trained
     :param detector_weight: of the detector's losses; 0: they are not computed
     :param association_options: of the association loss
-    :param score_threshold: minimum score of the detector's boxes that become proposals
-    :param jitter: standard deviation of the noise of a labelled box, in its widths and heights
-    :param missed: in [0, 1], probability that an object the detector misses gets no proposal
+    :param score_threshold: minimum score at which the detector's boxes become proposals
+    :param jitter: standard deviation of the noise added to a labelled box, in units of its width
+        and height
+    :param missed: in [0, 1], probability that an object missed by the detector gets no proposal
     """
 
     has_detector_weight = True
@@ -81,7 +82,7 @@ class MobileObjective(Objective):
     def _detector_losses(
         self, clips: Sequence[Clip], logits: Tensor, sides: Tensor
     ) -> dict[str, Tensor]:
-        """Return the detector's losses on the clips that are labelled completely."""
+        """Return the detector's losses on the completely labelled clips."""
         frames, boxes, labels, crowds, start = [], [], [], [], 0
         for clip in clips:
             if clip.complete:

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The objective of a training: the losses of a model on clips."""
+"""The objective of training: the losses of a model on clips."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Objective(nn.Module):
     """
     The losses of a model; each model has its own subclass.
 
-    The gradient averaged over processes is that of one process with the clips of all.
+    The gradient averaged over processes equals that of a single process with the clips of all.
 
     :param model: to be trained
     """
 
-    #: whether the detector's losses have a weight of their own, `detector_weight`
+    #: whether the detector's losses have a separate weight, `detector_weight`
     has_detector_weight = False
 
     def __init__(self, model: GTR) -> None:
@@ -74,7 +74,7 @@ class Objective(nn.Module):
             sides = [b.new_tensor(i.shape[1::-1]).repeat(2) for b, i in zip(boxes, clip.images)]
             relative = torch.cat([b / side for b, side in zip(boxes, sides)])
             counts = [len(b) for b in boxes]
-            # Features are not normalised: their dot products can overflow a lower precision.
+            # Features are not normalised, so their dot products can overflow in a lower precision.
             with torch.autocast(features.device.type, enabled=False):
                 terms.append(
                     clip_loss(model.association, features, counts, assignment, options, relative)
@@ -88,9 +88,9 @@ class Objective(nn.Module):
 
 def mean_over_processes(count: Tensor | float) -> float:
     """
-    Average a count, by which a sum is divided, over all processes of a training.
+    Average a count, by which a sum is divided, over all training processes.
 
-    With it, the gradient averaged over processes is that of one process with the clips of all.
+    With this, the gradient averaged over processes equals that of a single process with all clips.
     """
     if not distributed.is_available() or not distributed.is_initialized():
         return float(count)

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The optimiser of a training: parameter groups, learning rates, precision."""
+"""The optimiser: parameter groups, learning rates, precision."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PRECISIONS = {'float32': None, 'bfloat16': torch.bfloat16, 'float16': torch.floa
 
 
 class TrainingError(ValueError):
-    """A training that cannot start or continue; the message gives the reason and a remedy."""
+    """A training run that cannot start or continue; the message states the reason and a remedy."""
 
 
 @dataclass(frozen=True)
@@ -26,18 +26,18 @@ class Schedule:
     """
     The schedule of an optimisation.
 
-    :param iterations: steps of the optimiser
+    :param iterations: number of optimiser steps
     :param batch: clips per step, over all processes
     :param optimiser: 'adamw', or 'sgd' with a momentum of 0.9
     :param learning_rate: the maximum, after the warm-up
-    :param rates: factor of the learning rate by prefix of the parameters' names, of which the
-        longest counts; 0: these parameters are frozen
+    :param rates: factors of the learning rate, by prefix of the parameters' names; the longest
+        matching prefix counts; 0: these parameters are frozen
     :param weight_decay: of all parameters except norms and biases
     :param norm_weight_decay: of norms and biases
     :param gradient_norm: maximum norm of the gradient of all parameters; None: no limit
     :param gradient_value: maximum magnitude of each element of the gradient; None: no limit
     :param warmup: iterations over which the learning rate rises linearly
-    :param warmup_start: learning rate of the first iteration, as a part of the maximum
+    :param warmup_start: learning rate of the first iteration, as a fraction of the maximum
     :param ema: decay of the exponential moving average of the weights, which is saved as the
         result; 0: no average
     :param precision: one of `PRECISIONS`
@@ -58,7 +58,7 @@ class Schedule:
     precision: str = 'float32'
 
     def rate_at(self, iteration: int) -> float:
-        """Return the learning rate of an iteration, counted from 0, as a part of the maximum."""
+        """Return the learning rate of an iteration (from 0), as a fraction of the maximum."""
         cosine = (1 + math.cos(math.pi * min(iteration / self.iterations, 1))) / 2
         if iteration >= self.warmup:
             return cosine
@@ -70,7 +70,8 @@ def parameter_groups(model: nn.Module, schedule: Schedule) -> list[dict]:
     """
     Group parameters by learning rate and weight decay; freeze those of rate 0.
 
-    :raises TrainingError: if a prefix in `rates` fits no parameter, or all parameters are frozen
+    :raises TrainingError: if a prefix in `rates` matches no parameter, or all parameters are
+        frozen
     """
     names = [name for name, _ in model.named_parameters()]
     for prefix in schedule.rates:

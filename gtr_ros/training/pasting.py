@@ -18,7 +18,8 @@ from gtr_ros.boxes import clip_boxes
 from gtr_ros.data.synthetic.world import visibility
 from gtr_ros.training.clip import Clip
 
-#: part of an object's box that must be visible; below, the frame has no box of the object
+#: fraction of an object's box that must be visible; below this, the frame has no box for the
+#: object
 MIN_VISIBLE = 0.35
 
 _LEVELS = 4  # heights at which an object is shifted and widened
@@ -29,10 +30,10 @@ class Deformation:
     """
     Periodic deformation of an object: a shift and a widening at each of four heights.
 
-    :param amplitude: (2, 4), in widths of the object: shifts, widenings
+    :param amplitude: (2, 4), in units of the object's width: shifts, widenings
     :param phase: (2, 4), radians
     :param frequency: radians per frame
-    :param mirrored_from: frame from which the object is mirrored; None: never
+    :param mirrored_from: frame from which on the object is mirrored; None: never
     """
 
     amplitude: np.ndarray
@@ -47,14 +48,14 @@ class Deformation:
         """
         Draw a deformation.
 
-        :param strength: standard deviation of shifts and widenings, in widths of the object
+        :param strength: standard deviation of shifts and widenings, in units of the object's width
         """
         amplitude = rng.normal(0, strength, (2, _LEVELS))
         phase = rng.uniform(0, 2 * math.pi, (2, _LEVELS))
         return cls(amplitude, phase, rng.uniform(0.3, 1.5), mirrored_from)
 
     def apply(self, picture: Image.Image, t: int) -> Image.Image:
-        """Return the picture of an object as it is deformed in frame t."""
+        """Return an object's picture as deformed in frame t."""
         if self.mirrored_from is not None and t >= self.mirrored_from:
             picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         width, height = picture.size
@@ -108,8 +109,8 @@ def paste(clip: Clip, objects: Sequence[PastedObject]) -> Clip:
     """
     Paste objects in front of those of a clip, ordered by depth: a lower bottom edge is nearer.
 
-    An object of which less than `MIN_VISIBLE` is left has no box in that frame. As it is then
-    visible without a label, the result is not for detectors.
+    An object of which less than `MIN_VISIBLE` remains visible has no box in that frame. Because it
+    is then visible without a label, detectors must not learn from the result.
     """
     if not objects:
         return clip
@@ -127,7 +128,7 @@ def paste(clip: Clip, objects: Sequence[PastedObject]) -> Clip:
         nearness = np.concatenate([np.full(before, -np.inf), pasted_boxes[:, 3]])
         clipped = clip_boxes(every_box, (height, width))
         visible = visibility(every_box, nearness)
-        # Objects of the clip were already selected by how much of them is in the frame.
+        # Objects of the clip were already selected by how much of each is in the frame.
         visible[before:] *= box_areas(clipped[before:]) / box_areas(pasted_boxes)
         keep = (visible >= MIN_VISIBLE) & (clipped[:, 2:] - clipped[:, :2] >= 4).all(axis=1)
         images.append(np.array(frame))
@@ -192,7 +193,7 @@ def draw_path(
     drawn_height = math.exp(rng.uniform(*np.log(heights))) * min(1.0, (0.5 / aspect) ** 0.5)
     growth = rng.normal(0, 0.03)
     time = np.arange(frames) - rng.uniform(0, frames)
-    # Robots process from ten frames a second to less than one.
+    # Robots process between ten and less than one frame per second.
     velocity = drawn_height * rng.normal(0, 1, 2) * [0.25, 0.06] * rng.choice([0.3, 1, 2])
     wobble = rng.normal(0, 0.03 * drawn_height, (frames, 2)).cumsum(axis=0)
     centre = [rng.uniform(0.05, 0.95) * size[1], rng.uniform(0.2, 0.95) * size[0]]

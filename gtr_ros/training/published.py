@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The objectives of `gtr_mot` and `gtr_tao`, as in the public code of the paper."""
+"""The objectives of `gtr_mot` and `gtr_tao`, as in the paper's public code."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from gtr_ros.training.clip import Clip
 from gtr_ros.training.objective import mean_over_processes
 from gtr_ros.training.objective import Objective
 
-#: minimum IoU of a proposal with its object, for each stage of the cascade
+#: minimum IoU between a proposal and its object, for each stage of the cascade
 STAGE_IOU = (0.6, 0.7, 0.8)
 
 _PRE_NMS = 4000  # cells of a level that become proposals before suppression, in training
@@ -43,7 +43,8 @@ class AssignedObjects(NamedTuple):
     """
     The objects assigned to the boxes of an image.
 
-    :param objects: (N,) int64, index of the object of highest IoU; 0 if the image has no objects
+    :param objects: (N,) int64, index of the object with the highest IoU; 0 if the image has no
+        objects
     :param foreground: (N,) bool, whether the IoU is high enough
     """
 
@@ -53,11 +54,11 @@ class AssignedObjects(NamedTuple):
 
 def assign_objects(boxes: Tensor, truth: Tensor, min_iou: float) -> AssignedObjects:
     """
-    Assign to each box the object of highest IoU.
+    Assign to each box the object with the highest IoU.
 
     :param boxes: (N, 4), xyxy
     :param truth: (G, 4), xyxy, the image's objects
-    :param min_iou: of foreground
+    :param min_iou: minimum IoU of foreground
     """
     if not len(truth):
         zeros = torch.zeros(len(boxes), dtype=torch.long, device=boxes.device)
@@ -70,11 +71,11 @@ def sample_proposals(
     proposals: Proposals, truth: Tensor, count: int = 512, foreground: float = 0.25
 ) -> Proposals:
     """
-    Draw a random sample of an image's proposals with a limited part of foreground.
+    Draw a random sample of an image's proposals with a limited fraction of foreground.
 
     :param truth: (G, 4), the image's objects
     :param count: maximum number of proposals
-    :param foreground: maximum part of `count` that has an IoU of at least 0.6 with an object
+    :param foreground: maximum fraction of `count` that has an IoU of at least 0.6 with an object
     """
     is_object = assign_objects(proposals.boxes, truth, STAGE_IOU[0]).foreground
     order = torch.randperm(len(is_object), device=is_object.device)
@@ -94,7 +95,7 @@ class MOTObjective(Objective):
     :param model: `gtr_mot`
     :param association_weight: of the association loss; 0: only the detector is trained
     :param association_options: of the association loss
-    :param score_threshold: proposals of the association have higher scores than this
+    :param score_threshold: proposals for the association have higher scores than this
     """
 
     multiple = 128
@@ -157,7 +158,7 @@ class MOTObjective(Objective):
         sizes: Sequence[tuple[int, int]],
         complete: Sequence[bool],
     ) -> dict[str, Tensor]:
-        """Return CenterNet's losses on the frames that are labelled completely."""
+        """Return CenterNet's losses on the completely labelled frames."""
         frames = [i for i, is_complete in enumerate(complete) if is_complete]
         if not frames:
             for _ in range(2):  # the other processes wait for this one's counts
@@ -191,7 +192,8 @@ class MOTObjective(Objective):
         Return the losses of the detector's second stage, which `gtr_mot` does not have.
 
         :param maps: (B, C_l, H_l, W_l) float32 for each level l that features are pooled from
-        :param proposals: of each of the B frames; none for frames not labelled completely
+        :param proposals: for each of the B frames; empty for frames that are not completely
+            labelled
         :param truth: the objects of each frame, (G_b, 4) float32, xyxy, pixels
         :param labels: of each frame (G_b,) int64
         :param sizes: (height, width) of each frame, without padding
@@ -204,13 +206,13 @@ class TAOObjective(MOTObjective):
     """
     The losses of `gtr_tao`: those of `gtr_mot`, and those of each stage of the cascade.
 
-    The classes of the federated loss are drawn for each stage and process separately, so that they
-    include those of the objects assigned to the stage's boxes. The model's norms are frozen.
+    The classes of the federated loss are drawn separately for each stage and process, so that they
+    include the classes of the objects assigned to the stage's boxes. The model's norms are frozen.
 
     :param model: `gtr_tao`
     :param association_weight: of the association loss; 0: only the detector is trained
     :param association_options: of the association loss
-    :param score_threshold: proposals of the association have higher scores than this
+    :param score_threshold: proposals for the association have higher scores than this
     """
 
     multiple = 32
@@ -229,7 +231,7 @@ class TAOObjective(MOTObjective):
 
     @property
     def needs_proposals(self) -> bool:
-        """Whether any loss uses the detector's proposals: those of the cascade always do."""
+        """Whether any loss uses the detector's proposals: the cascade's losses always do."""
         return True
 
     def second_stage_losses(
@@ -243,7 +245,7 @@ class TAOObjective(MOTObjective):
         """Return `classes_1`, `sides_1` and so on, the losses of the cascade's stages."""
         cascade = self.model.detector.cascade
         background = len(self.model.class_names)
-        # Together the stages have the gradient of one with respect to the maps.
+        # Together, the stages have the gradient of a single one with respect to the maps.
         maps = [_scale_gradient(m, 1 / len(cascade.stages)) for m in maps]
         boxes = [p.boxes for p in proposals]
         losses = {}

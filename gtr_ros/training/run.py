@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a training from its configuration to its weights, in a folder."""
+"""Runs training from a configuration to weights, in a folder."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ _MAY_CHANGE = ('validation', 'save_every', 'workers')
 @dataclass
 class Callbacks:
     """
-    Callbacks of a training; by default they do nothing.
+    Callbacks of a training run; by default, they do nothing.
 
-    :param on_start: called with the number of iterations done before, and in total
+    :param on_start: called with the number of iterations already done, and in total
     :param on_step: called after each step
     :param on_validation: called with the iteration and the metrics by name
     """
@@ -76,30 +76,30 @@ def train(
     validate: Callable[[GTR], dict[str, float]] | None = None,
 ) -> Path:
     """
-    Train a model, in this process alone or as one of torchrun's processes.
+    Train a model, in a single process or as one of torchrun's processes.
 
     :param folder: of the run; created if necessary; may contain a run only with `resume`
     :param data: folder that the configuration's paths are relative to
-    :param device: of this process
+    :param device: for this process
     :param resume: continue the run in the folder
-    :param callbacks: called in the course of the training
+    :param callbacks: called in the course of training
     :param validate: measures the weights that are saved, and returns metrics by name; None: no
         validation
     :return: the file of the weights
-    :raises TrainingError: if the training cannot start or continue
+    :raises TrainingError: if training cannot start or continue
     :raises KeyboardInterrupt: after Ctrl-C, once the state to resume from is written
     """
     state = folder / STATE
     if state.is_file() and not resume:
         raise TrainingError(
-            f'{folder} already contains a run; continue it with --resume, or give another --out'
+            f'{folder} already contains a run; continue it with --resume, or choose another --out'
         )
     if resume and not state.is_file():
         raise TrainingError(f'nothing to resume in {folder}: it has no {STATE}')
     with _process_group(device) as first:
         torch.manual_seed(config.seed)  # for the initialisation of weights
         model = make_model(config, data).to(device)
-        # The calibration of the initial weights does not apply; it is measured at the end.
+        # The calibration of the initial weights no longer applies; it is measured anew at the end.
         model.association.calibration = Calibration()
         source = make_source(config, model, data)
         trainer = Trainer(
@@ -121,7 +121,8 @@ def train(
                 stop = interrupted()
                 last = step.iteration == config.schedule.iterations
                 if first and last and config.losses.association:
-                    # Before saving: a run killed during calibration resumes and repeats it.
+                    # Calibrate before saving, so that a run killed during calibration repeats it
+                    # when resumed.
                     trainer.averaged.association.calibration = calibrate(
                         trainer.averaged, draw_clips(source, config.seed)
                     )
@@ -209,19 +210,19 @@ def _check_same(config: Config, folder: Path) -> None:
         before = Config.model_validate_json(file.read_text())
     except ValueError as error:
         raise TrainingError(
-            f'{file} is not a configuration of this version of gtr_ros; give another --out'
+            f'{file} is not a configuration of this version of gtr_ros; choose another --out'
         ) from error
     names = sorted(set(Config.model_fields) - set(_MAY_CHANGE))
     changed = [name for name in names if getattr(before, name) != getattr(config, name)]
     if changed:
         raise TrainingError(
             f'{folder} contains a run of another configuration: {", ".join(changed)} differ. '
-            f'Resume with the configuration in {file}, or give another --out'
+            f'Resume with the configuration in {file}, or choose another --out'
         )
 
 
 def _environment() -> str:
-    """Return command, versions, commit and machine of the run, one per line."""
+    """Return the run's command, versions, commit and machine, one per line."""
     commit = subprocess.run(
         ['git', 'describe', '--always', '--dirty', '--abbrev=40'],
         cwd=Path(__file__).parent,
@@ -264,6 +265,6 @@ def _save_weights(trainer: Trainer, config: Config, folder: Path) -> None:
 
 
 def _append_metrics(folder: Path, iteration: int, metrics: dict[str, float]) -> None:
-    """Append the metrics of a validation to the file of the run."""
+    """Append the metrics of a validation to the run's file."""
     with (folder / VALIDATION).open('a') as file:
         file.write(json.dumps({'iteration': iteration, **metrics}) + '\n')

@@ -23,15 +23,15 @@ from gtr_ros.training.pasting import PastedObject
 
 _MIN_CUTOUT_HEIGHT = 40  # pixels; smaller objects are not cut out
 _MAX_CUTOUT_HEIGHT = 256  # pixels; larger cut-outs are scaled down
-_SAME_CLASS = 0.7  # probability that all pasted objects of a clip have one class
+_SAME_CLASS = 0.7  # probability that all pasted objects of a clip have the same class
 
 
 class StillClips:
     """
-    Clips of stills: a crop that moves over an image, with pasted objects that move through it.
+    Clips from stills: a crop that moves over an image, with pasted objects that move through it.
 
     :param stills: labelled images, at least one
-    :param moving_crop: makes a clip of an image
+    :param moving_crop: creates a clip from an image
     :param augmentation: of the clip
     :param pasted_objects: mean number of objects, cut out of any still, that are pasted
     :param pasted_labels: their classes; None: any
@@ -60,11 +60,11 @@ class StillClips:
         self._of_class = {
             label: np.flatnonzero(labels == label) for label in np.unique(labels).tolist()
         }
-        # One cache per instance: the index alone determines the cut-out.
+        # One cache per instance: cut-outs depend only on the index.
         self._cut_out = lru_cache(maxsize=4096)(self._cut_out)
 
     def __call__(self, rng: np.random.Generator) -> Clip:
-        """Make a clip."""
+        """Create a clip."""
         still = self.stills[int(rng.integers(len(self.stills)))]
         clip = self.moving_crop(
             still.image(), still.boxes, still.labels, still.crowds, rng, still.file.name
@@ -80,7 +80,7 @@ class StillClips:
         every = np.arange(len(self._cutouts))
         candidates = every
         if rng.random() < _SAME_CLASS:
-            # A class is as probable as it has objects: draw a cut-out and take its class.
+            # A class is as probable as its number of objects: draw a cut-out and use its class.
             index, k = self._cutouts[int(rng.choice(every))]
             candidates = self._of_class[int(self.stills[index].labels[k])]
         objects = []
@@ -119,7 +119,7 @@ class Augmented:
         self.detector = detector
 
     def __call__(self, rng: np.random.Generator) -> Clip:
-        """Make a clip."""
+        """Create a clip."""
         clip = self.augmentation(self.source(rng), rng)
         return clip if self.detector else replace(clip, complete=False)
 
@@ -137,5 +137,5 @@ class Mixture:
         self.shares = np.array(weights, np.float64) / np.sum(weights)
 
     def __call__(self, rng: np.random.Generator) -> Clip:
-        """Make a clip of one of the sources."""
+        """Create a clip from one of the sources."""
         return self.sources[int(rng.choice(len(self.sources), p=self.shares))](rng)

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Clips of labelled videos: frames drawn as in the public code, or at a robot's frame rates."""
+"""Clips from labelled videos: frames drawn as in the public code, or at a robot's frame rates."""
 
 from __future__ import annotations
 
@@ -23,19 +23,20 @@ from gtr_ros.training.crops import draw_crop
 
 class VideoClips:
     """
-    Clips of labelled videos: random frames of a short interval, all with the same crop.
+    Clips from labelled videos: random frames from a short interval, all with the same crop.
 
-    T frames are drawn from 2 T successive ones. Where the scale makes frames smaller than the
-    crop, T grows, as in the public code, so that clips of small frames use as much memory.
+    T frames are drawn from 2 T successive ones. If the scale makes frames smaller than the crop, T
+    is increased, as in the public code, so that clips of small frames use the same amount of
+    memory.
 
     :param sequences: videos with ground truth and images
     :param class_names: of the model; other classes of the videos are ignored
-    :param frames: T where frames fill the crop
+    :param frames: T, if frames fill the crop
     :param most_frames: maximum of T
     :param size: side of the crop, pixels
     :param scale: range of the factor by which a frame is larger than the crop
     :param flip: probability that the clip is mirrored
-    :param strides: one is drawn for each clip, which then has every stride-th frame
+    :param strides: one of these is drawn for each clip, which then has every stride-th frame
     :param clip_boxes: whether boxes are clipped to the crop
     :raises ValueError: if there is no video or stride, or a video has no images, is shorter than 2
         frames, has no class of the model, or has an id twice for one class in a frame
@@ -70,7 +71,7 @@ class VideoClips:
             _check(sequence)
 
     def __call__(self, rng: np.random.Generator) -> Clip:
-        """Make a clip."""
+        """Create a clip."""
         number = int(rng.integers(len(self.sequences)))
         sequence, labels = self.sequences[number], self._labels[number]
         height, width = sequence.image_size
@@ -90,7 +91,7 @@ class VideoClips:
             classes,
             _number(objects),
             crowds,
-            # Some classes are not labelled in every image, and a clip does not say which.
+            # Some classes are not labelled in every image, and a clip cannot represent which.
             complete=sequence.federated is None,
             source=f'{sequence.name}, frames {", ".join(str(t + 1) for t in chosen)}',
         )
@@ -99,10 +100,10 @@ class VideoClips:
         """Draw the frames of a clip from `length`; long_side: of a scaled frame, pixels."""
         count, most = self.frames, int(self.frames * (self.size / long_side) ** 2)
         if most > self.frames:
-            # Drawn first and limited then: most clips have the maximum length.
+            # T is drawn first and limited afterwards, so most clips have the maximum length.
             count = min(int(rng.integers(self.frames, most + 1)), self.most_frames)
         stride = int(rng.choice(self.strides))
-        # In a short video the stride is reduced until there are enough frames.
+        # In a short video, the stride is reduced until there are enough frames.
         stride = max(1, min(stride, length // count))
         first = int(rng.integers(max(1, length - count * stride + 1)))
         interval = np.arange(first, min(length, first + 2 * count * stride), stride)
@@ -131,9 +132,9 @@ class VideoClips:
 
 def _number(objects: SequenceOf[np.ndarray]) -> tuple[np.ndarray, ...]:
     """
-    Give numbers from 1 to the objects of a clip.
+    Assign numbers from 1 to the objects of a clip.
 
-    Ids of the ground truth may start anywhere, and may be unique within a class only.
+    Ids of the ground truth may start anywhere, and may be unique only within a class.
 
     :param objects: of each frame (N_t, 2) int64, classes and ids of the ground truth
     :return: of each frame (N_t,) int64

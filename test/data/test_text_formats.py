@@ -93,7 +93,7 @@ def test_a_video_may_replace_the_frames(make):
         (['1,1,10,10,5,10,1', '1,2,10,10,5'], 2, 'a row has 5 columns; expected 7'),
         (['1,1,10,ten,5,10,1'], 1, "top is 'ten'; expected a finite number"),
         (['1,1,10,nan,5,10,1'], 1, "top is 'nan'; expected a finite number"),
-        (['1,1,10,10,5,10,1', '', '1,1,20,10,5,10,1'], 3, 'id 1 occurs a second time in frame 1'),
+        (['1,1,10,10,5,10,1', '', '1,1,20,10,5,10,1'], 3, 'id 1 occurs twice in frame 1'),
         (['2,1,1,1,5,5,1', '1,1,1,1,5,5,1'], 2, 'out of order: frame 1 after frame 2 of id 1'),
         (['5,1,10,10,5,10,1'], 1, 'frame is 5, but the sequence has 4'),
         (['0,1,10,10,5,10,1'], 1, 'frame is 0; expected a whole number from 1'),
@@ -194,7 +194,7 @@ def test_kitti_has_counted_classes_distractors_and_regions(kitti, tmp_path):
     [
         (['0 1 Tank 0 0 -1 1 1 9 9'], ":1: type is 'Tank'; expected one of car"),
         (['1 1 Car 0 0 -1 1 1 9 9', '0 1 Car 0 0 -1 1 1 9 9'], ':2: frames are out of order'),
-        (['0 1 Car 0 0 -1 1 1 9 9'] * 2, ':2: id 1 occurs a second time in frame 0'),
+        (['0 1 Car 0 0 -1 1 1 9 9'] * 2, ':2: id 1 occurs twice in frame 0'),
         (['0 1 Car 0 0 -1 9 1 1 9'], ':1: right must be above left'),
         (['0 -1 Car 0 0 -1 1 1 9 9'], ':1: id is -1, which only DontCare may have'),
     ],

@@ -114,7 +114,7 @@ def test_memory_is_counted_in_native_frames():
         ('gtr:window=1', 'window is 1 frames; expected at least 2'),
         ('gtr:rule=mine', "rule of tracker 'gtr' is 'mine'; expected one of evidence"),
         ('motion:location=off', "no option 'location'"),
-        ('gtr:encoder=full', "the model's association has none"),
+        ('gtr:encoder=full', "the model's association has no encoder"),
         ('gtr:encoder=half', "encoder of tracker 'gtr' is 'half'; expected causal or full"),
     ],
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pickle
 
 import numpy as np
-from parity import rule_tensor
+from parity import formula_tensor
 from paths import FIXTURES
 import pytest
 import torch
@@ -83,7 +83,7 @@ def test_every_published_key_is_one_of_our_parameters_and_none_is_left_over(mode
 def test_a_published_file_becomes_the_model_with_exactly_its_weights(tmp_path):
     weights = {}
     for key, shape in published_shapes('mot').items():
-        value = rule_tensor(key, shape)
+        value = formula_tensor(key, shape)
         weights[key] = torch.tensor(7) if value is None else value
     content = {
         'model': weights | {'pixel_mean': torch.zeros(3, 1, 1), 'pixel_std': torch.zeros(3, 1, 1)},
@@ -136,7 +136,7 @@ def test_what_is_missing_unexpected_or_of_another_shape_is_listed_by_its_publish
     assert complaints == [
         f'missing: {FIRST}',
         'unexpected: backbone.cell.3.fnode.0.combine.edge_weights, roi_heads.mask_head.weight',
-        f'of another shape: {EDGES} is (2,), needs (3,)',
+        f'of another shape: {EDGES} is (2,), expected (3,)',
     ]
 
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import numpy as np
-from parity import with_rule_weights
+from parity import with_formula_weights
 from paths import FIXTURES
 import pytest
 import torch
@@ -22,7 +22,7 @@ def queries_of(frame: int, counts: list[int]) -> slice:
 
 @pytest.fixture(scope='module')
 def full_model() -> AssociationTransformer:
-    return with_rule_weights(AssociationTransformer(), 'association.')
+    return with_formula_weights(AssociationTransformer(), 'association.')
 
 
 @pytest.mark.parametrize('case', range(6))
@@ -59,7 +59,7 @@ VARIANTS = {
 def test_each_ablation_of_table_4_gives_the_published_logits(variant):
     data = np.load(FIXTURES / 'a_assoc_variants_d64.npz')
     model = AssociationTransformer(features=64, **VARIANTS[variant])
-    with_rule_weights(model, 'association.')
+    with_formula_weights(model, 'association.')
     counts = data['nt'].tolist()
     height, width = data['image_hw'].tolist()
     boxes = torch.from_numpy(data['boxes']) / torch.tensor([width, height, width, height])

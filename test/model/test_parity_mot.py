@@ -7,9 +7,9 @@ from __future__ import annotations
 import json
 
 import numpy as np
+from parity import formula_tensor
 from parity import match_boxes
-from parity import rule_tensor
-from parity import with_rule_weights
+from parity import with_formula_weights
 from paths import FIXTURES
 import pytest
 import torch
@@ -40,7 +40,7 @@ def published() -> dict[str, np.ndarray]:
 @pytest.fixture(scope='module')
 def model() -> GTR:
     """Return the model with weights from the rule; images are not enlarged to 1560."""
-    model = with_rule_weights(gtr_mot())
+    model = with_formula_weights(gtr_mot())
     model.detector.resize = SquareFit(256)
     return model
 
@@ -69,7 +69,7 @@ def test_the_weight_rule_gives_the_published_check_values():
     check = json.loads((FIXTURES / 'w_weights_check_mot.json').read_text())
     assert len(check) > 300
     for key, expected in check.items():
-        tensor = rule_tensor(key, expected['shape'])
+        tensor = formula_tensor(key, expected['shape'])
         if tensor is not None:
             first = tensor.flatten()[: len(expected['first'])]
             np.testing.assert_allclose(first, expected['first'], rtol=1e-6, err_msg=key)

@@ -8,7 +8,7 @@ import json
 import math
 
 import numpy as np
-from parity import rule_tensor
+from parity import formula_tensor
 from paths import FIXTURES
 from paths import SHARED
 import pytest
@@ -46,7 +46,7 @@ def assert_close(actual: Tensor, expected: np.ndarray) -> None:
 @pytest.fixture(scope='module')
 def weights() -> dict[str, Tensor]:
     """Return the weights from the rule by published key."""
-    return {key: rule_tensor(key, entry['shape']) for key, entry in PUBLISHED.items()}
+    return {key: formula_tensor(key, entry['shape']) for key, entry in PUBLISHED.items()}
 
 
 @pytest.fixture(scope='module')

@@ -40,7 +40,7 @@ def silence(topic: str, qos: QoSProfile, publishers: list) -> str:
 
 def test_a_topic_without_publishers_is_named_with_the_hint():
     text = silence('/robot/image', BEST_EFFORT, [])
-    assert 'no image on /robot/image: nobody publishes sensor_msgs/msg/Image there' in text
+    assert 'no image on /robot/image: no node publishes sensor_msgs/msg/Image there' in text
     assert text.endswith('Is it remapped?')
 
 
@@ -60,7 +60,7 @@ def test_a_publisher_of_another_type_is_named_with_its_type():
 def test_compatible_publishers_are_said_to_send_nothing(qos):
     text = silence('/image', BEST_EFFORT, [publisher(qos=qos), publisher()])
     assert '/image, publishers there: 2' in text
-    assert 'send nothing' in text
+    assert 'nothing is sent' in text
     assert "'s QoS" not in text
 
 

@@ -140,7 +140,9 @@ def test_every_parameter_has_a_descriptor(node_with):
         ranges = [*descriptor.floating_point_range, *descriptor.integer_range]
         expected = [spec.metadata['limits']] if spec.metadata['limits'] else []
         assert [(limit.from_value, limit.to_value) for limit in ranges] == expected
-    assert node.describe_parameter('model').additional_constraints == ('one of: mobile, mot, tao')
+    assert node.describe_parameter('model').additional_constraints == (
+        f'one of: {", ".join(MODELS)}'
+    )
 
 
 @pytest.mark.parametrize(

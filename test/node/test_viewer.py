@@ -205,7 +205,7 @@ def test_a_browser_shows_boxes_labels_and_trails_where_they_are(viewer, chromium
 def test_a_browser_shows_why_there_is_no_image(chromium):
     with web_viewer(tracker='/nowhere') as viewer:
         chromium.open(viewer.url)
-        chromium.wait_for_status('no Detection2DArray on /nowhere/detections: nobody publishes')
+        chromium.wait_for_status('no Detection2DArray on /nowhere/detections: no node publishes')
 
 
 def test_a_frame_has_the_image_of_its_detections(viewer):
@@ -237,7 +237,7 @@ def test_an_image_that_cannot_be_shown_is_explained():
 
 def test_a_tracker_of_other_images_is_explained(source):
     with fake_tracker('other'), web_viewer('-r', 'image:=/other/image') as viewer:
-        viewer.wait_for_status('all arrive, but never with the same stamp')
+        viewer.wait_for_status('messages arrive on all of these topics, but never with the')
 
 
 def test_without_a_browser_nothing_is_received_or_encoded():
@@ -323,7 +323,7 @@ def test_another_name_is_refused(viewer, host):
 
 def test_an_address_that_others_can_reach_is_served_with_a_warning():
     with web_viewer(address='0.0.0.0') as viewer:
-        viewer.process.wait_for_output('there is no authentication: everybody who can reach it')
+        viewer.process.wait_for_output('there is no authentication: anyone who can reach it')
         with socket.create_connection((own_address(), viewer.port), ANSWER_SECONDS):
             pass
         assert viewer.get('/', 'robot.example')[0] == 200

@@ -178,7 +178,10 @@ def test_an_association_that_depends_on_the_whole_window_is_refused(tmp_path):
     ('arguments', 'words'),
     [
         ({}, r'not exported to .*gtr_mobile-[0-9a-f]{12}; .*`gtr export --model mobile`'),
-        ({'provider': 'tensorrt'}, 'provider is tensorrt, but onnxruntime .* does not .*have it'),
+        (
+            {'provider': 'tensorrt'},
+            'provider is tensorrt, but the installed onnxruntime .* lacks it',
+        ),
         ({'provider': 'abacus'}, "provider is 'abacus'; expected one of auto, cpu"),
         ({'runtime': 'abacus'}, "runtime is 'abacus'; expected one of torch, onnxruntime"),
     ],
@@ -196,7 +199,7 @@ def test_engines_are_not_built_at_launch(exported, monkeypatch):
     everything = ['TensorrtExecutionProvider', 'CUDAExecutionProvider', 'CPUExecutionProvider']
     monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: everything)
     with pytest.raises(
-        ExportError, match=r'no TensorRT engines in .*, and this node does not build them'
+        ExportError, match=r'no TensorRT engines in .*, and they are not built here'
     ):
         load_model(
             ModelOptions(runtime='onnxruntime', provider='tensorrt', exported=str(exported))

@@ -194,7 +194,8 @@ def test_beyond_so_many_sizes_the_network_runs_as_it_is():
     pixels = torch.zeros(1, 3, 16, 8)
     assert (run(pixels)[0] == 1).all()
     assert said == [
-        'the network for 1 x 8 x 16 pixels runs uncompiled: 8 other sizes are compiled already'
+        'the network for 1 x 8 x 16 pixels runs uncompiled: 8 other sizes have already been '
+        'compiled'
     ]
 
 
@@ -293,4 +294,4 @@ def test_a_processor_without_bfloat16_is_named(monkeypatch):
     said: list[str] = []
     monkeypatch.setattr(torch.cpu, 'get_capabilities', lambda: {'avx2': True})
     tune(build('mobile', 'random'), 'bfloat16', log=said.append)
-    assert said == ['this processor has no instructions for bfloat16: float32 is faster here']
+    assert said == ['this processor has no bfloat16 instructions: float32 is faster here']

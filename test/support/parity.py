@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The parity fixtures: where they lie, and the closed rule that gave their models weights."""
+"""The weights of the parity fixtures' models, which a fixed formula generates, and matching."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from gtr_ros.model.official import published_key
 _DOUBLED = ('.bottom_up.', '.cell.', '_tower.', '.resample.')
 
 
-def rule_tensor(key: str, shape: Iterable[int]) -> Tensor | None:
-    """Return the float32 weight that the rule gives a published key; None: leave it as it is."""
+def formula_tensor(key: str, shape: Iterable[int]) -> Tensor | None:
+    """Return the float32 weight of a published key by the formula; None: keep the model's."""
     shape = tuple(shape)
     leaf = key.rsplit('.', 1)[-1]
     if leaf == 'num_batches_tracked':
@@ -55,15 +55,15 @@ def rule_tensor(key: str, shape: Iterable[int]) -> Tensor | None:
     return torch.from_numpy(np.asarray(value, np.float32))
 
 
-def with_rule_weights(module: nn.Module, prefix: str = '') -> nn.Module:
+def with_formula_weights(module: nn.Module, prefix: str = '') -> nn.Module:
     """
-    Give a module the rule's weights and return it in evaluation mode.
+    Load the formula's weights into a module and return it in evaluation mode.
 
-    :param prefix: what precedes its parameters' names in `GTR.state_dict()`
+    :param prefix: of its parameters' names in `GTR.state_dict()`
     """
     state = module.state_dict()
     for name, value in state.items():
-        weight = rule_tensor(published_key(prefix + name), value.shape)
+        weight = formula_tensor(published_key(prefix + name), value.shape)
         state[name] = value if weight is None else weight
     module.load_state_dict(state)
     return module.eval()
@@ -71,12 +71,12 @@ def with_rule_weights(module: nn.Module, prefix: str = '') -> nn.Module:
 
 def match_boxes(boxes: Tensor, expected: Tensor | np.ndarray, atol: float) -> Tensor:
     """
-    Match boxes as sets: the order of nearly equal scores says nothing.
+    Match boxes as sets: the order of boxes with nearly equal scores does not matter.
 
     :param boxes: (N, 4), to compare
-    :param expected: (N, 4), the truth
-    :param atol: the most by which a coordinate may differ, pixels
-    :return: (N,) int64, which of the boxes is which of the expected
+    :param expected: (N, 4)
+    :param atol: largest difference of a coordinate, pixels
+    :return: (N,) int64, index into `boxes` of each expected box
     """
     expected = torch.as_tensor(expected, dtype=boxes.dtype)
     assert boxes.shape == expected.shape

@@ -87,7 +87,7 @@ def test_the_demo_records_a_bag_and_a_video_and_prints_its_results(video, tmp_pa
     out, types = tmp_path / 'out', get_typestore(Stores.ROS2_JAZZY)
     with process(*DEMO, '--video', video, '--frames', '15', '--out', out) as demo:
         assert demo.wait(2 * START_SECONDS) == 0, demo.output
-    for row in ('linking', 'frames processed', 'age of detections, p95', 'frames a second'):
+    for row in ('linking', 'frames processed', 'age of detections, p95', 'frames per second'):
         assert row in demo.output
     assert '│ frames published              │ 15' in demo.output
     with Reader(out / 'bag') as bag:
@@ -102,7 +102,7 @@ def test_the_demo_records_a_bag_and_a_video_and_prints_its_results(video, tmp_pa
     seconds = [stamp.sec + stamp.nanosec / 1e9 for stamp in (stamps[0], stamps[-1])]
     with VideoReader(out / 'tracked.mp4') as recorded:
         assert recorded.size == (320, 240)
-        # 5 frames a second, even if the node dropped some.
+        # 5 frames per second, even if the node dropped some.
         assert abs(recorded.frame_count - 1 - 5 * (seconds[1] - seconds[0])) <= 1
     assert children_of(tmp_path) == []
 

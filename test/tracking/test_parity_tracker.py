@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from parity import with_rule_weights
+from parity import with_formula_weights
 from paths import FIXTURES
 import pytest
 import torch
@@ -43,7 +43,7 @@ RUNS = {
 
 def association(zeroed: bool) -> AssociationTransformer:
     """Return the fixtures' transformer; if zeroed, its logits are dot products of the features."""
-    model = with_rule_weights(AssociationTransformer(features=64), 'association.')
+    model = with_formula_weights(AssociationTransformer(features=64), 'association.')
     if zeroed:
         with torch.no_grad():
             for name, parameter in model.named_parameters():

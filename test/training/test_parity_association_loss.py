@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from parity import with_rule_weights
+from parity import with_formula_weights
 from paths import FIXTURES
 import pytest
 import torch
@@ -48,7 +48,7 @@ def test_proposals_are_assigned_as_published(data, assignment):
 )
 def test_loss_and_gradient_are_the_published_ones(data, assignment, name, options, projections):
     model = AssociationTransformer(features=64, projection_layers=projections)
-    with_rule_weights(model, 'association.')
+    with_formula_weights(model, 'association.')
     features = torch.from_numpy(data['F']).requires_grad_()
     counts = data['nt'].tolist()
     (logits,) = model.logits(features, counts, slice(None))

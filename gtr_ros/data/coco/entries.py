@@ -17,7 +17,7 @@ def load_entries(
     path: Path, lists: tuple[str, ...], optional: tuple[str, ...] = ()
 ) -> dict[str, list[dict]]:
     """
-    Read the lists of a JSON, each of objects.
+    Read lists of objects from a JSON file.
 
     :param lists: required lists
     :param optional: lists that may be missing
@@ -56,7 +56,7 @@ def get_reference(path: Path, place: str, entry: dict, kind: str, among: Contain
     """Return the id of the image, category or video that an entry refers to; it must exist."""
     identity = get_value(path, place, entry, f'{kind}_id')
     if not isinstance(identity, int | str) or identity not in among:
-        raise FormatError(path, f'{place}: {kind}_id is {identity!r}, and there is no such {kind}')
+        raise FormatError(path, f'{place}: {kind}_id is {identity!r}, but there is no such {kind}')
     return identity
 
 
@@ -78,7 +78,7 @@ def index_by_id(path: Path, kind: str, entries: list[dict]) -> dict[Any, dict]:
         if not isinstance(identity, int | str):
             raise FormatError(path, f'{kind} {identity}: id is neither a number nor a string')
         if identity in found:
-            raise FormatError(path, f'{kind} {identity}: the id occurs a second time')
+            raise FormatError(path, f'{kind} {identity}: the id occurs twice')
         found[identity] = entry
     return found
 

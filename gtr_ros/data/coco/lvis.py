@@ -25,13 +25,13 @@ from gtr_ros.data.stills.still import StillSet
 from gtr_ros.model import coco as coco_classes
 from gtr_ros.model import lvis as lvis_classes
 
-_SAME_OBJECT = 0.7  # IoU from which a box of COCO and one of LVIS are of the same object
+_SAME_OBJECT = 0.7  # minimum IoU at which a COCO box and an LVIS box show the same object
 
-#: LVIS names of COCO classes that differ in more than blanks. The mapping is that of LVIS itself:
-#: `coco_to_synset.json` gives the WordNet synset of each of the 80 classes, and its categories
-#: give the synsets of the names here. Three are not the same things: a potted plant is mapped to
-#: its pot, `pot.n.04`; a sports ball to any ball for play; and hot dogs, `frank.n.02`, which LVIS
-#: does not have, to sausages, as in the public code.
+#: LVIS names of the COCO classes that differ by more than blanks. The mapping is LVIS's own:
+#: `coco_to_synset.json` contains the WordNet synset of each of the 80 classes, and its categories
+#: contain the synsets of the names here. Three names are not the same things: a potted plant is
+#: mapped to its pot, `pot.n.04`; a sports ball to any ball used for play; and hot dogs,
+#: `frank.n.02`, which LVIS does not have, to sausages, as in the public code.
 _LVIS_NAMES = {
     'bus': 'bus_(vehicle)',
     'car': 'car_(automobile)',
@@ -63,8 +63,8 @@ def read_lvis(
     """
     Read LVIS v1; labels are indices into `gtr_ros.model.lvis.class_names()`.
 
-    A COCO box is left out if LVIS says that the image has no object of its class, or if an LVIS
-    box of its class overlaps it with an IoU of 0.7 or more. Crowds of COCO are kept.
+    A COCO box is left out if the image has no object of its class according to LVIS, or if an LVIS
+    box of its class overlaps it with an IoU of 0.7 or more. COCO's crowds are kept.
 
     :param images: folder with `train2017/`, or with the images themselves
     :param coco: COCO JSON; images are matched by file name
@@ -86,7 +86,7 @@ def read_lvis(
         others = _read_coco(Path(coco), label_of)
         shared = [i for i in entries if files[i].name in others]
         if not shared:
-            raise FormatError(coco, f'none of its images is one of those of {path}')
+            raise FormatError(coco, f'it has no image in common with {path}')
         for i in shared:
             _add(entries[i].objects, others[files[i].name], absent[i])
     stills = tuple(entry.objects.still(files[i], entry.size) for i, entry in entries.items())
@@ -117,7 +117,7 @@ def _absent(path: Path, place: str, image: dict, labels: dict[int, int]) -> set[
 
 
 def _read_coco(path: Path, label_of: dict[str, int]) -> dict[str, ImageObjects]:
-    """Return the annotations of COCO with labels of LVIS, by the file name of the image."""
+    """Return COCO's annotations with LVIS labels, by image file name."""
     data = load_json(path)
     translated = {
         name: label_of[_LVIS_NAMES.get(name, name.replace(' ', '_'))]
@@ -140,7 +140,7 @@ def _read_coco(path: Path, label_of: dict[str, int]) -> dict[str, ImageObjects]:
 
 
 def _add(own: ImageObjects, other: ImageObjects, absent: set[int]) -> None:
-    """Add annotations of COCO to those of LVIS."""
+    """Add COCO's annotations to those of LVIS."""
     boxes, others = (np.array(objects.boxes).reshape(-1, 4) for objects in (own, other))
     same_class = np.array(other.labels)[:, None] == np.array(own.labels)  # [other, own]
     duplicate = (same_class & (box_iou(others, boxes) >= _SAME_OBJECT)).any(axis=1)

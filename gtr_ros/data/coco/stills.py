@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""COCO JSON of labelled images."""
+"""Labelled images in COCO JSON."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read_coco(
 
     Images without a box are kept.
 
-    :param images: folder; None: named as the file, `val/` for `val.json`
+    :param images: folder; None: the folder with the name of the file, `val/` for `val.json`
     :param class_names: classes to read, others are left out; None: all, in order of their ids
     :raises FormatError: names the file, the entry by its id, and the rule
     """
@@ -61,7 +61,7 @@ def read_coco(
 
 class ImageEntry(NamedTuple):
     """
-    An image of the JSON with its annotations.
+    An image in the JSON, with its annotations.
 
     :param image: its entry in `images`
     :param size: (height, width), pixels
@@ -74,7 +74,7 @@ class ImageEntry(NamedTuple):
 
 
 def load_json(path: Path) -> dict[str, list[dict]]:
-    """Read the lists of the JSON, each of objects."""
+    """Read the JSON's lists of objects."""
     return load_entries(path, ('images', 'annotations', 'categories'))
 
 
@@ -92,7 +92,8 @@ def category_names(path: Path, data: dict[str, list[dict]]) -> dict[int, str]:
         name = str(get_value(path, f'category {identity}', category, 'name'))
         if name in taken:
             raise FormatError(
-                path, f'category {identity}: name {name!r} is that of category {taken[name]}'
+                path,
+                f'category {identity}: category {taken[name]} already has name {name!r}',
             )
         taken[name] = identity
         names[identity] = name

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Write ground truth and results of videos as JSON, for the tools of COCO and TAO."""
+"""Write ground truth and results of videos as JSON, for COCO's and TAO's tools."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class FrameResults(Protocol):
 
 def write_coco_video(path: str | Path, sequences: SequenceOf[Sequence]) -> None:
     """
-    Write the ground truth of sequences for the tools of COCO and TAO; ids are numbered from 1.
+    Write the ground truth of sequences for COCO's and TAO's tools; ids are numbered from 1.
 
     Frames are numbered by their stamps at the sequence's rate, from 0. Distractors are written as
     regions, the nearest equivalent, and void boxes are left out. Regions have `iscrowd` and no
-    track, which TAO's tools do not know. A sequence that is not federated is negative for each of
-    its classes, so that TAO's tools count all results, too.
+    track, which TAO's tools do not support. A sequence that is not federated is negative for each
+    of its classes, so that TAO's tools also count all results.
     """
     categories, first = _numbering(sequences)
     tracks: dict[tuple, int] = {}
@@ -164,7 +164,7 @@ def _numbering(sequences: SequenceOf[Sequence]) -> tuple[dict[str, int], list[in
 
 def _frame_indices(sequence: Sequence) -> list[int]:
     grid = np.round((sequence.stamps - sequence.stamps[:1]) * (sequence.frame_rate / NANOSECONDS))
-    # Frames may be closer than the rate says.
+    # Frames may be closer together than the frame rate implies.
     regular = (np.diff(grid) > 0).all()
     return grid.astype(np.int64).tolist() if regular else list(range(len(sequence)))
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""COCO video JSON, and that of TAO, which adds tracks and the labelled classes of each video."""
+"""COCO video JSON, and TAO's version, which adds tracks and the labelled classes of each video."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from gtr_ros.data.sequence import Sequence
 from gtr_ros.data.sequence import Truth
 from gtr_ros.stamps import NANOSECONDS
 
-#: frames per second that `frame_index` counts if a video does not say, as in TAO
+#: rate, frames per second, at which `frame_index` counts if a video does not state it, as in TAO
 NATIVE_RATE = 30.0
 
 
@@ -38,14 +38,14 @@ def read_coco_video(path: str | Path, images: str | Path | None = None) -> list[
     A video's frames are its images in order of `frame_index` (or `frame_id`), which counts frames
     at the video's `fps` (or `frame_rate`; 30 without one). TAO labels every 30th frame: 1 per
     second, with stamps of `frame_index` / 30 s. Labels are indices into all categories in order of
-    id. A category listed as `merged` in another counts as that other one, as in TAO's toolkit.
+    id. A category listed as `merged` in another one counts as the latter, as in TAO's toolkit.
     Annotations with `iscrowd` are regions. A video with `neg_category_ids` or
     `not_exhaustive_category_ids` is federated, unless it is negative for all: then all results
     count, as in a video where every object has a box.
 
-    :param images: folder that `file_name` is relative to; None: that of the file
+    :param images: folder that `file_name` is relative to; None: the folder of the file
     :raises FormatError: names the file, the entry by its id, and the rule; line and column if it
-        is not JSON. A missing image is named when the images are read
+        is not JSON. A missing image is reported when the images are read
     """
     path = Path(path)
     data = load_entries(path, ('videos', 'images', 'annotations', 'categories'), ('tracks',))
@@ -67,30 +67,35 @@ def read_coco_video(path: str | Path, images: str | Path | None = None) -> list[
     key = f'{files_key([path])} {folder.resolve()}'
     sequences = []
     for identity, video in videos.items():
-        mine, place = of_video[identity], f'video {identity}'
-        if not mine:
+        video_frames, place = of_video[identity], f'video {identity}'
+        if not video_frames:
             raise FormatError(path, f'{place}: it has no image')
-        size = mine[0].size
-        for frame in mine:
+        size = video_frames[0].size
+        for frame in video_frames:
             if frame.size != size:
                 raise FormatError(
                     path,
                     f'image {frame.id}: its size is {frame.size[1]} x {frame.size[0]}, and that '
-                    f'of image {mine[0].id} {size[1]} x {size[0]}; a video has images of one size',
+                    f'of image {video_frames[0].id} {size[1]} x {size[0]}; all images of a video '
+                    'must have the same size',
                 )
         native = _native_rate(path, place, video)
-        indices = np.array([frame.index for frame in mine], np.int64)
-        files = [folder / frame.file_name for frame in mine]
+        indices = np.array([frame.index for frame in video_frames], np.int64)
+        files = [folder / frame.file_name for frame in video_frames]
         sequences.append(
             Sequence(
                 name=str(video.get('name', identity)),
                 class_names=class_names,
                 image_size=size,
-                frame_rate=native / float(np.median(np.diff(indices))) if mine[1:] else native,
-                truth=tuple(truth[frame.id] for frame in mine),
+                frame_rate=native / float(np.median(np.diff(indices)))
+                if video_frames[1:]
+                else native,
+                truth=tuple(truth[frame.id] for frame in video_frames),
                 stamps=np.round(indices * (NANOSECONDS / native)).astype(np.int64),
                 images=ImageFiles(files, size),
-                image_key=sha256(f'{key} {[f.file_name for f in mine]}'.encode()).hexdigest(),
+                image_key=sha256(
+                    f'{key} {[f.file_name for f in video_frames]}'.encode()
+                ).hexdigest(),
                 federated=_federated(path, place, video, classes),
             )
         )
@@ -119,13 +124,13 @@ def _frames(path: Path, images: list[dict], videos: dict[Any, dict]) -> dict[Any
         if (video, index) in taken:
             raise FormatError(
                 path,
-                f'{place}: frame_index {index} of video {video} is that of image '
-                f'{taken[video, index]}',
+                f'{place}: image {taken[video, index]} of video {video} already has frame_index '
+                f'{index}',
             )
         taken[video, index] = identity
         size = []
         for side in ('height', 'width'):
-            # Some files give it once for the video.
+            # Some files have it only once, in the video's entry.
             length = get_value(path, place, {side: videos[video].get(side)} | image, side)
             if not is_whole(length) or length < 1:
                 raise FormatError(
@@ -165,7 +170,7 @@ def _truth(
         video_id = annotation.get('video_id')
         if video_id not in (None, video):
             raise FormatError(
-                path, f'{place}: video_id is {video_id!r}, and that of its image is {video!r}'
+                path, f'{place}: video_id is {video_id!r}, but that of its image is {video!r}'
             )
         category = get_reference(path, place, annotation, 'category', labels)
         box = read_corners(path, place, get_value(path, place, annotation, 'bbox'))
@@ -176,13 +181,12 @@ def _truth(
         if not is_whole(track):
             raise FormatError(path, f'{place}: track_id is {track!r}; expected a whole number')
         if tracks is not None and track not in tracks:
-            raise FormatError(path, f'{place}: track_id is {track}, and there is no such track')
+            raise FormatError(path, f'{place}: track_id is {track}, but there is no such track')
         label = labels[category]
         if (image, label, track) in seen:
             raise FormatError(
                 path,
-                f'{place}: track {track} occurs a second time in image {image} and category '
-                f'{category}',
+                f'{place}: track {track} occurs twice in image {image} and category {category}',
             )
         seen.add((image, label, track))
         rows[image].append((track, box, label))

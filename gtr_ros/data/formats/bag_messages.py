@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Messages of bags, created and read without ROS: images, and detections of vision_msgs."""
+"""Messages in bags, created and read without ROS: images, and detections in vision_msgs types."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def read_image_message(message: Any) -> np.ndarray:
             f'encoding {message.encoding!r} is not supported; expected one of '
             f'{", ".join(PLAIN_ENCODINGS)}'
         )
-    # Decoded pixels are a new array already.
+    # Decoded pixels are already a new array.
     return pixels.copy(order='C') if hasattr(message, 'encoding') else pixels
 
 
@@ -75,7 +75,7 @@ def read_box(
     detection: Any, class_names: tuple[str, ...]
 ) -> tuple[tuple[float, float, float, float], float, int, str] | None:
     """
-    Return xyxy, score, label and id of a Detection2D; None if it is of another class.
+    Return xyxy, score, label and id of a Detection2D; None if it has another class.
 
     :raises ValueError: if it has no upright box, no class, or a score outside [0, 1]
     """
@@ -113,7 +113,7 @@ def parse_whole_number(text: str) -> int | None:
 
 
 def make_message(name: str, *fields: Any) -> Any:
-    """Return a message of a type, as 'std_msgs/Header', with these fields in their order."""
+    """Return a message of a type such as 'std_msgs/Header', with its fields in order."""
     package, kind = name.split('/')
     return typestore().types[f'{package}/msg/{kind}'](*fields)
 

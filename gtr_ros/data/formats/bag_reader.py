@@ -23,7 +23,7 @@ from gtr_ros.data.formats.bag_paths import STORAGE_SUFFIXES
 from gtr_ros.data.formats.errors import FormatError
 from gtr_ros.stamps import NANOSECONDS
 
-#: storage plugins by the names that users give
+#: storage plugins, by the names that users write
 STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
 
 
@@ -32,7 +32,7 @@ class TopicInfo(NamedTuple):
     A topic of a bag.
 
     :param name: with its namespace
-    :param kind: message type, as 'sensor_msgs/msg/Image'
+    :param kind: message type, such as 'sensor_msgs/msg/Image'
     :param count: number of messages
     """
 
@@ -75,17 +75,17 @@ def _find_damage(path: Path, error: Exception) -> tuple[Path, Exception]:
 
 def open_bag(path: Path) -> Reader:
     """
-    Open a bag, given as its folder or a storage file of it; the caller closes it.
+    Open a bag, given by its folder or one of its storage files; the caller closes it.
 
-    :raises FormatError: if there is none, or it is damaged
+    :raises FormatError: if there is no bag, or it is damaged
     """
     if not path.exists():
         raise FormatError(path, 'no such bag; expected a folder with metadata.yaml')
     if path.is_dir() and not (path / 'metadata.yaml').is_file():
         raise FormatError(
             path,
-            'not a bag: the folder has no metadata.yaml. If its recording was cut off, '
-            '`ros2 bag reindex` creates one',
+            'not a bag: the folder has no metadata.yaml. If recording was interrupted, `ros2 bag '
+            'reindex` creates one',
         )
 
     def opened() -> Reader:
@@ -100,11 +100,11 @@ def find_topic(path: Path, name: str | None, kinds: tuple[str, ...], what: str) 
     """
     Find a topic of a bag that has messages.
 
-    :param name: None: the only one of these types
+    :param name: of the topic; None: the only topic of these types
     :param kinds: accepted message types
     :param what: content of the messages, for error messages
-    :raises FormatError: if there is no such topic, several without a name to choose, or its
-        message definition is not the expected one
+    :raises FormatError: if there is no such topic, if there are several and no name is given, or
+        if the message definition is not the expected one
     """
     reader = open_bag(path)
     try:
@@ -132,7 +132,7 @@ def find_topic(path: Path, name: str | None, kinds: tuple[str, ...], what: str) 
 
 def _check_definition(path: Path, connection: Connection) -> None:
     """Raise FormatError if a bag's message definition differs from the one used to read it."""
-    # Bags from before Iron hold no definitions; the current ones are assumed.
+    # Bags from before Iron contain no definitions; the current ones are assumed.
     if connection.msgdef.format != MessageDefinitionFormat.MSG:
         return
     expected = typestore().hash_rihs01(connection.msgtype)
@@ -153,11 +153,11 @@ def type_hash(connection: Connection) -> str:
 
 def read_messages(path: Path, topic: TopicInfo) -> Iterator[tuple[int, Any]]:
     """
-    Yield stamp and message of a topic whose messages have headers.
+    Yield the stamp and message of each message of a topic whose messages have headers.
 
-    The stamp, in nanoseconds, is that of the header, or the time of receipt if that is 0.
+    The stamp, in nanoseconds, is the header's, or the time of receipt if the header's is 0.
 
-    :raises FormatError: where the bag is damaged or cut off; says how many messages came before
+    :raises FormatError: where the bag is damaged or cut off; states how many messages came before
     """
     reader = open_bag(path)
     store = typestore()
@@ -173,7 +173,7 @@ def read_messages(path: Path, topic: TopicInfo) -> Iterator[tuple[int, Any]]:
             time = message.header.stamp
             yield (time.sec * NANOSECONDS + time.nanosec) or received[1], message
             count += 1
-        # A storage file cut off between messages: metadata.yaml still has the whole number.
+        # If a storage file is cut off between messages, metadata.yaml still has the full count.
         if count < topic.count:
             raise FormatError(
                 path,

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The images of a sequence: a folder of frames, or a video file."""
+"""The images of a sequence, in a folder of frames or a video file."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class ImageSource:
 
     :param images: returns an iterator over them
     :param key: changes when the files do
-    :param count: number of frames; None if the file does not say
+    :param count: number of frames; None if the file does not state it
     :param size: (height, width), pixels
-    :param rate: frames per second; None if the files do not say
+    :param rate: frames per second; None if the files do not state it
     """
 
     images: Images
@@ -68,15 +68,15 @@ class ImageFiles:
         if self._size is not None and image.shape[:2] != self._size:
             raise FormatError(
                 self._files[t],
-                f'its size is {image.shape[1]} x {image.shape[0]}; its video says '
-                f'{self._size[1]} x {self._size[0]}',
+                f'its size is {image.shape[1]} x {image.shape[0]}; expected {self._size[1]} x '
+                f'{self._size[0]}, as in its video',
             )
         return image
 
 
 def frame_folder(folder: Path) -> ImageSource | None:
     """
-    Find the frames in a folder, in the order of their names; None if it has none.
+    Find the frames in a folder, sorted by name; None if it has none.
 
     :raises FormatError: if the first is not an image
     """
@@ -101,7 +101,7 @@ def video_file(folder: Path) -> ImageSource | None:
         return None
     if len(files) > 1:
         names = ', '.join(f.name for f in files)
-        raise FormatError(folder, f'expected frames, or one video in their place; found {names}')
+        raise FormatError(folder, f'expected frames, or one video instead of them; found {names}')
     (file,) = files
     with VideoReader(file) as video:
         (width, height), rate, count = video.size, video.rate, video.frame_count

@@ -16,9 +16,9 @@ from gtr_ros.data.sequence import Role
 from gtr_ros.data.sequence import Sequence
 from gtr_ros.data.sequence import Truth
 
-#: evaluated classes, with the names of COCO
+#: evaluated classes, with COCO's names
 CLASS_NAMES = ('car', 'person')
-# Label of a type, and whether it is evaluated or only similar to the evaluated class.
+# For each type: its label, and whether it is evaluated or only similar to the evaluated class.
 _KINDS = {
     'car': (0, Role.COUNTED),
     'van': (0, Role.DISTRACTOR),
@@ -29,7 +29,7 @@ _KINDS = {
 _OTHERS = ('truck', 'cyclist', 'tram', 'misc')
 _COLUMNS = ('truncated', 'occluded', 'alpha', 'left', 'top', 'right', 'bottom')
 _MAX_OCCLUSION, _MAX_TRUNCATION, _MIN_HEIGHT, _RATE = 2, 0, 25.0, 10.0
-_SIZE = (375, 1242)  # of most images; used if they are missing
+_SIZE = (375, 1242)  # size of most images; used if the images are missing
 
 
 def read_kitti(path: str | Path) -> Sequence:
@@ -78,7 +78,7 @@ def read_kitti(path: str | Path) -> Sequence:
         if identity < 0:
             raise FormatError(path, f'id is -1, which only DontCare may have, not {kind}', line)
         if (frame, identity) in seen:
-            raise FormatError(path, f'id {identity} occurs a second time in frame {frame}', line)
+            raise FormatError(path, f'id {identity} occurs twice in frame {frame}', line)
         seen.add((frame, identity))
         if kind in _KINDS:
             label, role = _KINDS[kind]

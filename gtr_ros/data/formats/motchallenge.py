@@ -76,7 +76,7 @@ def read_rows(path: Path, frames: int | None = None, ids: bool = True) -> list[B
                 path, f'width {width:g} and height {height:g} must both be above 0', line
             )
         if ids and (frame, identity) in seen:
-            raise FormatError(path, f'id {identity} occurs a second time in frame {frame}', line)
+            raise FormatError(path, f'id {identity} occurs twice in frame {frame}', line)
         seen.add((frame, identity))
         if frame < newest[identity]:
             owner = f' of id {identity}' if ids else ''
@@ -93,11 +93,11 @@ def read_rows(path: Path, frames: int | None = None, ids: bool = True) -> list[B
 
 def read_motchallenge(folder: str | Path, half: str | None = None) -> Sequence:
     """
-    Read a sequence of MOT15, 16, 17 or 20, or another in their format.
+    Read a sequence of MOT15, 16, 17 or 20, or any other in their format.
 
     The folder has `seqinfo.ini`, the ground truth in `gt/gt.txt` or `gt.txt`, and the frames in
-    its `imDir` or one video file. Rows of 8 or 9 columns have the classes of MOT16: pedestrians
-    are counted; static persons, reflections and similar ones are distractors. Other rows have no
+    its `imDir` or one video file. Rows of 8 or 9 columns have MOT16's classes: pedestrians are
+    counted; static persons, reflections and similar classes are distractors. Other rows have no
     class; those with confidence 0 do not count.
 
     :param half: 'train' (frames 0 to N // 2) or 'val' (the others); None: all
@@ -119,7 +119,7 @@ def read_motchallenge(folder: str | Path, half: str | None = None) -> Sequence:
     rate = info.get('framerate') or (source and source.rate)
     if not rate:
         raise FormatError(
-            folder / 'seqinfo.ini', 'frameRate is missing, and there is no video to take it from'
+            folder / 'seqinfo.ini', 'frameRate is missing, and there is no video to read it from'
         )
     size = (info.get('imheight'), info.get('imwidth'))
     if not all(size):
@@ -170,7 +170,7 @@ def _truth(path: Path, rows: list[BoxRow], mot20: bool) -> Truth:
     """Return the ground truth of a frame from its rows; raise FormatError for an unknown class."""
     kept, roles = [], []
     for row in rows:
-        if len(row.rest) not in (1, 2):  # no classes: MOT15's columns, or boxes only
+        if len(row.rest) not in (1, 2):  # no classes: columns as in MOT15, or boxes only
             if row.score != 0:
                 kept.append(row)
                 roles.append(Role.COUNTED)
@@ -190,7 +190,7 @@ def _truth(path: Path, rows: list[BoxRow], mot20: bool) -> Truth:
 
 
 def _read_info(path: Path) -> dict:
-    """Return the values of seqinfo.ini, with numbers parsed; empty without the file."""
+    """Return the values of seqinfo.ini, with numbers parsed; empty if there is no such file."""
     if not path.is_file():
         return {}
     parser = configparser.ConfigParser()

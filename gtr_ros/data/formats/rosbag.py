@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Images, detections and labelled sequences of ROS 2 bags, read without ROS."""
+"""Images, detections and labelled sequences in ROS 2 bags, read without ROS."""
 
 from __future__ import annotations
 
@@ -75,10 +75,10 @@ class BagImages:
 
     def __iter__(self) -> Iterator[VideoFrame]:
         """
-        Read image by image; the stamp is that of the header, or the time of receipt if that is 0.
+        Read image by image; the stamp is the header's, or the time of receipt if that is 0.
 
-        :raises FormatError: where the bag is damaged (says how many images came before), an image
-            cannot be read or differs in size from those before, or a stamp does not ascend
+        :raises FormatError: where the bag is damaged (states how many images came before), an
+            image cannot be read or differs in size from those before, or a stamp does not ascend
         """
         shape = None
         for index, (stamp, message) in enumerate(self._messages()):
@@ -109,7 +109,7 @@ class BagImages:
         """
         Images per second, from the median interval; 10 if there is only one image.
 
-        :raises FormatError: as `stamps` does, which it reads
+        :raises FormatError: as `stamps`, which it reads
         """
         if len(self.stamps) < 2:
             return _DEFAULT_RATE
@@ -117,7 +117,7 @@ class BagImages:
 
     @property
     def key(self) -> str:
-        """Changes when the bag does, and with the topic."""
+        """A key that changes when the bag or the topic does."""
         whole = self.path.is_dir()
         files = sorted(f for f in self.path.iterdir() if f.is_file()) if whole else [self.path]
         return f'{files_key(files)} {self.topic}'
@@ -127,7 +127,8 @@ class BagImages:
         for index, (stamp, message) in enumerate(read_messages(self.path, self._topic)):
             if last is not None and stamp <= last:
                 raise self._error(
-                    index, f'its stamp {stamp} ns is not after {last} ns, that of the one before'
+                    index,
+                    f'its stamp {stamp} ns is not after the previous one, {last} ns',
                 )
             last = stamp
             yield stamp, message
@@ -150,7 +151,8 @@ def read_bag_detections(
     :param class_names: a class_id is one of these or a decimal index into them; detections of
         other classes are left out
     :param image_size: (height, width) of their images, pixels
-    :return: stamp (nanoseconds), detections with features of (N, 1) zeros, and ids of each message
+    :return: for each message its stamp (nanoseconds), detections with features of (N, 1) zeros,
+        and ids
     :raises FormatError: names the bag, and message and detection, if a detection has no upright
         box of positive size, no hypothesis, or a score outside [0, 1]
     """
@@ -180,18 +182,19 @@ def read_rosbag(
     name: str | None = None,
 ) -> Sequence:
     """
-    Read the images of a bag with their ground truth, a topic of detections with ids.
+    Read a bag's images with their ground truth, which is a topic of detections with ids.
 
-    Messages and images are matched by stamp. Images without a message have no objects, messages
-    without an image are ignored. Decimal ids are kept; others are numbered from the highest of
-    those on, in order of appearance.
+    Messages and images are matched by stamp. Images without a message have no objects; messages
+    without an image are ignored. Decimal ids are kept; the others are numbered after the highest
+    of them, in order of appearance.
 
-    :param image_topic: None: the only one of images
+    :param image_topic: None: the only topic of images
     :param truth_topic: of type vision_msgs/Detection2DArray; None: the only one
     :param class_names: as in `read_bag_detections`
     :param name: of the sequence; None: that of the bag
     :raises FormatError: as `BagImages` and `read_bag_detections` do; and if an id is missing or
-        occurs twice in a message, two messages have the same stamp, or none has that of an image
+        occurs twice in a message, if two messages have the same stamp, or if no message has the
+        stamp of an image
     """
     path = Path(path)
     images = BagImages(path, image_topic)
@@ -208,7 +211,7 @@ def read_rosbag(
             raise FormatError(path, f'{context}: id {twice!r} occurs more than once')
         if message.stamp in truth:
             raise FormatError(
-                path, f'{context}: an earlier one has the same stamp, {message.stamp} ns'
+                path, f'{context}: an earlier message has the same stamp, {message.stamp} ns'
             )
         truth[message.stamp] = Truth.of(ids, message.boxes, message.labels)
     stamps = images.stamps
@@ -216,7 +219,7 @@ def read_rosbag(
         raise FormatError(
             path,
             'no ground truth has the stamp of an image; expected the same header.stamp in both. '
-            f'The first are {messages[0].stamp} ns and {stamps[0]} ns',
+            f'The first stamps are {messages[0].stamp} ns and {stamps[0]} ns',
         )
     return Sequence(
         name=name or (path.name if path.is_dir() else path.stem),
@@ -260,7 +263,7 @@ def _read_boxes(path: Path, name: str | None, class_names: tuple[str, ...]) -> l
 
 
 def _number_ids(messages: list[LabelledBoxes]) -> dict[str, int]:
-    """Return a number for each id: its own if it is decimal, else a new one."""
+    """Return a number for each id: the id itself if it is decimal, otherwise a new number."""
     texts = dict.fromkeys(text for message in messages for text in message.ids)
     numbers = {text: parse_whole_number(text) for text in texts}
     last = max((i for i in numbers.values() if i is not None), default=0)

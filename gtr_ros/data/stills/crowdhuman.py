@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""CrowdHuman odgt files: a line of JSON for each image."""
+"""CrowdHuman odgt files, with a line of JSON for each image."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def read_crowdhuman(
     """
     Read full bodies, `fbox`, which may extend beyond the image or be occluded.
 
-    Boxes of other tags, and those to be ignored, become crowds. Boxes are not clipped: the file
-    does not give the sizes of the images, and they are not opened.
+    Boxes with other tags, and boxes marked to be ignored, become crowds. Boxes are not clipped:
+    the file does not contain the sizes of the images, and the images are not opened.
 
     :param images: folder of `ID.jpg`
     :param class_names: of the labels; 'person' must be one of them
@@ -45,7 +45,7 @@ def read_crowdhuman(
     for number, text in read_lines(path):
         identity, objects = _entry(path, number, text)
         if identity in lines:
-            raise FormatError(path, f'ID {identity!r} is that of line {lines[identity]}', number)
+            raise FormatError(path, f'line {lines[identity]} already has ID {identity!r}', number)
         lines[identity] = number
         found = ImageObjects()
         for position, entry in enumerate(objects):

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A labelled image, a set of images, and the checks of boxes and files for all formats."""
+"""Labelled images, sets of them, and the checks of boxes and files that all formats share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gtr_ros.data.coco.entries import read_corners
 from gtr_ros.data.formats.errors import FormatError
 from gtr_ros.data.formats.images import read_image
 
-_LEAST_SIDE = 1.0  # pixels; COCO has some boxes without width, which its own tools drop, too
+_LEAST_SIDE = 1.0  # pixels; COCO has some boxes of zero width, which its own tools also drop
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Still:
     :param boxes: (N, 4) float32, xyxy, pixels of the image
     :param labels: (N,) int64, index into the set's class names
     :param crowds: (R, 4) float32, xyxy, pixels of the image: regions of objects without boxes
-    :param size: (height, width) in the annotations, pixels; None if they do not say
+    :param size: (height, width) in the annotations, pixels; None if they do not state it
     """
 
     file: Path
@@ -48,8 +48,8 @@ class Still:
         if self.size is not None and image.shape[:2] != self.size:
             raise FormatError(
                 self.file,
-                f'its size is {image.shape[1]} x {image.shape[0]}; its annotations say '
-                f'{self.size[1]} x {self.size[0]}',
+                f'its size is {image.shape[1]} x {image.shape[0]}; expected {self.size[1]} x '
+                f'{self.size[0]}, as in its annotations',
             )
         return image
 
@@ -61,7 +61,7 @@ class StillSet:
 
     :param class_names: of the labels
     :param stills: at least one of them has a box
-    :param dropped: number of boxes left out because a side is shorter than a pixel
+    :param dropped: number of boxes left out because a side is shorter than one pixel
     """
 
     class_names: tuple[str, ...]
@@ -77,7 +77,7 @@ class ImageObjects:
     :param boxes: x1, y1, x2, y2 of each object, pixels
     :param labels: of each object
     :param crowds: x1, y1, x2, y2 of each region
-    :param dropped: number of boxes left out because a side is shorter than a pixel
+    :param dropped: number of boxes left out because a side is shorter than one pixel
     """
 
     boxes: list[list[float]] = field(default_factory=list)
@@ -86,7 +86,7 @@ class ImageObjects:
     dropped: int = 0
 
     def add(self, box: list[float] | None, label: int, crowd: bool) -> None:
-        """Add an object or a crowd; None: its box is too small."""
+        """Add an object or a crowd; a box of None was too small and is only counted."""
         if box is None:
             self.dropped += 1
         elif crowd:
@@ -123,7 +123,8 @@ def read_box(
     height, width = size
     if x1 >= width or y1 >= height or x2 <= 0 or y2 <= 0:
         raise FormatError(
-            path, f'{place}: bbox is {box}, outside its image of {width} x {height} pixels'
+            path,
+            f'{place}: bbox is {box}, outside its image of {width} x {height} pixels',
         )
     x1, y1, x2, y2 = max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
     return None if min(x2 - x1, y2 - y1) < _LEAST_SIDE else [x1, y1, x2, y2]
@@ -156,6 +157,6 @@ def check_stills(path: Path, found: StillSet) -> StillSet:
 
 
 def first_names(names: Iterable[str]) -> str:
-    """Return the first of many names, for a message."""
+    """Return names for a message, only the first ones if there are many."""
     names = list(names)
     return ', '.join(names[:4]) + (' and others' if len(names) > 4 else '')

@@ -3,9 +3,9 @@
 """
 Drawn scenes of walking people with exact ground truth.
 
-They measure one difficulty at a time: duration of occlusions, number of people, similarity of
-their appearance, frame rate. The simulation runs in continuous time, and each aspect has its own
-random stream, so that scenes that differ in one parameter differ in nothing else.
+They vary one difficulty at a time: the duration of occlusions, the number of people, the
+similarity of their appearance, or the frame rate. The simulation runs in continuous time, and each
+aspect has its own random stream, so scenes that differ in one parameter differ in nothing else.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Generated:
 
 
 def generate(scene: Scene) -> Generated:
-    """Generate a scene; the same parameters always give the same scene."""
+    """Generate a scene; the same parameters always produce the same scene."""
     frames = max(1, round(scene.duration * scene.rate))
     stamps = regular_stamps(frames, scene.rate)
     hidings = choose_hidings(scene)

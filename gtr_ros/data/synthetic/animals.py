@@ -15,8 +15,8 @@ from gtr_ros.data.synthetic.drawing import paint_fabric
 
 _MASTER = 320  # pixels, height of the drawings that sprites are scaled from; also of a shirt's
 
-# Animals that look to the right, in heights: body (x1, y1, x2, y2), position of the neck at the
-# head, head (x, y, rx, ry), thickness of the legs, and end of the tail.
+# Animals facing right, in units of their height: body (x1, y1, x2, y2), position of the neck at
+# the head, head (x, y, rx, ry), thickness of the legs, and end of the tail.
 _BODIES = {
     'cow': ((0.14, 0.2, 1.16, 0.72), (1.28, 0.2), (1.34, 0.24, 0.16, 0.11), 0.1, (0.03, 0.62)),
     'horse': ((0.2, 0.27, 1.1, 0.63), (1.28, 0.1), (1.36, 0.17, 0.15, 0.08), 0.075, (0.03, 0.7)),
@@ -25,7 +25,7 @@ _BODIES = {
 
 
 class _Canvas:
-    """Draws on an image with coordinates in heights of the drawing."""
+    """Draws on an image, with coordinates in units of the drawing's height."""
 
     def __init__(self, image: Image.Image) -> None:
         self._draw = ImageDraw.Draw(image)
@@ -45,7 +45,7 @@ class _Canvas:
 
 
 def paint_coat(stream: np.random.Generator) -> Image.Image:
-    """Return a random RGB coat of an animal: with patches or spots, or nearly plain."""
+    """Return a random RGB coat for an animal: with patches or spots, or nearly plain."""
     size = (round(1.5 * _MASTER), _MASTER)
     furs = [(235, 228, 215), (40, 34, 32), (122, 72, 40), (176, 128, 76), (105, 100, 98)]
     base, accent = (np.array(furs[k], float) for k in stream.permutation(len(furs))[:2])
@@ -53,7 +53,7 @@ def paint_coat(stream: np.random.Generator) -> Image.Image:
     noise = Image.fromarray(stream.standard_normal((cells, 2 * cells)).astype(np.float32))
     patches = np.asarray(noise.resize(size, Image.Resampling.BICUBIC)) > amount
     coat = np.where(patches[..., None], accent, base * stream.uniform(0.85, 1.1, 3))
-    # Light from above, and hairs.
+    # Light from above, and hair.
     light = 1.12 - 0.45 * np.linspace(0, 1, _MASTER)[:, None, None]
     hairs = stream.standard_normal((_MASTER // 6 + 1, size[0] // 2)).astype(np.float32)
     hairs = np.asarray(Image.fromarray(hairs).resize(size, Image.Resampling.BILINEAR))
@@ -62,10 +62,10 @@ def paint_coat(stream: np.random.Generator) -> Image.Image:
 
 def paint_animal(kind: str, coat: Image.Image, phase: float) -> Image.Image:
     """
-    Draw an animal from the side, looking to the right.
+    Draw an animal from the side, facing right.
 
     :param kind: 'cow', 'horse' or 'dog'
-    :param coat: RGB, of the size of the drawing
+    :param coat: RGB, of the drawing's size
     :param phase: in [0, 1), of the stride
     :return: RGBA, 1.5 times as wide as high; the animal reaches its borders
     """
@@ -140,7 +140,7 @@ def paint_bicycle(look: Look, phase: float) -> Image.Image:
 
 
 def paint_rider(look: Look, phase: float, pedals: bool) -> Image.Image:
-    """Draw a sitting person from the side, looking to the right, RGBA, half as wide as high."""
+    """Draw a sitting person from the side, facing right, RGBA, half as wide as high."""
     size = (_MASTER // 2, _MASTER)
     rider = Image.new('RGBA', size)
     shirt, _, trousers, skin, hair, shoes = (

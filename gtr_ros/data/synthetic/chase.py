@@ -23,7 +23,7 @@ CLASSES = ('cow', 'horse', 'dog', 'person', 'bicycle')
 # Numbers of the random streams; those of `Scene` end at 8.
 _SUBJECT, _RUN, _SIZE, _OTHERS, _SHAKE, _WHIPS, _TREES = range(40, 47)
 
-#: the drawn world, in image widths and heights
+#: size of the drawn world, in image widths and heights
 WORLD = (8.0, 1.6)
 
 _STEP = 1 / 60  # s, time step of the simulation; frames are interpolated
@@ -40,7 +40,7 @@ class _Gait(NamedTuple):
     """
     How a subject moves; its motion changes at random times.
 
-    :param pace: smallest and largest, heights of its box per second
+    :param pace: smallest and largest speed, box heights per second
     :param spell: shortest and longest time between changes, seconds
     :param reverse: probability that it turns round at a change
     :param aside: probability that it turns towards the camera at a change
@@ -61,7 +61,8 @@ _GAITS = {
 }
 
 
-# Position of a rider, in heights of the mount: forward, height of the feet, own height.
+# Position of a rider, in units of the mount's height: forward offset, height of the feet, height
+# of the rider.
 _SEATS = {'horse': (0.03, 0.24, 0.98), 'bicycle': (-0.02, 0.2, 1.5)}
 
 
@@ -80,7 +81,7 @@ class Filmed:
     :param others: number of animals and people that pass by
     :param lag: time constant with which the camera follows its subject, seconds
     :param shake: rms of the camera's shake, pixels of an image 480 high
-    :param whips: mean number of sudden pans away from the subject and back per second
+    :param whips: mean number, per second, of sudden pans away from the subject and back
     :param size: (height, width), pixels
     :param seed: of all random streams
     :raises ValueError: if a value is out of range
@@ -130,8 +131,8 @@ class FilmWorld:
     """
     The state of N objects in T frames: the subject, its rider if there is one, then the others.
 
-    :param kinds: of the objects, of `CLASSES`
-    :param rides: whether the second object is a rider of the first
+    :param kinds: class of each object, one of `CLASSES`
+    :param rides: whether the second object rides the first
     :param boxes: (T, N, 4) float64, xyxy, pixels of the image, not clipped
     :param facing: (T, N) float64 in [-1, 1], 1: to the right, 0: towards the camera
     :param phases: (T, N) float64, number of strides
@@ -246,9 +247,9 @@ def _aim_camera(
     Follow a subject with the camera.
 
     :param x: (S,) of the subject in the drawn world
-    :param y: likewise
-    :return: (S,) x and y of the camera's target in the drawn world; zoom; roll in radians; shifts
-        of the image by shaking, x and y, pixels
+    :param y: (S,) of the subject in the drawn world
+    :return: (S,) x and y of the camera's target in the drawn world; zoom; roll in radians; x and y
+        shifts of the image due to shaking, pixels
     """
     height, width = filmed.size
     stream, whips = random_stream(filmed, _SHAKE), random_stream(filmed, _WHIPS)
@@ -263,7 +264,7 @@ def _aim_camera(
         offset = width * whips.uniform(0.2, 0.35) * whips.choice([-1, 1])
         away[(begin <= steps) & (steps < begin + 0.5)] = offset
 
-    # The target stays near enough to the subject to keep its centre in the image.
+    # The target stays close enough to the subject to keep the subject's centre in the image.
     reach = 0.46 * width / zoom
     looks = np.empty((2, len(steps)))
     at_x, at_y = x[0], y[0]

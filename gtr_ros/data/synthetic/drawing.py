@@ -29,7 +29,7 @@ class Renderer:
     """
     Draws the frames of a world; see `gtr_ros.data.sequence.Images`.
 
-    :param looks: of all people in the world; None: those of the scene
+    :param looks: appearance of all people in the world; None: as in the scene
     """
 
     def __init__(self, scene: Scene, world: World, looks: list[Look] | None = None) -> None:
@@ -78,11 +78,12 @@ class Renderer:
 
 class Look(NamedTuple):
     """
-    The appearance of a person; numbers only, so that two looks can be blended.
+    The appearance of a person, as numbers only, so that two can be blended.
 
     :param colours: (6, 3) in [0, 1], RGB of shirt, its pattern, trousers, skin, hair and shoes
-    :param patterns: (4,) in [0, 1], strength of stripes across, stripes down, checks and a logo
-    :param period: of the pattern, in heights of the person
+    :param patterns: (4,) in [0, 1], strength of horizontal stripes, vertical stripes, checks and a
+        logo
+    :param period: of the pattern, in units of the person's height
     :param sleeves: in [0, 1], blend of the arms between the colours of skin (0) and shirt (1)
     :param bag: (4,) in [0, 1], RGB and opacity of a shoulder bag
     """
@@ -115,7 +116,7 @@ _HAIRS = ((0.10, 0.08, 0.07), (0.32, 0.20, 0.10), (0.78, 0.62, 0.35), (0.60, 0.5
 
 
 def make_looks(scene: Scene) -> list[Look]:
-    """Return the looks of all people of a scene."""
+    """Return the appearance of all people in a scene."""
     looks = []
     first_hue = random_stream(scene, LOOK).random()
     for i in range(scene.objects):
@@ -217,7 +218,7 @@ def paint_person(look: Look, phase: float) -> Image.Image:
 
 
 def paint_fabric(look: Look, size: tuple[int, int]) -> Image.Image:
-    """Return the RGB pattern of a shirt, of the size of the drawing, (width, height)."""
+    """Return the RGB pattern of a shirt, of the drawing's size, (width, height)."""
     x = (np.arange(size[0]) / _MASTER)[None]
     y = (np.arange(size[1]) / _MASTER)[:, None]
     across = np.broadcast_to(y / look.period % 1 < 0.5, size[::-1])
@@ -244,7 +245,7 @@ def _paint_background(scene: Scene, margin: tuple[int, int]) -> Image.Image:
     image = Image.fromarray(_to_bytes(np.where(y < horizon, wall, ground)))
     draw = ImageDraw.Draw(image)
 
-    # Bricks, and the joints of slabs, which run to a vanishing point.
+    # Bricks, and the joints between slabs, which converge at a vanishing point.
     for row in range(0, horizon, max(4, round(12 * unit))):
         draw.line([(0, row), (width, row)], fill=_bytes(wall[0, 0] * 0.88))
     for _ in range(round(width / unit / 40)):

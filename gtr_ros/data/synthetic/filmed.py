@@ -1,10 +1,10 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Films of an animal or a rider that a moving camera follows, with exact ground truth.
+Films of an animal or a rider followed by a moving camera, with exact ground truth.
 
 The subject gallops, stops, turns and comes nearer; the camera lags, shakes and pans away. The
-detector sometimes gives a wrong class. The ground truth counts the subject and its rider;
+detector sometimes reports a wrong class. The ground truth counts the subject and its rider;
 passers-by are distractors.
 """
 
@@ -53,15 +53,15 @@ class GeneratedFilm(Generated):
     """
     A generated film.
 
-    :param camera: (T, 2, 3) float64, motion of the background: maps pixels of the frame before to
-        those of this one, `camera[t] @ [x, y, 1]`; the first is the identity
+    :param camera: (T, 2, 3) float64, motion of the background: maps pixels of the previous frame
+        to those of this one, `camera[t] @ [x, y, 1]`; the first is the identity
     """
 
     camera: np.ndarray
 
 
 def generate_filmed(filmed: Filmed) -> GeneratedFilm:
-    """Generate a film; the same parameters always give the same film."""
+    """Generate a film; the same parameters always produce the same film."""
     stamps = regular_stamps(max(1, round(filmed.duration * filmed.rate)), filmed.rate)
     world = simulate_film(filmed, stamps)
     true = np.array([CLASSES.index(kind) for kind in world.kinds])
@@ -107,7 +107,7 @@ def _spells(
     stream: np.random.Generator, share: float, duration: float, seconds: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """
-    Draw random spells of some tenths of a second.
+    Draw random spells of a few tenths of a second.
 
     :param share: fraction of the time in spells
     :return: (T,) bool, whether a time is in a spell; (T,) int64, number of the spell or pause

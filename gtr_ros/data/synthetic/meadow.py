@@ -67,7 +67,7 @@ class FilmRenderer:
         return np.array(self._view(self._world[0], t))
 
     def _view(self, world: Image.Image, t: int) -> Image.Image:
-        """Return the camera's view of the drawn world, or of a mask of it."""
+        """Return the camera's view of the drawn world, or of a mask of the world."""
         back = np.linalg.inv(np.concatenate([self._film.view[t], [[0, 0, 1]]]))
         return world.transform(
             self._filmed.size[::-1],

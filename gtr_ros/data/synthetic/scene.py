@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-#: start of a scene's text form
+#: prefix of a scene's text form
 PREFIX = 'synthetic'
 
-# To be raised with every change of the drawing: different images must not share a cache key.
+# To be incremented with every change to the drawing: different images must not share a cache key.
 DRAWING = 1
 
 # Numbers of the random streams.
@@ -26,7 +26,7 @@ WALK, CAMERA, HIDING, LOOK, SCENERY, MISSED, JITTER, FALSE, ORDER = range(9)
 ASPECT = 0.4
 #: position of the farthest feet, image heights from the top
 FARTHEST = 0.32
-#: least seconds for which a person is visible before, between and after hidings
+#: minimum time, seconds, for which a person is visible before, between and after hidings
 SEEN = 2.0
 
 
@@ -37,8 +37,8 @@ class Scene:
 
     :param objects: number of people, all present for the whole time
     :param occlusion: duration of each hiding, seconds; 0: no hidings
-    :param similarity: in [0, 1]; 0: every person has different colours and patterns; 1: all look
-        the same
+    :param similarity: in [0, 1]; 0: every person has different colours and patterns; 1: all have
+        the same appearance
     :param rate: frames per second
     :param camera: strength of a smooth random pan, rms pixels per second
     :param missed: in [0, 1], probability that a visible person is not detected in a frame
@@ -77,14 +77,14 @@ class Scene:
         )
         if not 0 <= self.occlusion <= self.duration - 1:
             raise ValueError(
-                f'occlusion is {self.occlusion} s; expected 0 to {self.duration - 1:g}, so '
-                f'that 1 s of the duration of {self.duration:g} s is left without it'
+                f'occlusion is {self.occlusion} s; expected 0 to {self.duration - 1:g}, so that 1 '
+                f's of the duration of {self.duration:g} s is left without occlusion'
             )
 
     @classmethod
     def parse(cls, text: str) -> Scene:
         """
-        Parse a scene's text form; parameters that it does not name have their defaults.
+        Parse a scene's text form; parameters that it does not mention have their defaults.
 
         :raises ValueError: if a parameter is unknown, or a value is invalid
         """
@@ -155,7 +155,7 @@ def write_text(prefix: str, parameters) -> str:
 
 
 def make_image_key(prefix: str, parameters, noise: tuple[str, ...]) -> str:
-    """Return a hex digest of a scene of any kind, without its fields of detection noise."""
+    """Return a hex digest of a scene of any kind, without its detection noise parameters."""
     names = [f.name for f in fields(parameters) if f.name not in noise]
     values = [(name, getattr(parameters, name)) for name in names]
     return sha256(f'{prefix}{DRAWING} {values}'.encode()).hexdigest()

@@ -1,10 +1,11 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Scenes of people who leave the image and come back after seconds to minutes, with ground truth.
+Scenes of people who leave the image and return after seconds to minutes, with ground truth.
 
-People cross the image of a still camera. Some come several times, in different light; others come
-once. A scene takes about 20 minutes, but has frames only while there are people in the image.
+People cross the image of a static camera. Some appear several times, in different light; others
+appear once. A scene lasts about 20 minutes, but has frames only while there are people in the
+image.
 """
 
 from __future__ import annotations
@@ -47,15 +48,15 @@ _HEIGHT = (0.24, 0.42)  # heights of the farthest and the nearest, image heights
 @dataclass(frozen=True)
 class Visits:
     """
-    Parameters of a scene with visits, in front of a still camera.
+    Parameters of a scene with visits, filmed by a static camera.
 
-    :param people: number of people who come back
-    :param visits: number of visits of each of them
-    :param shortest_absence: seconds from a visit to the next; drawn log-uniformly
+    :param people: number of people who return
+    :param visits: number of visits by each of them
+    :param shortest_absence: seconds between two visits; drawn log-uniformly
     :param longest_absence: seconds
-    :param strangers: number of people who come only once
-    :param similarity: in [0, 1]; 0: every person has different colours and patterns; 1: all look
-        the same
+    :param strangers: number of people who appear only once
+    :param similarity: in [0, 1]; 0: every person has different colours and patterns; 1: all have
+        the same appearance
     :param rate: frames per second
     :param missed: in [0, 1], probability that a visible person is not detected in a frame
     :param false: mean number of false detections per frame
@@ -122,7 +123,7 @@ class Absence(NamedTuple):
     The time between two visits of a person.
 
     :param id: in the ground truth
-    :param left: end of the visit before, nanoseconds
+    :param left: end of the previous visit, nanoseconds
     :param back: start of the next visit, nanoseconds
     """
 
@@ -148,7 +149,7 @@ class GeneratedVisits:
 
 
 def generate_visits(visits: Visits) -> GeneratedVisits:
-    """Generate a scene; the same parameters always give the same scene."""
+    """Generate a scene; the same parameters always produce the same scene."""
     scene = Scene(
         objects=visits.people + visits.strangers,
         similarity=visits.similarity,
@@ -188,7 +189,7 @@ class LitRenderer:
     """
     Draws the frames of a world in changing light; see `gtr_ros.data.sequence.Images`.
 
-    :param looks: of each visit
+    :param looks: appearance of the person in each visit
     :param light: (T, 3) float64, gains of red, green and blue
     """
 
@@ -217,12 +218,12 @@ class LitRenderer:
 def _plan(visits: Visits) -> list[Visit]:
     """Choose the visits of all people; by person, then in order of time."""
     plan: list[Visit] = []
-    # Long enough for people to come one by one, even with short absences.
+    # Long enough for people to appear one by one, even with short absences.
     span = max(visits.longest_absence, 12.0 * visits.people)
     arrival = 0.0
     for i in range(visits.people):
         stream = random_stream(visits, _TIMES, i)
-        # Every third person comes together with the one before.
+        # Every third person appears together with the previous one.
         late, alone = stream.random(2)
         arrival = arrival + late if i % 3 == 2 else alone * span
         lengths = stream.uniform(*_LENGTH, visits.visits)
@@ -235,7 +236,7 @@ def _plan(visits: Visits) -> list[Visit]:
     for i in range(visits.strangers):
         stream = random_stream(visits, _TIMES, visits.people + i)
         late, alone, which = stream.random(3)
-        # Every second stranger comes together with a person who comes several times.
+        # Every second stranger appears together with a person who appears several times.
         begin = alone * span
         if known and i % 2:
             begin = known[int(which * len(known))].begin / NANOSECONDS + late
@@ -259,7 +260,7 @@ def _stamps(plan: list[Visit], rate: float) -> np.ndarray:
 
 
 def _walk(scene: Scene, plan: list[Visit], stamps: np.ndarray) -> World:
-    """Simulate all visits; each visit is one person of the world."""
+    """Simulate all visits; each visit is a separate person in the simulated world."""
     height, width = scene.size
     shape = (len(stamps), len(plan))
     boxes, phases = np.zeros((*shape, 4)), np.zeros(shape)
@@ -272,7 +273,7 @@ def _walk(scene: Scene, plan: list[Visit], stamps: np.ndarray) -> World:
         near = np.clip(0.1 + 0.8 * draws[0] + 0.4 * (draws[1] - 0.5) * (part - 0.5), 0, 1)
         tall = stature * height * (_HEIGHT[0] + (_HEIGHT[1] - _HEIGHT[0]) * near)
         feet = height * (_FEET[0] + (_FEET[1] - _FEET[0]) * near)
-        # Faster at first and slower later, or vice versa.
+        # Fast at first and slow later, or vice versa.
         way = part + 0.4 * (draws[2] - 0.5) * np.sin(2 * np.pi * part) / np.pi
         x = width * (way if draws[3] < 0.5 else 1 - way)
         half = ASPECT / 2 * tall
@@ -283,7 +284,7 @@ def _walk(scene: Scene, plan: list[Visit], stamps: np.ndarray) -> World:
 
 
 def _tinted(scene: Scene, plan: list[Visit]) -> list[Look]:
-    """Return the looks of all visits: those of the person, slightly brighter or redder."""
+    """Return the appearance in each visit: the person's, slightly brighter or redder."""
     looks, tinted = make_looks(scene), []
     for visit in plan:
         look = looks[visit.id - 1]
@@ -295,7 +296,7 @@ def _tinted(scene: Scene, plan: list[Visit]) -> list[Look]:
 
 
 def _light(scene: Scene, stamps: np.ndarray) -> np.ndarray:
-    """Return gains of red, green and blue that change within minutes, (T, 3) float64."""
+    """Return gains of red, green and blue that change over minutes, (T, 3) float64."""
     stream = random_stream(scene, _LIGHT)
     periods = stream.uniform(120, 900, (4, 2))  # s
     starts = stream.uniform(0, 2 * np.pi, (4, 2))

@@ -31,7 +31,7 @@ from gtr_ros.structures import Detections
 _STEP = 1 / 60  # s, time step of the simulation; frames are interpolated
 _SHORTEST, _TALLEST = 50 / 480, 130 / 480  # of a person, in image heights
 _NEAREST = 0.97  # position of the nearest feet, image heights from the top
-_VISIBLE = 0.3  # least visible fraction of a detected person
+_VISIBLE = 0.3  # minimum visible fraction of a detected person
 _GRID = (16, 8)  # points of a box, down and across, where visibility is sampled
 
 
@@ -65,7 +65,7 @@ class World:
 
         # Interpolated, so that the world is the same at any frame rate.
         steps = stamps / (NANOSECONDS * _STEP)
-        feet, phases, camera = (_between(values, steps) for values in (feet, phases, camera))
+        feet, phases, camera = (_interpolate(values, steps) for values in (feet, phases, camera))
         x, y = feet[..., 0], feet[..., 1]
         heights = _height(y, scene.size)
         halves = heights * (ASPECT / 2)
@@ -80,7 +80,7 @@ def _height(y: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return size[0] * (_SHORTEST + (_TALLEST - _SHORTEST) * nearness)
 
 
-def _between(values: np.ndarray, steps: np.ndarray) -> np.ndarray:
+def _interpolate(values: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """Return (T, ...) values at T fractional steps of (S, ...) ones."""
     whole = steps.astype(int)
     part = (steps - whole).reshape(-1, *[1] * (values.ndim - 1))
@@ -107,29 +107,29 @@ def _walk(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
     x = border[0] + starts[:, 0] * (width - 2 * border[0])
     y = top + border[1] + starts[:, 1] * (bottom - top - 2 * border[1])
     heading = starts[:, 2] * 2 * np.pi
-    pace = 0.35 + 0.45 * starts[:, 3]  # own heights per second
+    pace = 0.35 + 0.45 * starts[:, 3]  # heights of the person per second
     phase = starts[:, 4]
     turning = np.zeros(len(x))  # rad/s
     feet, phases = np.empty((steps, len(x), 2)), np.empty((steps, len(x)))
     for s in range(steps):
         feet[s, :, 0], feet[s, :, 1], phases[s] = x, y, phase
-        tall = _height(y, scene.size)
-        side = ASPECT / 2 * tall
+        body_height = _height(y, scene.size)
+        side = ASPECT / 2 * body_height
         # Random turns decay within a second; near a border, people turn inwards.
         turning += -turning * _STEP + 0.6 * math.sqrt(2 * _STEP) * turns[:, s]
-        inward_x = _push(x, side, width - side, border[0])
-        inward_y = _push(y, top, bottom, border[1])
+        inward_x = _repulsion(x, side, width - side, border[0])
+        inward_y = _repulsion(y, top, bottom, border[1])
         angle = np.arctan2(inward_y, inward_x) - heading
         angle = (angle + np.pi) % (2 * np.pi) - np.pi
         heading += (turning + 3 * np.hypot(inward_x, inward_y) * angle) * _STEP
-        y = np.clip(y + 0.4 * pace * tall * np.sin(heading) * _STEP, top, bottom)
+        y = np.clip(y + 0.4 * pace * body_height * np.sin(heading) * _STEP, top, bottom)
         side = ASPECT / 2 * _height(y, scene.size)
-        x = np.clip(x + pace * tall * np.cos(heading) * _STEP, side, width - side)
+        x = np.clip(x + pace * body_height * np.cos(heading) * _STEP, side, width - side)
         phase = phase + 1.1 * pace * _STEP
     return feet, phases
 
 
-def _push(value: np.ndarray, least, most, border: float) -> np.ndarray:
+def _repulsion(value: np.ndarray, least, most, border: float) -> np.ndarray:
     """Return the strength, in [-1, 1], with which each value is pushed away from its bounds."""
     low = np.clip((least + border - value) / border, 0, 1)
     return low - np.clip((value - most + border) / border, 0, 1)
@@ -141,7 +141,7 @@ def _pan(scene: Scene) -> np.ndarray:
     stream = random_stream(scene, CAMERA)
     frequencies = 2 * np.pi * stream.uniform(0.1, 0.4, (3, 2))  # rad/s
     starts = stream.uniform(0, 2 * np.pi, (3, 2))
-    # Amplitudes fall with the frequency, so that all waves are equally fast; vertical ones weaker.
+    # Amplitudes fall with frequency, so all waves are equally fast; vertical motion is weaker.
     waves = np.sin(frequencies * seconds[:, None, None] + starts) / frequencies
     path = waves.sum(axis=1) * [1, 0.4]
     speed = np.sqrt((np.diff(path, axis=0) ** 2).sum(axis=1).mean()) / _STEP
@@ -150,16 +150,16 @@ def _pan(scene: Scene) -> np.ndarray:
 
 
 def choose_hidings(scene: Scene) -> tuple[Hiding, ...]:
-    """Choose the hidings of each person: two or one, one if two do not fit."""
+    """Choose one or two hidings for each person; one if two do not fit."""
     hidings = []
     for i in range(scene.objects if scene.occlusion > 0 else 0):
         stream = random_stream(scene, HIDING, i)
-        times, chances = int(stream.integers(1, 3)), stream.random(2)
-        if scene.duration < times * scene.occlusion + (times + 1) * SEEN:
-            times = 1
-        free = scene.duration - times * scene.occlusion
-        seen = min(SEEN, free / (times + 1))
-        starts = seen + np.sort(chances[:times]) * (free - (times + 1) * seen)
+        number, draws = int(stream.integers(1, 3)), stream.random(2)
+        if scene.duration < number * scene.occlusion + (number + 1) * SEEN:
+            number = 1
+        free = scene.duration - number * scene.occlusion
+        seen = min(SEEN, free / (number + 1))
+        starts = seen + np.sort(draws[:number]) * (free - (number + 1) * seen)
         for k, start in enumerate(starts):
             begin = round((start + k * (seen + scene.occlusion)) * NANOSECONDS)
             hidings.append(Hiding(i + 1, begin, begin + round(scene.occlusion * NANOSECONDS)))
@@ -177,12 +177,12 @@ def simulate_detections(
     """
     Simulate an imperfect detector.
 
-    The noise depends on the person and the stamp only, so that it is the same in scenes that
-    differ in rate or hidings.
+    The noise depends only on the person and the stamp, so it is the same in scenes that differ in
+    rate or hidings.
 
     :param boxes: (N, 4) float64, xyxy, pixels, of all people
-    :param present: (P,) int64, indices of those in the ground truth
-    :param visible: (P,) float64, visible fraction of each of these
+    :param present: (P,) int64, indices of the people in the ground truth
+    :param visible: (P,) float64, visible fraction of each of them
     :param labels: (N,) int64, detected labels; None: class 0
     """
     count = len(boxes)
@@ -199,10 +199,10 @@ def simulate_detections(
     draws = stream.random((extra, 5))
     height, width = scene.size
     y = height * (FARTHEST + (_NEAREST - FARTHEST) * draws[:, 0])
-    tall = _height(y, scene.size) * (0.8 + 0.45 * draws[:, 1])
-    half = tall * ASPECT / 2 * (0.8 + 0.4 * draws[:, 2])
+    body_height = _height(y, scene.size) * (0.8 + 0.45 * draws[:, 1])
+    half = body_height * ASPECT / 2 * (0.8 + 0.4 * draws[:, 2])
     x = half + draws[:, 3] * (width - 2 * half)
-    false = np.stack([x - half, y - tall, x + half, y], axis=1)
+    false = np.stack([x - half, y - body_height, x + half, y], axis=1)
 
     order = random_stream(scene, ORDER, stamp).permutation(len(seen) + extra)
     seen = clip_boxes(np.concatenate([seen, false])[order], scene.size)
@@ -223,7 +223,7 @@ def simulate_detections(
 
 def visibility(boxes: np.ndarray, nearness: np.ndarray) -> np.ndarray:
     """
-    Return the approximate fraction of each box that no nearer one covers, (N,) float64.
+    Return the approximate fraction of each box that no nearer box covers, (N,) float64.
 
     :param boxes: (N, 4) float64, xyxy, pixels
     :param nearness: (N,) float64, greater is nearer

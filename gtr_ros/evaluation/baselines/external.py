@@ -12,7 +12,7 @@ import numpy as np
 from gtr_ros.structures import Detections
 from gtr_ros.structures import Tracks
 
-#: by name: the class, and its parameters that are set to the score threshold
+#: by name: the class, and which of its parameters are set to the score threshold
 EXTERNAL_TRACKERS: dict[str, tuple[str, tuple[str, ...]]] = {
     'sort': ('SORTTracker', ('track_activation_threshold',)),
     'bytetrack': (
@@ -27,15 +27,15 @@ EXTERNAL_TRACKERS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 class ExternalTracker:
     """
-    A tracker of another package, with its defaults except for the score thresholds and memory.
+    A tracker from another package, with its default parameters except score thresholds and memory.
 
-    Its threshold for high scores is the score threshold of the evaluation; its memory is given in
-    frames. Boxes that it withholds while a track is tentative are returned unconfirmed, each with
-    a new negative id.
+    Its threshold for high scores is the evaluation's score threshold; its memory is set in frames.
+    Boxes that it withholds while a track is tentative are returned unconfirmed, each with a new
+    negative id.
 
     :param name: one of `EXTERNAL_TRACKERS`
     :param memory: frames for which a lost track is kept
-    :param threshold: score from which boxes begin tracks
+    :param threshold: minimum score of boxes that start tracks
     :raises ValueError: if there is no such tracker, or the package is not installed
     """
 
@@ -78,7 +78,7 @@ class ExternalTracker:
         if len(result):
             ids[np.asarray(result.data['row'], int)] = result.tracker_id
         confirmed = ids >= 0
-        # Ids count from 1; those of unconfirmed boxes count down, so that none is used twice.
+        # Ids count up from 1; those of unconfirmed boxes count down, so that none is used twice.
         ids[confirmed] += 1
         fresh = int((~confirmed).sum())
         ids[~confirmed] = -1 - self._unconfirmed - np.arange(fresh)

@@ -22,19 +22,20 @@ class FairMOT:
     """
     A local tracker: each frame is associated with the last state of each track only.
 
-    Detections are assigned first by appearance, gated by motion, then by overlap to tracks seen in
-    the frame before. A lost track can be continued by appearance for some frames. With `overlap`
-    alone it is the paper's row "IoU" (SORT), with `appearance` alone "ReID", with both "IoU+ReID".
-    A track is confirmed by its second box, or at once in the first frame.
+    Detections are first assigned by appearance, gated by motion; then by overlap, to tracks that
+    were detected in the previous frame. A lost track can be continued by appearance for some
+    frames. With `overlap` alone, it is the paper's row "IoU" (SORT); with `appearance` alone,
+    "ReID"; with both, "IoU+ReID". A track is confirmed by its second box; in the first frame, at
+    once.
 
     :param overlap: whether boxes are linked by overlap
     :param appearance: whether boxes are linked by their features
     :param rebirth: frames for which a lost track is kept
-    :param max_distance: largest distance of features (1 - cosine, mixed with a little of the
-        motion's distance) of a link
-    :param min_overlap: least IoU with the predicted box of a link
-    :param max_first_distance: largest 1 - IoU (with `overlap`), or distance of features, of a link
-        with a track that has one box so far
+    :param max_distance: largest feature distance (1 - cosine, mixed with a little of the motion
+        distance) for a link
+    :param min_overlap: minimum IoU with the predicted box for a link
+    :param max_first_distance: largest 1 - IoU (with `overlap`), or feature distance, for a link
+        with a track that has only one box so far
     :raises ValueError: if overlap and appearance are both off
     """
 
@@ -70,7 +71,7 @@ class FairMOT:
         """
         Assign a track id to each detection of the next frame.
 
-        :param detections: of one frame, in any order; features are needed for appearance only
+        :param detections: of one frame, in any order; features are needed only for appearance
         :return: tracks, in the order of the detections; unconfirmed ones are not for output
         """
         self._frame += 1
@@ -129,7 +130,7 @@ class FairMOT:
     def _feature_cost(
         self, rows: np.ndarray, features: np.ndarray, boxes: np.ndarray
     ) -> np.ndarray:
-        """Return 1 - cosine, mixed with the motion's distance; infinite outside its gate."""
+        """Return 1 - cosine, mixed with the motion distance; infinite outside the motion gate."""
         if not (len(rows) and len(boxes)):
             return np.zeros((len(rows), len(boxes)))
         cosine = (1 - self._features[rows] @ features.T).clip(0)

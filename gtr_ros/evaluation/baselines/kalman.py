@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-#: 95 % quantile of the chi-square distribution of four degrees of freedom: the gate
+#: gate: the 95 % quantile of the chi-square distribution with four degrees of freedom
 GATE = 9.4877
 
 _POSITION, _VELOCITY = 1 / 20, 1 / 160
@@ -53,7 +53,7 @@ class KalmanBoxes:
         Predict boxes in the next frame.
 
         :param rows: (R,) int, indices of the boxes
-        :param steady_height: (R,) bool, whether the velocity of a height is set to 0
+        :param steady_height: (R,) bool, whether the velocity of the height is set to 0
         """
         mean = self.mean[rows]
         mean[steady_height, 7] = 0
@@ -64,7 +64,7 @@ class KalmanBoxes:
 
     def update(self, rows: np.ndarray, measured: np.ndarray) -> None:
         """
-        Correct boxes by measurements.
+        Correct boxes with measurements.
 
         :param rows: (R,) int, indices of the boxes
         :param measured: (R, 4) float, xyxy, pixels

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Place tracked objects in 3D: from their boxes, an aligned depth image and a pinhole camera."""
+"""Place tracked objects in 3D, from their boxes, an aligned depth image and a pinhole camera."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 _ENCODINGS = {'32FC1': 'f4', '16UC1': 'u2'}
 
-# Largest difference of the aspect ratios of two images of the same view: allows for rounding and
-# for sensor formats such as 848x480 with 1280x720, but not for 4:3 with 5:4.
+# Maximum difference between the aspect ratios of two images of the same view: it allows for
+# rounding and for sensor formats such as 848x480 with 1280x720, but not for 4:3 with 5:4.
 _ASPECT_TOLERANCE = 0.02
 
 # Constants of find_surface.
@@ -59,8 +59,8 @@ def depth_to_metres(message: Image) -> np.ndarray:
     """
     Convert a depth image (REP-118).
 
-    :param message: 32FC1, metres, or 16UC1, millimetres; either byte order, with or without
-        padding of its rows
+    :param message: 32FC1, metres, or 16UC1, millimetres; in either byte order, with or without row
+        padding
     :return: (height, width) float32, metres along the optical axis, NaN where the message has no
         depth (not finite, 0 or less). If nothing needs to be converted, a view of the message's
         data, not to be written to
@@ -96,7 +96,7 @@ def detections_3d_message(
     Place the confirmed objects in 3D, with ids and classes as in `detections_message`.
 
     The 3D box has the centre and the sides of the box in the image, at the depth measured by
-    `find_surface`: it is at the surface that the camera sees, not at the centre of the solid, and
+    `find_surface`: it is at the surface facing the camera, not at the centre of the solid, and
     its depth is the extent of that surface. Objects without a measured depth are left out.
 
     :param tracks: of one image
@@ -116,8 +116,8 @@ def detections_3d_message(
     scale = _scale(size, depth_size)
     if scale is None:
         raise ImageError(
-            f'a depth image of {_text(depth_size)} pixels is not aligned to an image of '
-            f'{_text(size)}: their aspect ratios differ. Publish depth registered to this '
+            f'a depth image of {_format_size(depth_size)} pixels is not aligned to an image of '
+            f'{_format_size(size)}: their aspect ratios differ. Publish depth registered to this '
             'camera, in any resolution'
         )
     flat = detections_message(tracks, header, class_names).detections
@@ -151,16 +151,17 @@ def find_surface(depth: np.ndarray, box: np.ndarray) -> tuple[float, float] | No
     """
     Measure the nearest surface of sufficient size in the centre of a box.
 
-    The edges of a box often show background, so only the central half of its width and of its
-    height is used. Its depths are sorted into bins whose width is 5 % of the distance. Adjacent
-    bins with at least 2 % of the depths each form a surface; depths between surfaces (blurred
-    edges) are discarded. The object is the nearest surface with at least a fifth of the depths, or
-    else the largest one. This ignores a pole in front of the object, specks of noise, and a wall
-    that shows through gaps. But anything that hides more than a fifth of the centre is mistaken
-    for the object, and anything less than about 5 % of the distance behind it for a part of it.
+    The edges of a box often show background, so only the central half of its width and height is
+    used. Its depths are sorted into bins whose width is 5 % of the distance. Adjacent bins with at
+    least 2 % of the depths each form a surface; depths between surfaces (blurred edges) are
+    discarded. The object is the nearest surface with at least a fifth of the depths, or otherwise
+    the largest one. This ignores a pole in front of the object, specks of noise, and a wall
+    visible through gaps. But anything that hides more than a fifth of the centre is mistaken for
+    the object, and anything less than about 5 % of the distance behind it for a part of it.
 
     :param depth: (h, w) float32, metres, NaN where unknown
-    :param box: (4,) float64, xyxy, pixels of the depth image, from the edge of its first pixel
+    :param box: (4,) float64, xyxy, pixels of the depth image, counted from the edge of its first
+        pixel
     :return: the median of the surface's depths, and its extent: the range of the central 90 % of
         its depths, but at least 5 cm and 2 % of the distance, the resolution of depth cameras;
         metres. None if fewer than 4 pixels, or fewer than a tenth, have a depth, or if there is
@@ -168,7 +169,7 @@ def find_surface(depth: np.ndarray, box: np.ndarray) -> tuple[float, float] | No
     """
     corners = box.reshape(2, 2)
     inwards = (corners[1] - corners[0]) * (1 - _CENTRAL) / 2
-    # The pixels whose centre is inside.
+    # The pixels whose centres are inside the box.
     x1, y1 = np.ceil(corners[0] + inwards - 0.5).clip(0).astype(int)
     x2, y2 = np.ceil(corners[1] - inwards - 0.5).clip(0).astype(int)
     pixels = depth[y1:y2, x1:x2]
@@ -192,7 +193,7 @@ def find_surface(depth: np.ndarray, box: np.ndarray) -> tuple[float, float] | No
 
 def markers_message(detections: Detection3DArray) -> MarkerArray:
     """
-    Make markers for rviz: each object's box with id and class above it, in the colour of the id.
+    Make markers for rviz: each object's box, with its id and class above, in the colour of the id.
 
     The first marker deletes those of the previous message.
 
@@ -237,7 +238,8 @@ def _pinhole(info: CameraInfo, image_size: tuple[int, int]) -> tuple[np.ndarray,
     """
     Return focal lengths and principal point, each (2,) float64, x and y, pixels of the image.
 
-    Boxes count pixels from the edge of the first pixel, calibrations from its centre.
+    In boxes, pixels are counted from the edge of the first pixel; in calibrations, from its
+    centre.
     """
     matrix = info.p.reshape(3, 4) if info.p[0] else info.k.reshape(3, 3)
     focal, centre = matrix[(0, 1), (0, 1)], matrix[:2, 2] + 0.5
@@ -248,8 +250,9 @@ def _pinhole(info: CameraInfo, image_size: tuple[int, int]) -> tuple[np.ndarray,
             'focal lengths above 0. Calibrate the camera and let its driver publish K and P, or '
             'set the parameter depth to false'
         )
-    # K and P refer to the full sensor; binning and region of interest give the image. Nodes that
-    # resize images often do not adapt camera_info. The size of the image accounts for both.
+    # K and P refer to the full sensor; binning and region of interest lead to the image. Nodes
+    # that resize images often do not adapt camera_info. Scaling by the size of the image covers
+    # both.
     roi = info.roi
     size = roi.width or info.width, roi.height or info.height
     if 0 in size:
@@ -258,9 +261,10 @@ def _pinhole(info: CameraInfo, image_size: tuple[int, int]) -> tuple[np.ndarray,
         scale = _scale(size, (image_size[1], image_size[0]))
         if scale is None:
             raise ImageError(
-                f'camera_info is of an image of {_text(size)} pixels, but the image has '
-                f'{_text((image_size[1], image_size[0]))}: one is a crop of the other. Publish '
-                'the camera_info that belongs to the image, with its roi set if it is cropped'
+                f'camera_info is of an image of {_format_size(size)} pixels, but the image has '
+                f'{_format_size((image_size[1], image_size[0]))}: one is a crop of the other. '
+                'Publish the camera_info that belongs to the image, with its roi set if it is '
+                'cropped'
             )
     return focal * scale, (centre - (roi.x_offset, roi.y_offset)) * scale
 
@@ -271,5 +275,5 @@ def _scale(size: tuple[int, int], other: tuple[int, int]) -> np.ndarray | None:
     return np.array([x, y]) if abs(x / y - 1) <= _ASPECT_TOLERANCE else None
 
 
-def _text(size: tuple[int, int]) -> str:
+def _format_size(size: tuple[int, int]) -> str:
     return f'{size[0]}x{size[1]}'

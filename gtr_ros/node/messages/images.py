@@ -25,8 +25,8 @@ def image_to_array(message: Image | CompressedImage) -> np.ndarray:
     """
     Return the pixels of an image message as RGB.
 
-    :param message: a plain 8-bit encoding, with or without padding of its rows; other encodings
-        are converted by cv_bridge, if that is installed; compressed images are decoded
+    :param message: a plain 8-bit encoding, with or without row padding; other encodings are
+        converted by cv_bridge if it is installed; compressed images are decoded
     :return: (height, width, 3) uint8, RGB. For plain encodings a view of the message's data with
         any strides (negative for bgr8, zero for mono8), not to be written to
     :raises ImageError: if the message has no valid image of a supported encoding
@@ -39,7 +39,7 @@ def array_to_image(pixels: np.ndarray, header: Header, encoding: str = 'rgb8') -
     """
     Convert an array to an image message; the data is copied once.
 
-    :param pixels: (height, width, channels) or, for one channel, (height, width), uint8, its
+    :param pixels: (height, width, channels) or, for one channel, (height, width), uint8, with
         channels in the order of the encoding
     :param header: of the message
     :param encoding: one of `PLAIN_ENCODINGS`
@@ -58,7 +58,7 @@ def array_to_image(pixels: np.ndarray, header: Header, encoding: str = 'rgb8') -
             f'shape {pixels.shape} and type {pixels.dtype} do not fit encoding {encoding!r}; '
             f'expected (height, width, {channels}) uint8'
         )
-    # rclpy uses an array.array as it is, but copies bytes or an ndarray item by item.
+    # rclpy uses an array.array directly, but copies bytes or an ndarray item by item.
     data = array('B')
     data.frombytes(np.ascontiguousarray(pixels))
     return Image(

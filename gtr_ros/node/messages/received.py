@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Convert the boxes of another detector to detections."""
+"""Convert boxes from another detector to detections."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read_detections(
     Convert the boxes of an image; features are added later.
 
     A rotated box is replaced by the axis-aligned box around it. Boxes are clipped to the image,
-    and removed if they are outside of it. Of several hypotheses, the one with the highest score
+    and removed if they are outside it. Of several hypotheses, only the one with the highest score
     counts.
 
     :param image_size: (height, width) of the camera's image, pixels

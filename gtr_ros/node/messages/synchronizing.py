@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Synchronize the messages of several topics by their stamps."""
+"""Synchronize messages from several topics by their stamps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from gtr_ros.node.messages.tracks import stamp_to_nanoseconds
 from gtr_ros.stamps import NANOSECONDS
 
-# As many images as a camera publishes while a slow detector processes one.
+# Number of images that a camera may publish while a slow detector processes one.
 _CACHE_SIZE = 30
 
 # Nanoseconds without a message after which a topic is considered dead and not waited for.
@@ -43,10 +43,10 @@ class MessageCache:
 
     def nearest(self, stamp: int, slop: int) -> Any | None:
         """
-        Return the message whose stamp is nearest, the first received of equally near ones.
+        Return the message with the nearest stamp; among equally near ones, the first received.
 
         :param stamp: nanoseconds
-        :param slop: largest difference of the stamps, nanoseconds; 0: they must be equal
+        :param slop: maximum difference between the stamps, nanoseconds; 0: they must be equal
         :return: None if there is no such message
         """
         with self._changed:
@@ -55,14 +55,14 @@ class MessageCache:
 
     def wait_for(self, stamp: int, slop: int, timeout: float) -> Any | None:
         """
-        Return the message whose stamp is nearest; wait for it if it is due.
+        Return the message with the nearest stamp; wait for it if it is due.
 
-        Call it on another thread than `add`. If the newest message is a second or more older than
-        `stamp`, the topic is considered dead, and the call returns without waiting.
+        Call this on a different thread from `add`. If the newest message is a second or more older
+        than `stamp`, the topic is considered dead, and the call returns without waiting.
 
         :param stamp: nanoseconds
         :param slop: as in `nearest`
-        :param timeout: longest time to wait, seconds
+        :param timeout: maximum time to wait, seconds
         """
 
         def is_settled() -> bool:
@@ -82,7 +82,7 @@ class MessageCache:
         return removed
 
     def remove_through(self, message: Any) -> int:
-        """Remove a message and all that were received before it; return their number."""
+        """Remove a message and all those received before it; return their number."""
         with self._changed:
             places = [i for i, entry in enumerate(self._messages) if entry[1] is message]
             removed = places[0] + 1 if places else 0
@@ -101,7 +101,7 @@ class Synchronized(NamedTuple):
     The result of adding a message to an `ImageBoxesSynchronizer`.
 
     :param pair: image and boxes, if this message completes a pair
-    :param unmatched: number of images that were discarded because no boxes can follow for them
+    :param unmatched: number of images discarded because no boxes can arrive for them any more
     """
 
     pair: tuple[Any, Any] | None
@@ -110,9 +110,9 @@ class Synchronized(NamedTuple):
 
 class ImageBoxesSynchronizer:
     """
-    Synchronizes images with the boxes of another detector, received in any order.
+    Synchronizes images with boxes from another detector, received in any order.
 
-    :param slop: largest difference of their stamps, nanoseconds
+    :param slop: maximum difference between their stamps, nanoseconds
     """
 
     def __init__(self, slop: int) -> None:
@@ -135,8 +135,8 @@ class ImageBoxesSynchronizer:
         if image is None:
             self.boxes.add(boxes)
             return Synchronized(None)
-        # A detector answers in the order of the images, so those received before this one get no
-        # boxes any more. Their stamps say nothing about that: stamps may repeat or go back.
+        # A detector publishes boxes in the order of the images, so images received before this one
+        # get no boxes any more. Stamps cannot be used to decide this: they may repeat or go back.
         unmatched = self.images.remove_through(image) - 1
         self.boxes.remove_until(stamp_of(boxes))
         return Synchronized((image, boxes), unmatched)
@@ -149,7 +149,7 @@ class ImageBoxesSynchronizer:
 
 class ExactSynchronizer:
     """
-    Synchronizes messages with equal stamps, one of each topic, received in any order.
+    Synchronizes messages with equal stamps, one from each topic, received in any order.
 
     :param topics: number of topics
     """
@@ -162,7 +162,7 @@ class ExactSynchronizer:
         Add a message.
 
         :param topic: index of its topic
-        :return: the messages with this stamp, one of each topic; None while one is missing
+        :return: the messages with this stamp, one from each topic; None while any is missing
         """
         self._caches[topic].add(message)
         stamp = stamp_of(message)

@@ -52,18 +52,18 @@ def detections_message(
     """
     Convert the confirmed tracks of an image.
 
-    Tentative tracks are left out: an object is published once it has been seen often enough to be
-    trusted, and from then on its id does not change.
+    Tentative tracks are left out: an object is published once it has been detected often enough to
+    be trusted; from then on, its id does not change.
 
-    The header and the pose of the results are objects shared by all detections: replace them in a
-    detection, but do not modify them.
+    All detections share the same header object and the same pose object in their results: replace
+    these in a detection, but do not modify them.
 
     :param tracks: of one image
     :param header: of that image; the array and every detection have it
     :param class_names: the name of each label
     """
-    # Constructing a message constructs all its fields, also those that are given, so copying an
-    # empty one is faster. Python's numbers are faster than numpy's.
+    # Constructing a message constructs all its fields, including those passed as arguments, so
+    # copying an empty message is faster. Python's numbers are faster than numpy's.
     empty_detection, empty_result = Detection2D(header=header), ObjectHypothesisWithPose()
     message = Detection2DArray(header=header)
     for track_id, box, label, score, confirmed in zip(
@@ -115,7 +115,7 @@ def image_marker_message(tracks: Tracks, header: Header) -> ImageMarker:
 
 
 def label_info_message(header: Header, class_names: Sequence[str], threshold: float) -> LabelInfo:
-    """Return the class of each label; threshold: score from which on objects are published."""
+    """Return the class of each label; threshold: minimum score of objects that are published."""
     classes = [VisionClass(class_id=i, class_name=name) for i, name in enumerate(class_names)]
     return LabelInfo(header=header, class_map=classes, threshold=float(threshold))
 

@@ -55,13 +55,13 @@ class Camera:
 
     `read` and `track` run on the worker's thread, everything else on the executor's.
 
-    :param node: that subscribes
-    :param name: of the camera; '': the only one, without a name
+    :param node: the node that subscribes
+    :param name: of the camera; '' for a single camera without a name
     :param outputs: of the camera
     :param pipeline: of all cameras
     :param parameters: returns the node's current parameters
     :param submit: called with this camera and an image to be tracked
-    :param warn: logs a warning unless it was logged a moment ago; returns whether it did
+    :param warn: logs a warning, unless it was logged a moment ago; returns whether it did
     :param profiler: of `STAGES`
     """
 
@@ -99,7 +99,7 @@ class Camera:
             self._boxes_size = settings.detections_height, settings.detections_width
 
     def update_statistics(self) -> None:
-        """Copy the tracker's counters."""
+        """Copy the tracker's counters to the statistics."""
         statistics, tracker = self.statistics, self._tracker
         statistics.repaired_stamps = tracker.repaired_stamps
         statistics.resets = tracker.resets
@@ -129,8 +129,8 @@ class Camera:
             self._warn_once(
                 'no stamp',
                 f'an image of {self.inputs.topic} has no stamp (0.000 s): it is assumed to follow '
-                'the one before after the average frame interval so far, 0.1 s at first, and the '
-                'age of its detections is unknown. Let the driver stamp images',
+                'the previous one after the average frame interval so far, 0.1 s at first, and '
+                'the age of its detections is unknown. Configure the driver to stamp images',
             )
         timer.mark('conversion')
         return CameraFrame(image, stamp, detections, timer)
@@ -139,7 +139,7 @@ class Camera:
         """
         Assign a track id to each detection of a frame, and publish the tracks.
 
-        :param request: that the frame was read from
+        :param request: the request that the frame was read from
         """
         timer = frame.timer
         timer.mark('rest')
@@ -149,7 +149,7 @@ class Camera:
         resets, repaired_stamps = self._tracker.resets, self._tracker.repaired_stamps
         tracks = self._pipeline.track(detections, self.name)
         timer.mark('tracker')
-        self._warn_of_stamp(frame.stamp, resets, repaired_stamps)
+        self._warn_about_stamp(frame.stamp, resets, repaired_stamps)
         names, header = self._pipeline.class_names, request.image.header
         self._describe_new_classes(request)
         timer.mark('rest')
@@ -166,7 +166,7 @@ class Camera:
         self._profiler.end(timer)
 
     def _describe_new_classes(self, request: CameraRequest) -> None:
-        """Publish the class names again if the other detector has sent a new one."""
+        """Publish the class names again if the other detector has sent a new class."""
         pipeline, outputs = self._pipeline, self.outputs
         names = pipeline.class_names
         if len(names) > outputs.described:
@@ -174,12 +174,12 @@ class Camera:
                 request.image.header, names, pipeline.description, pipeline.score_threshold
             )
 
-    def _warn_of_stamp(self, stamp: int | None, resets: int, repaired_stamps: int) -> None:
+    def _warn_about_stamp(self, stamp: int | None, resets: int, repaired_stamps: int) -> None:
         """
-        Warn if the stamp of a tracked image was not after the one before.
+        Warn if the stamp of a tracked image was not after the previous one.
 
-        :param resets: of the tracker, before the image
-        :param repaired_stamps: of the tracker, before the image
+        :param resets: the tracker's count before the image
+        :param repaired_stamps: the tracker's count before the image
         """
         if stamp is None:
             return

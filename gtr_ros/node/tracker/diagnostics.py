@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from gtr_ros.profiling import Profiler
     from gtr_ros.tracking.reidentification import Reidentification
 
-#: time without anything to track after which the diagnostics warn
+#: time without anything to track, after which the diagnostics warn
 SILENCE_SECONDS = 5.0
 
 
 class _Assessment(NamedTuple):
     """
-    How a camera is doing.
+    The state of a camera.
 
     :param level: of `DiagnosticStatus`
-    :param warning: to be logged; empty: none
+    :param warning: warning to log; empty: none
     """
 
     level: bytes
@@ -39,7 +39,7 @@ class _Assessment(NamedTuple):
 
 class CameraReport:
     """
-    Makes the diagnostics of one camera.
+    Creates the diagnostics of one camera.
 
     :param pipeline: of all cameras
     :param profiler: of all cameras
@@ -60,8 +60,8 @@ class CameraReport:
 
         :param node: full name of the node
         :param settings: current parameters
-        :param enabled: false: ~/enable has disabled tracking
-        :return: the status, and a warning to be logged, if not empty
+        :param enabled: False: ~/enable has disabled tracking
+        :return: the status, and a warning to log, unless it is empty
         """
         self._camera.update_statistics()
         current, previous, now = replace(self._camera.statistics), self._previous, monotonic()
@@ -111,8 +111,8 @@ class CameraReport:
         ):
             reason = (
                 f'detections on {self._camera.inputs.topic} are {current.age:.2f} s old when they '
-                f'are published, more than max_age {settings.max_age:g} s. Are stamps and clocks '
-                'right, is the model too slow here?'
+                f'are published, more than max_age {settings.max_age:g} s. Are the stamps and '
+                'clocks right? Is the model too slow for this machine?'
             )
             assessment = _Assessment(DiagnosticStatus.WARN, reason, reason)
         if failed := current.failed - previous.failed:
@@ -122,7 +122,7 @@ class CameraReport:
 
 
 def _values_of(statistics: CameraStatistics) -> dict[str, object]:
-    """Return the counters as they are named in /diagnostics."""
+    """Return the counters under their names in /diagnostics."""
     return {
         'received': statistics.received,
         'processed': statistics.processed,

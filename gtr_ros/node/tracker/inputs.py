@@ -43,17 +43,18 @@ _IMAGE_HINT = (
     'file)?'
 )
 _DETECTIONS_HINT = 'Is the other detector running, and is detections_topic its topic?'
-# How long after its image a depth image may arrive: depth is computed, and often comes last.
+# How long after its image a depth image may arrive: depth must be computed, and often arrives
+# last.
 _DEPTH_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
 class CameraRequest:
     """
-    The messages of an image to be tracked.
+    The messages that belong to an image to be tracked.
 
-    :param boxes: of another detector; None: use the built-in detector
-    :param arrived: when the last of them arrived, seconds of `time.perf_counter`
+    :param boxes: from another detector; None: use the built-in detector
+    :param arrived: time when the last of them arrived, seconds of `time.perf_counter`
     """
 
     image: Image | CompressedImage
@@ -65,10 +66,10 @@ class Inputs:
     """
     The subscriptions of one camera, from `open` to `close`.
 
-    :param node: that subscribes
-    :param camera: name of the camera; '': the only one, without a name
+    :param node: the node that subscribes
+    :param camera: name of the camera; '' for a single camera without a name
     :param parameters: returns the node's current parameters
-    :param statistics: of the camera; received, skipped, unmatched and last_arrival are updated
+    :param statistics: of the camera; its received, skipped, unmatched and last_arrival are updated
     :param submit: called with every image to be tracked
     """
 
@@ -87,7 +88,8 @@ class Inputs:
         self._submit = submit
         settings = parameters()
         self._subscriptions: list[Subscription] = []
-        #: those without which nothing is tracked, each with its content and a hint for the user
+        #: the subscriptions without which nothing is tracked, each with its content and a hint for
+        #: the user
         self._required: list[tuple[Subscription, str, str]] = []
         self._synchronizer = None
         if settings.detections_topic:
@@ -95,7 +97,7 @@ class Inputs:
             self._synchronizer = ImageBoxesSynchronizer(slop)
         self._depth_slop = round(settings.depth_slop * NANOSECONDS)
         self._depths = MessageCache(_DEPTH_CACHE_SIZE)
-        #: the newest; None if none was received
+        #: the newest camera_info; None if none was received
         self.camera_info: CameraInfo | None = None
         self._next_time = 0.0
 
@@ -139,7 +141,7 @@ class Inputs:
 
     def depth_at(self, stamp: int) -> Image | None:
         """
-        Return the depth image of an image, or None; wait for it if it is due.
+        Return the depth image that belongs to an image, or None; wait for it if it is due.
 
         :param stamp: of the image, nanoseconds
         """
@@ -185,7 +187,8 @@ class Inputs:
             self._statistics.last_arrival = now
             return
         if max_rate:
-            # Due times instead of intervals, so that a camera's jitter does not lower the rate.
+            # Compare due times instead of intervals, so that a camera's jitter does not lower the
+            # rate.
             self._next_time = max(self._next_time + 1 / max_rate, now - 1 / max_rate)
         if self._synchronizer is None:
             self._request(message)

@@ -13,9 +13,9 @@ Item = TypeVar('Item')
 
 class Mailbox(Generic[Item]):
     """
-    Passes items from many threads to one, only the newest of each sender.
+    Passes items from many threads to one, keeping only the newest from each sender.
 
-    A slow reader thus lowers the rate, and never reads an old item.
+    A slow reader thus lowers the rate, but never reads an old item.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Mailbox(Generic[Item]):
         """
         Put an item into the sender's slot; a closed mailbox ignores it.
 
-        :return: whether an item that nobody had taken was overwritten
+        :return: whether it replaced an item that had not been taken
         """
         with self._changed:
             if self._closed:
@@ -39,11 +39,11 @@ class Mailbox(Generic[Item]):
 
     def take(self, timeout: float | None = None) -> dict[str, Item]:
         """
-        Wait for an item, and take all that are there.
+        Wait for an item, and take all items that are there.
 
-        :param timeout: longest time to wait, seconds; None: without limit
-        :return: the newest item of each sender, the one that has waited longest first; empty after
-            the timeout or once the mailbox is closed
+        :param timeout: maximum time to wait, seconds; None: no limit
+        :return: the newest item from each sender, starting with the one that has waited longest;
+            empty after the timeout or once the mailbox is closed
         """
         with self._changed:
             self._changed.wait_for(lambda: self._items or self._closed, timeout)

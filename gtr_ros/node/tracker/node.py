@@ -64,9 +64,9 @@ class TrackerNode(LifecycleNode):
     """
     Tracks the objects of one camera, or of several with one model.
 
-    Configuring loads the model and advertises the results, activating subscribes and starts the
-    worker; the transitions back release all of it. The executor's thread only receives messages,
-    the worker's thread processes them.
+    Configuring loads the model and advertises the results; activating subscribes and starts the
+    worker; the reverse transitions release all of it. The executor's thread only receives
+    messages; the worker's thread processes them.
     """
 
     def __init__(self, **options: object) -> None:
@@ -147,7 +147,7 @@ class TrackerNode(LifecycleNode):
             undo()
             return TransitionCallbackReturn.FAILURE
         except Exception:
-            if self.context.ok():  # else a signal has shut it down during the transition
+            if self.context.ok():  # otherwise a signal has shut it down during the transition
                 self.get_logger().error(f'cannot {name}:\n{traceback.format_exc()}')
             return TransitionCallbackReturn.ERROR
         return TransitionCallbackReturn.SUCCESS
@@ -206,7 +206,7 @@ class TrackerNode(LifecycleNode):
             CameraReport(camera, pipeline, profiler) for camera in self.cameras.values()
         ]
         self._profile_logged_at = monotonic()
-        # Steady: it must also warn the user who has set use_sim_time but has no /clock.
+        # Steady: it must also warn if use_sim_time is set but there is no /clock.
         self._timer = self.create_timer(
             1.0, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
@@ -217,7 +217,7 @@ class TrackerNode(LifecycleNode):
         )
 
     def _describe(self) -> None:
-        """Publish on latched topics what runs."""
+        """Publish which model and classes are in use, on latched topics."""
         header, pipeline = Header(stamp=self.get_clock().now().to_msg()), self.pipeline
         for outputs in self._outputs.values():
             outputs.describe(
@@ -233,7 +233,7 @@ class TrackerNode(LifecycleNode):
         if self._worker is not None:
             if not self._worker.stop(_STOP_SECONDS):
                 self.get_logger().error(
-                    f'the worker is still busy after {_STOP_SECONDS:g} s and is abandoned'
+                    f'the worker is still busy after {_STOP_SECONDS:g} s, and is abandoned'
                 )
             self._worker = None
             self._log_profile()
@@ -251,8 +251,8 @@ class TrackerNode(LifecycleNode):
             self.pipeline = None
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
-        # rclpy itself refuses changes of read-only parameters; other libraries declare parameters,
-        # too.
+        # rclpy itself refuses changes to read-only parameters; other libraries also declare
+        # parameters.
         values = {
             change.name: from_message(change.value)
             for change in changes
@@ -309,7 +309,7 @@ class TrackerNode(LifecycleNode):
             camera.statistics.skipped += 1
 
     def _report_error(self, camera: Camera, error: Exception) -> None:
-        # Once the context is shut down nothing can be published, and that is no error.
+        # Once the context is shut down, nothing can be published, which is not an error.
         if not self.context.ok():
             return
         text = str(error)

@@ -47,8 +47,8 @@ class Outputs:
     """
     The publishers of one camera, until `close`.
 
-    :param node: that publishes
-    :param camera: name of the camera; '': the only one, without a name
+    :param node: the node that publishes
+    :param camera: name of the camera; '' for a single camera without a name
     :param with_index: whether class_id is the label instead of the class name
     :param in_3d: whether objects are also published in 3D
     """
@@ -57,7 +57,7 @@ class Outputs:
         self._node = node
         self._prefix = f'~/{camera}/' if camera else '~/'
         self._with_index = with_index
-        #: by topic, relative to the camera's
+        #: by topic, relative to the topics of the camera
         self.publishers: dict[str, Publisher] = {}
         self._detections = self._advertise(Detection2DArray, 'detections', _RESULT_QOS)
         self._trajectories = self._advertise(TrajectoryArray, 'trajectories', _RESULT_QOS)
@@ -85,11 +85,11 @@ class Outputs:
         self, header: Header, class_names: Sequence[str], method: str, threshold: float
     ) -> None:
         """
-        Publish what runs and what the labels mean, on latched topics.
+        Publish which method runs and what the labels mean, on latched topics.
 
-        :param header: its stamp is when this begins to hold
+        :param header: its stamp is the time from which this applies
         :param method: detector, linking rule and association
-        :param threshold: score from which on objects are tracked
+        :param threshold: minimum score of objects that are tracked
         """
         self.described = len(class_names)
         self._label_info.publish(label_info_message(header, class_names, threshold))
@@ -123,7 +123,7 @@ class Outputs:
         timer.mark('messages')
         self._detections.publish(message)
         timer.mark('publishing')
-        # Hundreds of boxes in a frame, each a message of its own: only for subscribers.
+        # There may be hundreds of boxes in a frame, each a separate message: only for subscribers.
         if self._trajectories.get_subscription_count():
             self._trajectories.publish(trajectories_message(tracks, header))
         if self._image_marker.get_subscription_count():
@@ -162,7 +162,8 @@ class Outputs:
         self._latency.publish(Float64(data=1e3 * latency))
 
     def _advertise(self, kind: type, topic: str, qos: QoSProfile) -> Publisher:
-        # Overridable QoS adds parameters to the node for each topic: only for the results.
+        # Overridable QoS adds parameters to the node for each topic, so it is used only for the
+        # results.
         options = QoSOverridingOptions.with_default_policies() if qos is _RESULT_QOS else None
         publisher = self._node.create_publisher(
             kind, self._prefix + topic, qos, qos_overriding_options=options

@@ -38,10 +38,10 @@ class NodeParameters(ModelOptions):
     )
     rule: str = option(
         '',
-        'Rule that links detections to tracks: evidence (motion, size, appearance and class; also '
-        'accepted as mobile), mot or tao (what the public code does for its models), paper (what '
-        'the paper says), gaussian (the former default of this package). Empty: evidence for the '
-        "model mobile and for another detector's boxes, otherwise the rule of the model.",
+        'Rule that links detections to tracks: evidence (motion, size, appearance and class; '
+        'also accepted as mobile), mot or tao (as in the public code for its models), paper (as '
+        'described in the paper), gaussian (the former default of this package). Empty: evidence '
+        "for the model mobile and for another detector's boxes, otherwise the model's own rule.",
         choices=('', *RULES, 'mobile'),
     )
     autostart: bool = option(
@@ -58,8 +58,8 @@ class NodeParameters(ModelOptions):
     )
     weak_score_threshold: float = option(
         0.0,
-        'Detections with a score from this to score_threshold can continue a track, but not start '
-        'one; 0: off.',
+        'Detections with a score between this and score_threshold can continue a track, but not '
+        'start one; 0: off.',
         limits=(0.0, 1.0),
         read_only=False,
     )
@@ -121,7 +121,7 @@ class NodeParameters(ModelOptions):
     )
     detections_slop: float = option(
         0.0,
-        "Maximum difference, in seconds, between the stamps of an image and of another detector's "
+        "Maximum difference, in seconds, between the stamps of an image and another detector's "
         'message for it; 0: they must be equal.',
         limits=(0.0, 10.0),
     )
@@ -132,7 +132,7 @@ class NodeParameters(ModelOptions):
         limits=(0, 65536),
     )
     detections_height: int = option(
-        0, 'Height of that image, in pixels; 0: as the camera.', limits=(0, 65536)
+        0, "Height of that image, in pixels; 0: the camera's.", limits=(0, 65536)
     )
     class_id_format: str = option(
         'name',
@@ -165,7 +165,7 @@ class NodeParameters(ModelOptions):
                     'starting with a letter'
                 )
         if len(set(self.cameras)) != len(self.cameras):
-            raise ConfigurationError(f'cameras has a name twice: {", ".join(self.cameras)}')
+            raise ConfigurationError(f'cameras contains a name twice: {", ".join(self.cameras)}')
         if self.cameras and self.detections_topic.startswith(('/', '~')):
             raise ConfigurationError(
                 f'detections_topic is {self.detections_topic!r}, the same for all '

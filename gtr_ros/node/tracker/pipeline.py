@@ -45,8 +45,8 @@ class CameraFrame:
 
     :param image: (H, W, 3) uint8, RGB, any strides
     :param stamp: nanoseconds; None if it has none
-    :param detections: of another detector, without features; None: use the built-in detector
-    :param timer: times the stages of the frame's processing
+    :param detections: from another detector, without features; None: use the built-in detector
+    :param timer: measures the stages of the frame's processing
     """
 
     image: np.ndarray
@@ -67,15 +67,15 @@ class Pipeline:
     def __init__(
         self, parameters: NodeParameters, progress: Callable[[str], None] = lambda line: None
     ) -> None:
-        # On a thread that ends: OpenMP keeps a pool of threads for each thread that has computed
-        # in parallel. If all of them together outnumber the cores, none of them spins while it
-        # waits for work, and the worker's frames take half as long again.
+        # On a temporary thread: OpenMP keeps a pool of threads for each thread that has computed
+        # in parallel. If the threads in all pools together outnumber the cores, none of them spins
+        # while it waits for work, and the worker's frames take half as long again.
         with ThreadPoolExecutor(1, 'builder') as builder:
             builder.submit(self._load, parameters, progress).result()
-        #: what runs the model, for logs
+        #: description of what runs the model, for logs
         self.place = describe_runtime(parameters, self.model)
         self._own_detector = not parameters.detections_topic
-        # Classes of another detector are added when they first occur.
+        # Classes from another detector are added when they first occur.
         self.class_names = list(self.model.class_names) if self._own_detector else []
         self._profiler = Profiler((), enabled=False)
         self._rule = find_rule(
@@ -164,7 +164,7 @@ class Pipeline:
         """
         Detect the objects in one frame of each camera, in one batch.
 
-        :return: of each frame, objects of all classes, with features
+        :return: for each frame, the objects of all classes, with features
         """
         for frame in frames:
             frame.timer.mark('rest')
@@ -182,9 +182,9 @@ class Pipeline:
         self, frame: CameraFrame, detections: Detections, camera: str = ''
     ) -> Detections:
         """
-        Estimate how the camera moved since its previous frame, if a parameter asks for it.
+        Estimate how the camera moved since its previous frame, if this is enabled by a parameter.
 
-        :param detections: of the frame; those of unwanted classes, too, because they are not
+        :param detections: of the frame, including those of unwanted classes, because they are not
             background
         :return: the same, with `Detections.camera`
         """
@@ -195,7 +195,7 @@ class Pipeline:
         return replace(detections, camera=motion)
 
     def track(self, detections: Detections, camera: str = '') -> Tracks:
-        """Assign track ids to the detections of a frame that are of a wanted class."""
+        """Assign track ids to the detections of a frame that have a wanted class."""
         with self._lock:
             if self._wanted:
                 names = enumerate(self.class_names)
@@ -204,7 +204,7 @@ class Pipeline:
             return self._trackers[camera].update(detections)
 
     def watch(self, profiler: Profiler) -> None:
-        """Time the parts of `detect`, each until the device has finished it."""
+        """Measure the parts of `detect`, each until the device has finished it."""
         self._profiler = profiler
         wait = partial(torch.cuda.synchronize, self.device) if self.device.type == 'cuda' else None
         for part in ('prepare', 'network', 'decode'):

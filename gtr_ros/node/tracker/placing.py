@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 class Placing:
     """
-    Places the objects of one camera in 3D by its depth images, on the worker's thread.
+    Places the objects of one camera in 3D with its depth images, on the worker's thread.
 
-    :param statistics: of the camera; without_depth is updated
+    :param statistics: of the camera; its without_depth is updated
     :param warn: logs a warning unless it was logged a moment ago
     """
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @dataclass
 class CameraStatistics:
     """
-    The counters of one camera since the node was activated; those of its tracks since configuring.
+    The counters of one camera since activation; those of its tracks since configuration.
 
     Two threads write them without a lock, which is safe because each attribute has one writer and
     is replaced as a whole. The executor's thread writes `received`, `skipped`, `dropped`,
@@ -29,20 +29,21 @@ class CameraStatistics:
     :param skipped: images discarded because of `max_rate` or `~/enable`
     :param dropped: images replaced by a newer one before they were processed
     :param unmatched: images that never got boxes from the other detector
-    :param last_arrival: when there last was something to track, seconds of the steady clock
+    :param last_arrival: time when there was last something to track, seconds of the steady clock
     :param processed: images that were tracked and published
-    :param failed: images that were not, because of an error
+    :param failed: images that were not tracked, because of an error
     :param last_error: type and message of the newest error
-    :param processing_seconds: processing time of the newest image, with those of the other
-        cameras in the same batch
+    :param processing_seconds: processing time of the newest image, including the other cameras'
+        images in the same batch
     :param age: seconds from the stamp of the newest image until its detections were published;
         nan: it has no stamp
     :param without_stamp: images without a stamp
     :param without_depth: objects that were not published in 3D because their depth is not known
-    :param repaired_stamps: images whose stamp was not after the one before, tracked nevertheless
+    :param repaired_stamps: images whose stamp was not after the previous one, but which were
+        tracked
     :param resets: how often all tracks were ended
     :param returns: how often a lost object was re-identified
-    :param last_return: the newest of these; None: no object was
+    :param last_return: the newest re-identification; None if there was none
     """
 
     received: int = 0

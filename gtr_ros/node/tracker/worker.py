@@ -24,8 +24,8 @@ class Worker:
     """
     Takes the newest image of every camera that has one, and tracks them in one batch.
 
-    An error in one image is counted and reported; the images of the other cameras are tracked
-    nevertheless, and so is the next one.
+    An error in one image is counted and reported; the other cameras' images and the following
+    images are still tracked.
 
     :param cameras: by name
     :param detect: finds the objects in one frame of each camera; runs on the worker's thread
@@ -46,11 +46,11 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name='tracker worker', daemon=True)
 
     def start(self) -> None:
-        """Start the thread; a worker can be started once."""
+        """Start the thread; a worker can be started only once."""
         self._thread.start()
 
     def submit(self, camera: Camera, request: CameraRequest) -> None:
-        """Queue an image and return at once; one of this camera that still waits is dropped."""
+        """Queue an image and return at once; it replaces one of this camera that still waits."""
         if self._mailbox.put(request, camera.name):
             camera.statistics.dropped += 1
 
@@ -58,7 +58,7 @@ class Worker:
         """
         Finish the images in progress, discard the waiting ones and end the thread.
 
-        :param timeout: longest time to wait, seconds
+        :param timeout: maximum time to wait, seconds
         :return: whether the thread has ended
         """
         self._mailbox.close()
@@ -79,14 +79,14 @@ class Worker:
             try:
                 frames[name] = self._cameras[name].read(request)
             except Exception as error:  # one bad image must not end the node
-                self._fail(name, error)
+                self._record_failure(name, error)
         if not frames:
             return
         try:
             found = self._detect(list(frames.values()))
-        except Exception as error:  # neither must images that the model cannot process
+        except Exception as error:  # nor must images that the model cannot process
             for name in frames:
-                self._fail(name, error)
+                self._record_failure(name, error)
             return
         for (name, frame), detections in zip(frames.items(), found, strict=True):
             camera = self._cameras[name]
@@ -94,9 +94,9 @@ class Worker:
                 camera.track(requests[name], frame, detections)
                 camera.statistics.processed += 1
             except Exception as error:
-                self._fail(name, error)
+                self._record_failure(name, error)
 
-    def _fail(self, name: str, error: Exception) -> None:
+    def _record_failure(self, name: str, error: Exception) -> None:
         camera = self._cameras[name]
         camera.statistics.failed += 1
         camera.statistics.last_error = f'{type(error).__name__}: {error}'

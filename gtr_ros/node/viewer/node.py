@@ -47,7 +47,7 @@ _NAME = 'web_viewer'
 # Images wait for their detections, so all messages must be received.
 _QOS = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 _TIMER_SECONDS = 0.2
-# Time without a message after which the browser shows the reason.
+# Time without a message after which the browser shows why.
 _SILENCE_SECONDS = 3.0
 _WAITING = 'waiting for the next image'
 
@@ -58,8 +58,9 @@ class ViewerParameters(Options):
 
     tracker: str = option(
         'tracker',
-        'Name of the tracker node, whose topics detections and trajectories are subscribed to. '
-        'With several cameras: followed by the name of the camera, such as tracker/front.',
+        'Name of the tracker node, to whose topics detections and trajectories the viewer '
+        'subscribes. With several cameras: followed by the name of the camera, such as '
+        'tracker/front.',
     )
     image_transport: str = option(
         'raw',
@@ -70,7 +71,7 @@ class ViewerParameters(Options):
     address: str = option(
         '127.0.0.1',
         'Address to serve on. There is no authentication: unless it is a loopback address, '
-        'everybody who can reach it sees the images.',
+        'anyone who can reach it can see the images.',
     )
     port: int = option(8090, 'Port to serve on; 0: any free one.', limits=(0, 65535))
     max_rate: float = option(15.0, 'Maximum rate of encoded frames, Hz.', limits=(0.1, 1000.0))
@@ -117,7 +118,7 @@ class WebViewer(Node):
         """
         self._encoder = FrameEncoder(self._encode, self._report_error, self._settings.max_rate)
         self._server = self._serve()
-        # Steady: it must also run if use_sim_time is set and there is no /clock.
+        # Steady: it must also run if use_sim_time is set but there is no /clock.
         self.create_timer(
             _TIMER_SECONDS, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
@@ -128,8 +129,7 @@ class WebViewer(Node):
             self._encoder.close()
         if self._server is not None:
             self._server.close()
-            # Not the node's own logger, which cannot publish once a signal has shut the context
-            # down.
+            # Not the node's logger, which cannot publish once a signal has shut the context down.
             get_logger(_NAME).info(f'encoded {self._encoder.encoded} images')
 
     def _find_topics(self) -> dict[str, type]:
@@ -168,7 +168,7 @@ class WebViewer(Node):
         if not server.is_loopback:
             self.get_logger().warning(
                 f'address {address} can be reached from other machines, and there is no '
-                'authentication: everybody who can reach it sees the images. Safer: serve on '
+                'authentication: anyone who can reach it can see the images. Safer: serve on '
                 f'127.0.0.1, and run ssh -L {server.port}:127.0.0.1:{server.port} on the other '
                 'machine'
             )
@@ -208,7 +208,7 @@ class WebViewer(Node):
             self._encoder.put(SynchronizedMessages(*messages))
 
     def _explain(self) -> str:
-        """Return why there may be no new frame."""
+        """Return possible reasons why there is no new frame."""
         now = monotonic()
         if now - self._error_at < _SILENCE_SECONDS:
             return f'cannot show an image of {self._topics[0]}: {self._error}'
@@ -219,8 +219,8 @@ class WebViewer(Node):
         ]
         if not reasons and now - self._synchronized_at > _SILENCE_SECONDS:
             reasons.append(
-                f'{", ".join(self._topics)}: all arrive, but never with the same stamp. Does the '
-                'tracker subscribe to the same image topic?'
+                f'{", ".join(self._topics)}: messages arrive on all of these topics, but never '
+                'with the same stamp. Does the tracker subscribe to the same image topic?'
             )
         return '; '.join(reasons) or _WAITING
 

@@ -41,7 +41,7 @@ def objects_to_draw(detections: Detection2DArray, trajectories: TrajectoryArray)
     for track_id, trail in trails.items():
         if trail:
             objects.append(_object(track_id, track_id, trail[-1], trail, confirmed=False))
-    # JSON has no infinities and no nan, and they cannot be drawn.
+    # JSON has no infinities and no nan, and such values cannot be drawn.
     return [each for each in objects if all(map(math.isfinite, each['box']))]
 
 

@@ -23,10 +23,10 @@ from urllib.parse import urlsplit
 _PAGE = Path(__file__).with_name('page.html')
 # Without a new frame, a request is answered after this many seconds with the reason.
 _POLL_SECONDS = 2.0
-# Longest expected time between two requests of a browser, which then draws a frame or is on a slow
+# Longest expected time between two requests from a browser that is drawing a frame or is on a slow
 # network.
 _BUSY_SECONDS = 5.0
-# A browser that takes longer than this for one frame has gone.
+# A browser that takes longer than this for one frame is considered gone.
 _SOCKET_SECONDS = 30.0
 _HEADERS = {
     'Cache-Control': 'no-store',
@@ -37,9 +37,9 @@ _HEADERS = {
 
 class EncodedFrame(NamedTuple):
     """
-    A frame as it is sent to browsers.
+    A frame to be sent to browsers.
 
-    :param number: counts frames, from 1
+    :param number: of the frame, from 1
     :param header: JSON with the number and what to draw
     :param jpeg: the image
     """
@@ -51,13 +51,13 @@ class EncodedFrame(NamedTuple):
 
 class FrameEncoder:
     """
-    Encodes the newest item, on a thread of its own, while a browser waits for a frame.
+    Encodes the newest item, on a separate thread, while a browser waits for a frame.
 
-    However many browsers there are and however slow they are, one item and one frame are kept.
+    Only one item and one frame are kept, however many browsers there are and however slow.
 
     :param encode: returns what to draw for an item, as JSON values, and a JPEG
-    :param on_error: called on the encoder's thread with an exception of `encode`
-    :param max_rate: highest rate of frames, Hz
+    :param on_error: called on the encoder's thread with an exception raised by `encode`
+    :param max_rate: maximum rate of frames, Hz
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class FrameEncoder:
 
     @property
     def wanted(self) -> bool:
-        """Whether a browser waits for a frame, or did so recently."""
+        """Whether a browser is waiting for a frame, or was recently."""
         with self._changed:
             return self._waiting > 0 or monotonic() - self._requested_at < _BUSY_SECONDS
 
@@ -97,8 +97,8 @@ class FrameEncoder:
         Wait for a new frame.
 
         :param seen: number of the newest frame that the caller has; 0: none
-        :param timeout: longest time to wait, seconds
-        :return: the newest frame as soon as its number differs; None after the timeout
+        :param timeout: maximum time to wait, seconds
+        :return: the newest frame as soon as its number differs from `seen`; None after the timeout
         """
 
         def is_new() -> bool:
@@ -118,7 +118,7 @@ class FrameEncoder:
             self._item = self._frame = None
 
     def close(self) -> None:
-        """End the thread, and let all waiting callers return."""
+        """End the thread, and wake all waiting callers."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -154,8 +154,8 @@ class WebServer(ThreadingTCPServer):
     Serves the page and its frames, until `close`.
 
     There is no authentication. On a loopback address, requests to host names other than this
-    machine's are refused: otherwise any web page could let its own name resolve to this address
-    and read the images (DNS rebinding).
+    machine's are refused: otherwise any web page could make its own host name resolve to this
+    address and read the images (DNS rebinding).
 
     :param address: host name or IP address to listen on
     :param port: 0: any free one
@@ -249,7 +249,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Log no requests."""
+        """Suppress the logging of requests."""
 
 
 def _as_json(values: dict) -> bytes:
