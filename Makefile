@@ -6,7 +6,7 @@ ROS := jazzy
 VENV := $(if $(filter jazzy,$(ROS)),.venv,.venv-$(ROS))
 PYTHON_VENV := $(VENV)/bin/python
 
-.PHONY: help env demo test test-kilted test-slow bench soak default-checkpoint imported lint clean
+.PHONY: help env demo test test-kilted test-slow bench soak default-checkpoint imported lint picture docs clean
 
 help:
 	@echo 'make demo       track people in a real video with a ROS 2 node (sets up .venv first)'
@@ -16,6 +16,8 @@ help:
 	@echo 'make bench      measure the speed of networks, association, tracker, a whole frame and the node'
 	@echo 'make soak       run the node for ten minutes and check that its memory does not grow'
 	@echo 'make default-checkpoint  retrain the weights included in the package: DATA=folder with coco_mini'
+	@echo 'make picture    track a part of the demo video and write docs/tracking.webp, the picture of README'
+	@echo 'make docs       build the documentation as a site, in build/site'
 	@echo 'make env        only set up .venv: ROS 2 Jazzy, torch and this package (6 GB)'
 	@echo 'make lint       run the linters'
 	@echo 'make clean      remove build output; environments, trained and imported weights are kept'
@@ -53,6 +55,19 @@ imported: env
 
 default-checkpoint: imported
 	@$(PYTHON_VENV) tools/default_checkpoint.py --data '$(or $(DATA),../shared/data)' $(ARGUMENTS)
+
+picture: env
+	@$(PYTHON_VENV) tools/picture.py $(PICTURE_ARGUMENTS)
+
+# In an environment of its own: it needs neither ROS nor torch. The first call downloads 20 MB.
+DOCS_VENV := build/docs-venv
+docs: $(DOCS_VENV)/.installed
+	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict $(DOCS_ARGUMENTS)
+
+$(DOCS_VENV)/.installed: tools/requirements-docs.txt
+	python3 -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 clean:
 	rm -rf build install log demo_output .pytest_cache .ruff_cache

@@ -15,11 +15,16 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """
     Yield a temporary path next to `path`; its file replaces `path` if the block succeeds.
 
-    After an error, `path` is unchanged and the temporary file is removed.
+    After an error, `path` is unchanged and the temporary file is removed. The file has the mode of
+    the user's other new files (umask), whatever the library that wrote it chose.
     """
     part = path.with_name(f'.{path.name}.{os.getpid()}.part')
     try:
+        part.touch()
+        mode = part.stat().st_mode & 0o777
+        part.unlink()
         yield part
+        part.chmod(mode)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -56,6 +56,31 @@ def choices_of(spec: Field) -> tuple[str, ...]:
     return tuple(choices() if callable(choices) else choices)
 
 
+def explain(spec: Field) -> str:
+    """Return the description of an option, with its limits or choices."""
+    text, limits = spec.metadata['description'], spec.metadata['limits']
+    if limits:
+        text += f' {limits[0]} to {limits[1]}.'
+    elif choices := choices_of(spec):
+        text += ' One of: ' + ', '.join(map(repr, choices)) + '.'
+    return text
+
+
+def check(spec: Field, value: Any) -> None:
+    """
+    Check one value of an option by itself.
+
+    :raises ConfigurationError: if it is out of its range or not among the choices
+    """
+    limits, choices = spec.metadata['limits'], choices_of(spec)
+    if limits and not limits[0] <= value <= limits[1]:
+        raise ConfigurationError(
+            f'{spec.name} is {value}; expected a number from {limits[0]} to {limits[1]}'
+        )
+    if choices and value not in choices:
+        raise ConfigurationError(f'{spec.name} is {value!r}; expected one of {", ".join(choices)}')
+
+
 @dataclass(frozen=True)
 class Options:
     """
@@ -66,15 +91,5 @@ class Options:
 
     def __post_init__(self) -> None:
         for spec in fields(self):
-            if not spec.metadata:
-                continue
-            value = getattr(self, spec.name)
-            limits, choices = spec.metadata['limits'], choices_of(spec)
-            if limits and not limits[0] <= value <= limits[1]:
-                raise ConfigurationError(
-                    f'{spec.name} is {value}; expected a number from {limits[0]} to {limits[1]}'
-                )
-            if choices and value not in choices:
-                raise ConfigurationError(
-                    f'{spec.name} is {value!r}; expected one of {", ".join(choices)}'
-                )
+            if spec.metadata:
+                check(spec, getattr(self, spec.name))

@@ -2,18 +2,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """Launch the tracker node for one or several cameras."""
 
+from collections.abc import Iterator
 from dataclasses import fields
+import os
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
 from launch.actions import DeclareLaunchArgument
+from launch.actions import IncludeLaunchDescription
 from launch.actions import OpaqueFunction
 from launch.substitutions import LaunchConfiguration
+from launch.utilities import normalize_to_list_of_substitutions
+from launch.utilities import perform_substitutions
 from launch_ros.actions import Node
 
-from gtr_ros.model.options import ModelOptions
+from gtr_ros.node.arguments import parse_arguments
+from gtr_ros.node.arguments import refuse_unknown
+from gtr_ros.node.environment import dds_variables
+from gtr_ros.node.environment import SWITCH
+from gtr_ros.node.tracker.parameters import NodeParameters
+from gtr_ros.options import explain
 from launch import LaunchContext
 from launch import LaunchDescription
+from launch import LaunchDescriptionEntity
 
 # Topics of a single camera, by their names in the node. With several cameras (parameter cameras),
 # the topics are under the cameras' names: remap them in a launch file that includes this one.
@@ -23,66 +34,71 @@ TOPICS = {
     'camera_info': "Topic of the camera's calibration, used if the parameter depth is true.",
 }
 
-# Arguments that override a parameter from params_file if they are not empty: the string options of
-# the model.
-PARAMETERS = {
-    spec.name: spec.metadata['description']
-    for spec in fields(ModelOptions)
-    if isinstance(spec.default, str)
-}
+# The parameters of the node: an argument that is not empty overrides the value in params_file.
+PARAMETERS = {spec.name: explain(spec) for spec in fields(NodeParameters)}
 
 # Boolean arguments: default and description.
 SWITCHES = {
-    'use_sim_time': ('false', 'Whether to use the time of /clock, as in simulation.'),
-    'autostart': ('true', 'Whether the node activates itself; false: a lifecycle manager does.'),
     'respawn': ('false', 'Whether to restart the node when it ends.'),
-    'profile': (
-        'false',
-        'Whether to log how long each stage of a frame takes; false: as set in params_file.',
+    'dds_profile': (
+        'true',
+        'Whether Fast DDS uses config/fastdds_large_images.xml of this package, without which it '
+        'loses large images. Other RMWs, and a profile that you have set, are left alone.',
     ),
     'rviz': ('false', 'Whether to start rviz2 as well, with the debug image and 3D markers.'),
 }
 
+# `ros2 launch --launch-prefix` passes its options on as arguments.
+OF_LAUNCH = ('launch-prefix', 'launch-prefix-filter')
+
 
 def generate_launch_description() -> LaunchDescription:
     """Declare the arguments, and create the node from them."""
-    return LaunchDescription(
-        [
-            *(
-                DeclareLaunchArgument(f'{name}_topic', default_value=name, description=text)
-                for name, text in TOPICS.items()
-            ),
-            *(
-                DeclareLaunchArgument(
-                    name, default_value='', description=f'{text} Empty: as in params_file.'
-                )
-                for name, text in PARAMETERS.items()
-            ),
+    return LaunchDescription([*_arguments(), OpaqueFunction(function=_tracker)])
+
+
+def _arguments() -> list[DeclareLaunchArgument]:
+    return [
+        *(
+            DeclareLaunchArgument(f'{name}_topic', default_value=name, description=text)
+            for name, text in TOPICS.items()
+        ),
+        DeclareLaunchArgument(
+            'params_file',
+            default_value='',
+            description='Parameter file (YAML). Empty: config/MODEL.yaml of this package.',
+        ),
+        *(
             DeclareLaunchArgument(
-                'params_file',
-                default_value='',
-                description='Parameter file (YAML). Empty: config/MODEL.yaml of this package.',
-            ),
+                name, default_value='', description=f'{text} Default: as in params_file.'
+            )
+            for name, text in PARAMETERS.items()
+        ),
+        DeclareLaunchArgument(
+            'use_sim_time',
+            default_value='',
+            choices=['', 'true', 'false'],
+            description='Whether to use the time of /clock, as in simulation. Default: as in '
+            'params_file.',
+        ),
+        DeclareLaunchArgument(
+            'namespace',
+            default_value='',
+            description='Namespace of the node and of its relative topics.',
+        ),
+        *(
             DeclareLaunchArgument(
-                'namespace',
-                default_value='',
-                description='Namespace of the node and of its relative topics.',
-            ),
-            *(
-                DeclareLaunchArgument(
-                    name, default_value=default, choices=['true', 'false'], description=text
-                )
-                for name, (default, text) in SWITCHES.items()
-            ),
-            DeclareLaunchArgument(
-                'log_level',
-                default_value='info',
-                choices=['debug', 'info', 'warn', 'error', 'fatal'],
-                description="Minimum severity of the node's log messages.",
-            ),
-            OpaqueFunction(function=_tracker),
-        ]
-    )
+                name, default_value=default, choices=['true', 'false'], description=text
+            )
+            for name, (default, text) in SWITCHES.items()
+        ),
+        DeclareLaunchArgument(
+            'log_level',
+            default_value='info',
+            choices=['debug', 'info', 'warn', 'error', 'fatal'],
+            description="Minimum severity of the node's log messages.",
+        ),
+    ]
 
 
 def _tracker(context: LaunchContext) -> list[Node]:
@@ -91,12 +107,20 @@ def _tracker(context: LaunchContext) -> list[Node]:
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
+    known = [argument.name for argument in _arguments()]
+    refuse_unknown(_given(context), [*known, *OF_LAUNCH])
+    given = {name: value(name) for name in PARAMETERS if value(name)}
+    overrides = {
+        # An empty list has no type, so [''] represents it.
+        name: (list(parsed) or ['']) if isinstance(parsed, tuple) else parsed
+        for name, parsed in parse_arguments(NodeParameters, given).items()
+    }
+    if value('use_sim_time'):
+        overrides['use_sim_time'] = value('use_sim_time') == 'true'
     config = Path(get_package_share_directory('gtr_ros'), 'config')
     params_file = value('params_file') or str(config / f'{value("model") or "mobile"}.yaml')
-    overrides = {name: value(name) for name in PARAMETERS if value(name)}
-    overrides |= {name: value(name) == 'true' for name in ('use_sim_time', 'autostart')}
-    if value('profile') == 'true':
-        overrides['profile'] = True
+    if not Path(params_file).is_file():
+        raise FileNotFoundError(f'params_file is {params_file!r}, which is not a file')
     namespace = value('namespace')
     actions = [
         Node(
@@ -107,6 +131,9 @@ def _tracker(context: LaunchContext) -> list[Node]:
             parameters=[params_file, overrides],
             remappings=[(name, value(f'{name}_topic')) for name in TOPICS],
             ros_arguments=['--log-level', value('log_level')],
+            additional_env=(
+                dds_variables(os.environ) if value('dds_profile') == 'true' else {SWITCH: 'false'}
+            ),
             respawn=value('respawn') == 'true',
             respawn_delay=2.0,
             output='screen',
@@ -120,8 +147,41 @@ def _tracker(context: LaunchContext) -> list[Node]:
                 # Its topics are relative, so the namespace maps them to this tracker's topics.
                 namespace=namespace,
                 arguments=['-d', str(config / 'tracker.rviz')],
-                parameters=[{'use_sim_time': overrides['use_sim_time']}],
+                parameters=[{'use_sim_time': overrides.get('use_sim_time', False)}],
                 output='screen',
             )
         )
     return actions
+
+
+def _given(context: LaunchContext) -> set[str]:
+    """
+    Return the names of the arguments that were given to this file.
+
+    Launch itself ignores names that a file does not declare. Its configurations also have those of
+    the files that include this one, so the names are taken from the actions that include it.
+    """
+    event = context.get_locals_as_dict().get('event')
+    root = getattr(event, 'launch_description', None)
+    return {
+        perform_substitutions(context, normalize_to_list_of_substitutions(name))
+        for action in ([] if root is None else _includes(root))
+        for name, _ in action.launch_arguments
+    }
+
+
+def _includes(entity: LaunchDescriptionEntity) -> Iterator[IncludeLaunchDescription]:
+    """Yield the actions that include this file, in an entity and all that it contains."""
+    if isinstance(entity, IncludeLaunchDescription):
+        location = entity.launch_description_source.location
+        if os.path.realpath(location) == os.path.realpath(__file__):
+            yield entity
+            return
+    for part in _parts(entity):
+        yield from _includes(part)
+
+
+def _parts(entity: LaunchDescriptionEntity) -> list[LaunchDescriptionEntity]:
+    if isinstance(entity, LaunchDescription):
+        return entity.entities
+    return entity.get_sub_entities() if hasattr(entity, 'get_sub_entities') else []

@@ -16,9 +16,18 @@ import gtr_ros
 
 SOURCES = sorted(
     path
-    for folder in ('benchmarks', 'gtr_ros', 'launch', 'scripts', 'test', 'tools')
+    for folder in ('benchmarks', 'examples', 'gtr_ros', 'launch', 'scripts', 'test', 'tools')
     for path in (REPOSITORY / folder).rglob('*')
     if path.is_file() and (path.suffix == '.py' or path.parent.name == 'scripts')
+)
+#: what the node may import of ROS 2 beside interfaces
+ROS_PACKAGES = (
+    'ament_index_python',
+    'cv_bridge',
+    'launch',
+    'launch_ros',
+    'rclpy',
+    'rosidl_runtime_py',
 )
 
 
@@ -65,3 +74,45 @@ def test_vision_msgs_has_the_type_hash_of_upstream():
     assert hashes['vision_msgs/msg/Detection2DArray'] == (
         'RIHS01_214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968'
     )
+
+
+def test_the_manifest_names_every_ros_package_that_the_node_imports():
+    """Python packages have other names in rosdep: they are in the pip line of README."""
+    manifest = ElementTree.parse(REPOSITORY / 'package.xml').getroot()
+    declared = {
+        element.text for kind in ('depend', 'exec_depend') for element in manifest.findall(kind)
+    }
+    imported = set()
+    for path in SOURCES:
+        if path.relative_to(REPOSITORY).parts[0] in ('gtr_ros', 'launch', 'scripts'):
+            text = path.read_text()
+            imported |= set(re.findall(r'^ *(?:from|import) (\w+)', text, re.MULTILINE))
+    of_ros = {
+        name
+        for name in imported
+        if name.endswith(('_msgs', '_interfaces', '_srvs')) or name in ROS_PACKAGES
+    }
+    assert {'rclpy', 'sensor_msgs', 'launch_ros'} <= of_ros
+    assert of_ros <= declared
+
+
+def test_readme_names_every_python_package_that_rosdep_does_not_install():
+    manifest = ElementTree.parse(REPOSITORY / 'package.xml').getroot()
+    keys = {element.text for element in manifest.findall('exec_depend')}
+    setup = (REPOSITORY / 'setup.py').read_text()
+    required = re.findall(
+        r"'([\w-]+)>=", re.search(r'install_requires=\[(.*?)\]', setup, re.DOTALL)[1]
+    )
+    names = {'pillow': 'python3-pil'}
+    missing = {name for name in required if names.get(name, f'python3-{name}') not in keys}
+    line = re.search(r'^pip install (torch .*)$', (REPOSITORY / 'README.md').read_text(), re.M)
+    assert missing <= set(line[1].split())
+
+
+def test_colcon_runs_every_test_file():
+    """`CMakeLists.txt` collects test/test_*.py and test/*/test_*.py: no test may be deeper."""
+    tests = REPOSITORY / 'test'
+    files = [path.relative_to(tests) for path in tests.rglob('test_*.py')]
+    deeper = [path for path in files if len(path.parts) > 2]
+    assert not deeper
+    assert 'test/*/test_*.py' in (REPOSITORY / 'CMakeLists.txt').read_text()

@@ -28,7 +28,7 @@ readonly need_gigabytes=8
 
 # A sourced ROS 2 must not mix with that of the wheels.
 if [ -n "${ROS_DISTRO:-}" ]; then
-  echo "note: ROS 2 $ROS_DISTRO is sourced, but $folder does not use it. To build with it, see README, Install."
+  echo "note: ROS 2 $ROS_DISTRO is sourced, but $folder does not use it. To build with it, see README."
 fi
 unset ROS_DISTRO AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH PYTHONPATH PYTHONHOME
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
@@ -172,8 +172,15 @@ install_package() {
   [ ! -d "$site/gtr_ros" ] ||
     find "$site/gtr_ros" -mindepth 1 -maxdepth 1 ! -name msg ! -name srv ! -name '*.so' -exec rm -rf {} +
   cmake_install . gtr_ros
+  # Beside `gtr`: ros2 run, which finds them in lib/gtr_ros, is not in the wheels.
+  local program programs=("$venv/bin/gtr")
+  for program in scripts/*; do
+    program=${program##*/}
+    [ "$program" = gtr ] || cp "$venv/lib/gtr_ros/$program" "$venv/bin/$program"
+    programs+=("$venv/bin/$program")
+  done
   # So that they run without activating the environment.
-  sed -i "1s#.*#\#!$venv/bin/python#" "$venv"/lib/gtr_ros/* "$venv/bin/gtr"
+  sed -i "1s#.*#\#!$venv/bin/python#" "$venv"/lib/gtr_ros/* "${programs[@]}"
 }
 
 if [ -z "${PYTHON:-}" ] && ! command -v python3 > /dev/null; then

@@ -1,7 +1,7 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Generate the documentation of the node's parameters: config/*.yaml, and the table in README.md.
+Generate what describes the node's parameters: config/*.yaml, the table in docs/parameters.md.
 
 The source is the dataclass `NodeParameters`; a test checks that the files match it. Run it as
 `PYTHONPATH=. .venv/bin/python tools/parameter_files.py`, so that it reads the sources instead of
@@ -19,7 +19,7 @@ from gtr_ros.node.tracker.parameters import NodeParameters
 from gtr_ros.options import choices_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-#: the lines of README.md before and after the table
+#: the lines before and after the table
 BEGIN = '<!-- parameters: tools/parameter_files.py -->\n'
 END = '<!-- end of parameters -->\n'
 
@@ -43,8 +43,8 @@ def yaml_file(name: str) -> str:
     return '\n'.join(parts) + '\n'
 
 
-def readme_table() -> str:
-    """Return the table of README.md."""
+def table() -> str:
+    """Return the table of docs/parameters.md."""
     rows = ['| parameter | default | live | |', '|---|---|---|---|']
     for spec in fields(NodeParameters):
         live = '' if spec.metadata['read_only'] else 'yes'
@@ -52,10 +52,10 @@ def readme_table() -> str:
     return '\n'.join(rows) + '\n'
 
 
-def readme(text: str) -> str:
-    """Return the text of README.md with its table replaced."""
+def page(text: str) -> str:
+    """Return the text of docs/parameters.md with its table replaced."""
     before, _, rest = text.partition(BEGIN)
-    return before + BEGIN + readme_table() + END + rest.partition(END)[2]
+    return before + BEGIN + table() + END + rest.partition(END)[2]
 
 
 def _rules(spec) -> str:
@@ -87,8 +87,8 @@ def _wrap(text: str, before: str) -> list[str]:
 def main() -> None:
     for name in MODELS:
         (REPOSITORY / 'config' / f'{name}.yaml').write_text(yaml_file(name))
-    file = REPOSITORY / 'README.md'
-    file.write_text(readme(file.read_text()))
+    file = REPOSITORY / 'docs' / 'parameters.md'
+    file.write_text(page(file.read_text()))
 
 
 if __name__ == '__main__':

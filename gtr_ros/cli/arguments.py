@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Command line arguments made from options, and those that several commands share."""
+"""Command line arguments made from options, and those that several commands share. No torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from gtr_ros.model.options import ModelOptions
 from gtr_ros.options import choices_of
 from gtr_ros.options import Options
-from gtr_ros.tracking.rules import NAMES
+from gtr_ros.options import RULES
 
 _METAVARS = {'checkpoint': 'FILE', 'exported': 'FOLDER', 'device': 'DEVICE', 'threads': 'N'}
 
@@ -68,6 +68,7 @@ def add_tracking_arguments(
     )
     command.add_argument(
         '--rule',
-        choices=NAMES,
+        # 'mobile' is an old name of 'evidence', see `gtr_ros.tracking.rules.NAMES`.
+        choices=(*RULES, 'mobile'),
         help='rule that links boxes to tracks (default: the one of the model)',
     )

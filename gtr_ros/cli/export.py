@@ -9,10 +9,7 @@ from pathlib import Path
 
 from gtr_ros.cli.arguments import add_options
 from gtr_ros.cli.console import console
-from gtr_ros.model.build import build
 from gtr_ros.model.options import ModelOptions
-from gtr_ros.runtime.export import export_folder
-from gtr_ros.runtime.export import export_model
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -30,6 +27,11 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 
 def export(options: argparse.Namespace) -> None:
     """Write the files, and print their names and sizes."""
+    # Imported here: `gtr export --help` does not need torch.
+    from gtr_ros.model.build import build
+    from gtr_ros.runtime.export import export_folder
+    from gtr_ros.runtime.export import export_model
+
     model = build(options.model, options.checkpoint)
     folder = options.out or export_folder(options.model, model)
     console.print(f'exporting {options.model}: {model.association.description}')

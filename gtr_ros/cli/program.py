@@ -8,28 +8,23 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
+from gtr_ros import __version__
 from gtr_ros.cli import evaluate
 from gtr_ros.cli import export
 from gtr_ros.cli import track
 from gtr_ros.cli import train
 from gtr_ros.cli.console import console
-from gtr_ros.evaluation.cost import model_cost
-from gtr_ros.model.checkpoint import load_checkpoint
-from gtr_ros.model.checkpoint import load_official
-from gtr_ros.model.checkpoint import save_checkpoint
 from gtr_ros.model.registry import cached_checkpoint
 from gtr_ros.model.registry import MODELS
-from gtr_ros.weights.importing import import_mobile
+
+# Commands import what they need when they run: help, version and wrong arguments need no torch.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """
     Run the command line.
 
-    :param arguments: None: those of the process
+    :param arguments: None: `sys.argv`
     :return: exit status: 0, 1 after an error, 130 after Ctrl-C
     """
     options = _parser().parse_args(arguments)
@@ -49,11 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def import_weights(options: argparse.Namespace) -> None:
     """Convert the published mobile detector and write it to the user's cache."""
+    from gtr_ros.weights.importing import import_mobile
+
     import_mobile(options.out or cached_checkpoint('mobile'), options.source, console.print)
 
 
 def convert_weights(options: argparse.Namespace) -> None:
     """Convert a checkpoint of GTR's authors to safetensors with metadata."""
+    from gtr_ros.model.checkpoint import load_official
+    from gtr_ros.model.checkpoint import save_checkpoint
+
     state, metadata = load_official(options.file)
     out = options.out or cached_checkpoint(metadata['model'].removeprefix('gtr_'))
     save_checkpoint(out, state, metadata)
@@ -62,6 +62,11 @@ def convert_weights(options: argparse.Namespace) -> None:
 
 def benchmark(options: argparse.Namespace) -> None:
     """Print the cost of each model: parameters, operations by part, memory."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from gtr_ros.evaluation.cost import model_cost
+
     size = (options.height, options.width)
     table = Table(title=f'one image of {options.width} x {options.height}, CPU, float32')
     for column in ('model', 'part', 'parameters, M', 'GFLOP', 'peak memory, MB'):
@@ -77,6 +82,8 @@ def benchmark(options: argparse.Namespace) -> None:
 
 def show_weights(options: argparse.Namespace) -> None:
     """Print the size and the metadata of a checkpoint."""
+    from gtr_ros.model.checkpoint import load_checkpoint
+
     state, metadata = load_checkpoint(options.file)
     parameters = sum(tensor.numel() for tensor in state.values())
     print(f'{options.file}: {len(state)} tensors, {parameters / 1e6:.2f} million parameters')
@@ -86,6 +93,7 @@ def show_weights(options: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog='gtr', description='Global Tracking Transformer')
+    parser.add_argument('--version', action='version', version=f'gtr {__version__}')
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
 
     track.add_command(commands)

@@ -1,58 +1,51 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The command `gtr track`: track one or many videos and ROS 2 bags."""
+"""The command `gtr track`: track one or many videos, folders of images and ROS 2 bags."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from dataclasses import fields
-from functools import partial
 from pathlib import Path
 
-import torch
-
+from gtr_ros.cli.arguments import add_options
 from gtr_ros.cli.arguments import add_tracking_arguments
 from gtr_ros.cli.arguments import options_of
-from gtr_ros.cli.console import console
-from gtr_ros.cli.console import show_progress
-from gtr_ros.model.gtr import GTR
+from gtr_ros.cli.window import check_display
 from gtr_ros.model.options import ModelOptions
-from gtr_ros.model.registry import RANDOM
-from gtr_ros.recordings.cluster import LOCAL
-from gtr_ros.recordings.cluster import track_on_cluster
-from gtr_ros.recordings.folder import JobResult
-from gtr_ros.recordings.folder import MANIFEST
-from gtr_ros.recordings.folder import ResultsFolder
-from gtr_ros.recordings.recording import opens_as_bag
-from gtr_ros.recordings.recording import track_recording
-from gtr_ros.recordings.recording import TrackingOptions
-from gtr_ros.runtime.loading import describe_runtime
-from gtr_ros.runtime.process import keep_freed_memory
+from gtr_ros.recordings.options import TrackingOptions
+from gtr_ros.recordings.sources import gather_images
+from gtr_ros.recordings.sources import image_files
+from gtr_ros.recordings.sources import is_camera
+from gtr_ros.recordings.sources import opens_as_bag
 
-_OUT = Path('tracks.txt')
-_FOLDER = Path('tracked')
-_MAX_LINES = 5
-_CORES_PER_WORKER = 2
+# Written by default, for one source and for several.
+_OUT, _FOLDER = Path('tracks.txt'), Path('tracked')
 # --cores sets the threads, also those of a worker.
 _MODEL_OPTIONS = tuple(spec.name for spec in fields(ModelOptions) if spec.name != 'threads')
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add `track` to the commands."""
-    command = commands.add_parser('track', help='track objects in videos or ROS 2 bags')
+    command = commands.add_parser(
+        'track',
+        help='track objects in videos, images or ROS 2 bags',
+        description='Track objects, and write the boxes of confirmed tracks with their ids. '
+        'Videos and photos of phones stand upright.',
+    )
     command.add_argument(
         'sources',
         nargs='+',
         metavar='SOURCE',
-        help='video file, camera such as /dev/video0, or bag (its folder, a .mcap or a .db3)',
+        help='video file, camera such as /dev/video0, folder or glob of images, or bag (its '
+        'folder, a .mcap or a .db3)',
     )
     command.add_argument(
         '--out',
         type=Path,
-        help=f'for a video: MOTChallenge text (default: {_OUT}); for a bag: the new bag (default: '
-        f'BAG_tracked); for several sources: a folder, in which the batch is resumed if it was '
-        f'interrupted (default: {_FOLDER})',
+        help=f'for a video or images: MOTChallenge text (default: {_OUT}); for a bag: the new bag '
+        '(default: BAG_tracked); for several sources: a folder, in which the batch is resumed if '
+        f'it was interrupted (default: {_FOLDER})',
     )
     command.add_argument(
         '--video',
@@ -61,6 +54,20 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         metavar='FILE',
         help='also write the video with boxes and ids drawn',
     )
+    command.add_argument(
+        '--show',
+        action='store_true',
+        help='show the video with boxes and ids in a window while it is tracked; q or Escape ends '
+        'it',
+    )
+    command.add_argument(
+        '--classes',
+        nargs='+',
+        default=[],
+        metavar='NAME',
+        help='classes to track, such as person bicycle (default: all of the model)',
+    )
+    add_options(command, TrackingOptions, ['rate'])
     command.add_argument(
         '--image-topic',
         action='append',
@@ -113,7 +120,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         '--ray',
         metavar='ADDRESS',
         help="track the sources on a Ray cluster: 'auto' or HOST:PORT, or "
-        f"'{LOCAL}' for this machine",
+        "'local' for this machine",
     )
     command.add_argument(
         '--cores',
@@ -133,25 +140,24 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 
 def track(options: argparse.Namespace) -> None:
     """Track one source, or many into a folder."""
-    keep_freed_memory()
     settings = _settings(options)
-    if options.cores is not None and options.cores < 1:
-        raise ValueError(f'--cores is {options.cores}; expected 1 or more')
-    if options.min_hits < 0:
-        raise ValueError(f'--min-hits is {options.min_hits}; expected 0 or more')
-    if options.retries < 0:
-        raise ValueError(f'--retries is {options.retries}; expected 0 or more')
-    if options.cores:
-        torch.set_num_threads(options.cores)
-    bags = [source for source in options.sources if opens_as_bag(source)]
-    if (options.image_topic or options.storage) and not bags:
-        raise ValueError(
-            f'{options.sources[0]} is not a bag: --image-topic and --storage are for bags'
-        )
-    if len(options.sources) == 1 and not options.ray:
-        _track_one(options, settings)
+    sources = gather_images(options.sources)
+    alone = len(sources) == 1 and not options.ray
+    _check_numbers(options)
+    _check_sources(options, sources, alone)
+    if alone and options.show:
+        check_display()
+    # Imported here: help and errors do not need torch.
+    from gtr_ros.cli.tracking import track_many
+    from gtr_ros.cli.tracking import track_one
+
+    if alone:
+        [source] = sources
+        bag = Path(source).with_name(f'{Path(source).stem}_tracked')
+        default = bag if opens_as_bag(source) else _OUT
+        track_one(source, options.out or default, options, settings)
     else:
-        _track_many(options, settings)
+        track_many(sources, options.out or _FOLDER, options, settings)
 
 
 def _settings(options: argparse.Namespace) -> TrackingOptions:
@@ -166,115 +172,42 @@ def _settings(options: argparse.Namespace) -> TrackingOptions:
         gallery=options.gallery,
         image_topics=tuple(options.image_topic),
         storage=options.storage,
+        classes=tuple(dict.fromkeys(options.classes)),
+        rate=options.rate,
     )
 
 
-def _load(settings: TrackingOptions) -> GTR:
-    model = settings.load()
-    linking = settings.rule.describe(model.association)
-    where = describe_runtime(settings, model)
-    console.print(f'{settings.model} on {where}; linking by {linking}')
-    if settings.checkpoint == RANDOM:
-        console.print('the weights are random: the detections have no meaning', style='yellow')
-    return model
+def _check_numbers(options: argparse.Namespace) -> None:
+    if options.cores is not None and options.cores < 1:
+        raise ValueError(f'--cores is {options.cores}; expected 1 or more')
+    if options.min_hits < 0:
+        raise ValueError(f'--min-hits is {options.min_hits}; expected 0 or more')
+    if options.retries < 0:
+        raise ValueError(f'--retries is {options.retries}; expected 0 or more')
 
 
-def _track_one(options: argparse.Namespace, settings: TrackingOptions) -> None:
-    """Track a single video or bag."""
-    [source] = options.sources
-    bag = opens_as_bag(source)
-    if bag and options.annotated:
-        raise ValueError(f'{source} is a bag: --video is for videos')
-    default = Path(source).with_name(f'{Path(source).stem}_tracked') if bag else _OUT
-    out = options.out or default
-    model = _load(settings)
-    with show_progress() as progress:
-        task = progress.add_task(Path(source).name)
-
-        def on_progress(done: int, total: int | None) -> None:
-            progress.update(task, completed=done, total=total)
-
-        summary = track_recording(model, source, out, settings, on_progress, options.annotated)
-    _print_skipped(summary.skipped)
-    where = f'on {", ".join(summary.topics)} of {out}' if bag else f'in {out}'
-    console.print(f'{summary}, {where}', markup=False)
-
-
-def _track_many(options: argparse.Namespace, settings: TrackingOptions) -> None:
-    """Track many sources into a folder, without those already done; errors stop only one."""
-    if options.annotated:
-        raise ValueError('--video is for a single video without --ray')
-    for source in options.sources:
-        if source.isdecimal() or source.startswith('/dev/'):
-            raise ValueError(f'{source} is a camera, which has no end: track it alone')
-    out = options.out or _FOLDER
-    if settings.checkpoint == RANDOM:
-        raise ValueError('random weights differ in each process: use them for a single source')
-    settings = settings.absolute()
-    failed = []
-    with ResultsFolder(out, options.sources, settings, settings.fingerprint()) as folder:
-        if folder.done_before:
-            console.print(f'{folder.done_before} of {len(folder)} were already done')
-        for result in _results(options, settings, folder) if folder.waiting else ():
-            folder.record(result)
-            if result.error:
-                failed.append(result.name)
-                console.print(f'failed: {result.error}', style='red', markup=False)
-            else:
-                _print_skipped(result.summary.skipped)
-                console.print(f'{result.name}: {result.summary}', markup=False)
-        manifest = folder.path / MANIFEST
-    if failed:
+def _check_sources(options: argparse.Namespace, sources: list[str], alone: bool) -> None:
+    """Check that the arguments go together with the sources."""
+    bags = [source for source in sources if opens_as_bag(source)]
+    if (options.image_topic or options.storage) and not bags:
+        raise ValueError(f'{sources[0]} is not a bag: --image-topic and --storage are for bags')
+    if options.rate != TrackingOptions.rate and not any(map(image_files, sources)):
         raise ValueError(
-            f'{len(failed)} of {len(folder)} failed: {", ".join(failed)}; see the errors above or '
-            f'in {manifest}. The same command retries them'
+            f'{sources[0]} is not a folder or a glob of images: --rate is for those; videos and '
+            'bags have the times of their frames'
         )
-    console.print(f'tracked {len(folder)} recordings; see {manifest}', markup=False)
-
-
-def _results(
-    options: argparse.Namespace, settings: TrackingOptions, folder: ResultsFolder
-) -> Iterator[JobResult]:
-    """Track the waiting recordings, in this process or on a cluster, and show their progress."""
-    with show_progress() as progress:
-        tasks = {
-            job.name: progress.add_task(job.name, start=False, visible=False)
-            for job in folder.waiting
-        }
-
-        def on_progress(name: str, done: int, total: int | None) -> None:
-            if name in tasks:  # reports may arrive after the result
-                progress.start_task(tasks[name])
-                progress.update(tasks[name], completed=done, total=total, visible=True)
-
-        def notify(message: str) -> None:
-            console.print(message, markup=False)
-
-        if options.ray:
-            results = track_on_cluster(
-                folder.waiting,
-                settings,
-                folder.weights,
-                folder.partial,
-                options.ray,
-                options.cores or _CORES_PER_WORKER,
-                options.retries,
-                on_progress,
-                notify,
-            )
-        else:
-            model = _load(settings)
-            results = (
-                job.run(model, settings, folder.partial, partial(on_progress, job.name))
-                for job in folder.waiting
-            )
-        for result in results:
-            progress.remove_task(tasks.pop(result.name))
-            yield result
-
-
-def _print_skipped(lines: tuple[str, ...]) -> None:
-    for line in lines[:_MAX_LINES]:
-        console.print(f'skipped {line}', style='yellow', markup=False)
-    if len(lines) > _MAX_LINES:
-        console.print(f'and {len(lines) - _MAX_LINES} more', style='yellow')
+    for flag, given in (('--video', options.annotated), ('--show', options.show)):
+        if given and not alone:
+            raise ValueError(f'{flag} is for a single video without --ray')
+        if given and bags:
+            raise ValueError(f'{sources[0]} is a bag: {flag} is for videos and images')
+    if alone:
+        # The errors of many sources are collected instead, while the others are tracked.
+        [source] = sources
+        known = bags or is_camera(source) or image_files(source)
+        if not known and not Path(source).exists():
+            raise ValueError(f'no video at {source}')
+        return
+    for source in sources:
+        if is_camera(source):
+            raise ValueError(f'{source} is a camera, which has no end: track it alone')

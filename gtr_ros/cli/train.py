@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gtr_ros.cli.console import console
-from gtr_ros.cli.console import show_progress
-from gtr_ros.runtime.device import choose_device
-from gtr_ros.tracking.rules import rule_name
+from gtr_ros.cli.tasks import show_tasks
+from gtr_ros.cli.tasks import Start
+from gtr_ros.cli.tasks import Task
 
 if TYPE_CHECKING:
+    import torch
+
     from gtr_ros.model.gtr import GTR
     from gtr_ros.training.config import Config
+    from gtr_ros.training.run import Callbacks
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -40,7 +43,17 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         metavar='DIR',
         help="folder that the configuration's paths are relative to (default: the current one)",
     )
-    command.add_argument('--resume', action='store_true', help='continue the run in the folder')
+    command.add_argument(
+        '--check',
+        action='store_true',
+        help='train nothing: decode every image once, build the model, and compute the loss of '
+        'one batch',
+    )
+    command.add_argument(
+        '--resume',
+        action='store_true',
+        help='continue the run in the folder; with more schedule.iterations, also a finished one',
+    )
     command.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     command.add_argument(
         '--set',
@@ -53,42 +66,92 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 
 
 def train(options: argparse.Namespace) -> None:
-    """Train a model, and show its progress."""
-    # Imported here: the other commands do not need its libraries.
-    from gtr_ros.training import run
+    """Train a model, or only check whether it could be trained, and show the progress."""
+    # Imported here: `gtr train --help` needs no torch, and the other commands not its libraries.
+    from gtr_ros.runtime.device import choose_device
     from gtr_ros.training.config import read_config
 
     config = read_config(options.config, tuple(options.set))
-    folder = options.out or Path('runs') / options.config.stem
     device, first = options.device, os.environ.get('RANK', '0') == '0'
     if device == 'auto' and 'LOCAL_RANK' in os.environ and choose_device('auto').type == 'cuda':
         device = f'cuda:{os.environ["LOCAL_RANK"]}'
-    with show_progress() as progress:
-        task = progress.add_task(config.model, total=None, visible=first)
+    if options.check:
+        _check(options, config, choose_device(device))
+    elif first:
+        _train(options, config, choose_device(device))
+    else:  # another of torchrun's processes
+        _run(options, config, choose_device(device), None)
+
+
+def _check(options: argparse.Namespace, config: Config, device: torch.device) -> None:
+    """Print what a training would begin with."""
+    from gtr_ros.training.trial import check_training
+
+    if options.resume:
+        raise ValueError('--check starts no run: leave out --resume')
+    with show_tasks() as start:
+        for line in check_training(config, options.data, device, _image_task(start)):
+            console.print(line, markup=False)
+    console.print(f'{options.config} can be trained', markup=False)
+
+
+def _train(options: argparse.Namespace, config: Config, device: torch.device) -> None:
+    """Train, and show the progress."""
+    from gtr_ros.training.run import Callbacks
+    from gtr_ros.training.run import Step
+
+    with show_tasks() as start:
+        steps: list[Task] = []
 
         def on_start(done: int, iterations: int) -> None:
-            progress.update(task, completed=done, total=iterations)
+            steps.append(start(config.model, iterations, done))
 
-        def on_step(step: run.Step) -> None:
+        def on_step(step: Step) -> None:
             losses = ' '.join(f'{name} {value:.3f}' for name, value in step.losses.items())
-            progress.update(task, completed=step.iteration, description=losses)
+            steps[0].update(step.iteration, losses)
 
         def on_validation(iteration: int, metrics: dict[str, float]) -> None:
             values = ', '.join(f'{name} {value:.4g}' for name, value in metrics.items())
             console.print(f'iteration {iteration}: {values or "no validation is configured"}')
 
-        callbacks = run.Callbacks(on_start, on_step, on_validation) if first else run.Callbacks()
-        weights = run.train(
-            config,
-            folder,
-            options.data,
-            choose_device(device),
-            options.resume,
-            callbacks,
-            _validation(config, options.data),
-        )
-    if first:
-        console.print(f'wrote {weights}; try it with: gtr track VIDEO --checkpoint {weights}')
+        def on_calibration() -> None:
+            console.print('measuring the calibration of the cues, which takes a minute or more')
+
+        callbacks = Callbacks(_image_task(start), on_start, on_step, on_calibration, on_validation)
+        weights = _run(options, config, device, callbacks)
+    console.print(f'wrote {weights}; try it with: gtr track VIDEO --checkpoint {weights}')
+
+
+def _run(
+    options: argparse.Namespace,
+    config: Config,
+    device: torch.device,
+    callbacks: Callbacks | None,
+) -> Path:
+    """Run the training; without callbacks, it shows nothing."""
+    from gtr_ros.training import run
+
+    return run.train(
+        config,
+        options.out or Path('runs') / options.config.stem,
+        options.data,
+        device,
+        options.resume,
+        callbacks or run.Callbacks(),
+        _validation(config, options.data),
+    )
+
+
+def _image_task(start: Start) -> Callable[[int, int], None]:
+    """Return what shows how many images are checked."""
+    tasks: list[Task] = []
+
+    def on_check(done: int, total: int) -> None:
+        if not tasks:
+            tasks.append(start('checking images', total, 0))
+        tasks[0].update(done)
+
+    return on_check
 
 
 def _validation(config: Config, data: Path) -> Callable[[GTR], dict[str, float]] | None:
@@ -98,6 +161,7 @@ def _validation(config: Config, data: Path) -> Callable[[GTR], dict[str, float]]
         return None
     from gtr_ros.data.opening import resolve_source
     from gtr_ros.evaluation.validation import validate
+    from gtr_ros.tracking.rules import rule_name
 
     return partial(
         validate,

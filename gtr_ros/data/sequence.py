@@ -18,7 +18,8 @@ import numpy as np
 from gtr_ros.stamps import NANOSECONDS
 
 #: returns an iterator over the images of a video, (H, W, 3) uint8 RGB each. If frames can be read
-#: in any order, it also has a method `at(t)`
+#: in any order, it also has a method `at(t)`; if missing files can be found without reading any, a
+#: method `check()`, which raises ValueError
 Images = Callable[[], Iterator[np.ndarray]]
 
 
@@ -191,6 +192,17 @@ def images_of(sequence: Sequence) -> Iterator[np.ndarray]:
         yield image
     if count < len(sequence):
         raise ValueError(f'{sequence.name} has {len(sequence)} frames, but only {count} images')
+
+
+def check_images(sequence: Sequence) -> None:
+    """
+    Find missing image files without reading any, where the format has a file for each frame.
+
+    :raises ValueError: names the first that is missing
+    """
+    check = getattr(sequence.images, 'check', None)
+    if check:
+        check()
 
 
 def regular_stamps(frames: int, frame_rate: float) -> np.ndarray:

@@ -17,20 +17,12 @@ from gtr_ros.data.synthetic import generate
 from gtr_ros.data.synthetic import Generated
 from gtr_ros.data.synthetic import Scene
 from gtr_ros.evaluation.identities import identities_kept
+from gtr_ros.evaluation.names import FACTORS
 from gtr_ros.evaluation.progress import Advance
 from gtr_ros.evaluation.progress import ignore
 from gtr_ros.evaluation.run import PreparedSequence
 from gtr_ros.evaluation.run import run
 from gtr_ros.evaluation.trackers import TrackerSpec
-
-#: values of each varied parameter of a `Scene`, from easy to hard
-FACTORS: dict[str, tuple[float, ...]] = {
-    'occlusion': (0.5, 1.0, 2.0, 4.0),
-    'objects': (5, 10, 20, 40),
-    'similarity': (0.0, 0.3, 0.7, 1.0),
-    'rate': (20.0, 10.0, 5.0, 2.0),
-    'camera': (0.0, 30.0, 60.0, 120.0),
-}
 
 #: axis labels of the factors
 UNITS = {

@@ -50,7 +50,13 @@ def evaluate_coco(
     """
     data = load_json(annotations)
     folder = annotations.with_suffix('')
-    images = ((image['id'], read_image(folder / image['file_name'])) for image in data['images'])
+    images = (
+        (
+            image['id'],
+            read_image(folder / image['file_name'], (image.get('height'), image.get('width'))),
+        )
+        for image in data['images']
+    )
     return average_precision(detect, class_names, images, data)
 
 

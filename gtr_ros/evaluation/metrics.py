@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Sequence as SequenceOf
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -97,26 +98,61 @@ def evaluate(
     :raises ValueError: if the numbers of frames and of results differ, or if an id occurs twice
         for a class in a frame
     """
+    return _summarise(_measure(sequences, results), range(len(sequences)))
+
+
+def evaluate_by_name(
+    sequences: SequenceOf[Sequence],
+    results: SequenceOf[SequenceOf[Result]],
+    names: SequenceOf[str],
+) -> tuple[Evaluation, dict[str, Evaluation]]:
+    """
+    Compute what `evaluate` does, also for the sequences of each name by themselves.
+
+    :param names: one for each sequence; those with the same name are evaluated together
+    :return: of all sequences; and by name, in the order of their first occurrence
+    """
+    parts = _measure(sequences, results)
+    of_name: dict[str, list[int]] = {}
+    for index, name in enumerate(names):
+        of_name.setdefault(name, []).append(index)
+    by_name = {name: _summarise(parts, chosen) for name, chosen in of_name.items()}
+    return _summarise(parts, range(len(sequences))), by_name
+
+
+#: by class: TrackEval's results of each sequence where it occurs, by the sequence's index
+_Parts = dict[str, dict[int, dict]]
+
+
+def _measure(sequences: SequenceOf[Sequence], results: SequenceOf[SequenceOf[Result]]) -> _Parts:
+    """Compute the metrics of each class in each sequence."""
     for sequence, frames in zip(sequences, results, strict=True):
         if len(frames) != len(sequence):
             raise ValueError(
                 f'{sequence.name} has {len(sequence)} frames, but results for {len(frames)}'
             )
     names = sorted({(i, n) for s in sequences for i, n in enumerate(s.class_names)})
-    by_class: dict[str, dict] = {}
-    for name in dict.fromkeys(n for _, n in names):
-        parts = {}
+    found: _Parts = {name: {} for name in dict.fromkeys(n for _, n in names)}
+    for name, parts in found.items():
         for index, (sequence, frames) in enumerate(zip(sequences, results)):
             if name in sequence.class_names:
                 label = sequence.class_names.index(name)
                 data = _counted(sequence, frames, label)
                 # A class without ground truth and without results has no score.
                 if data['num_gt_dets'] or data['num_tracker_dets']:
-                    parts[str(index)] = _score(data)
-        if parts:
-            by_class[name] = _combine(parts, 'combine_sequences')
+                    parts[index] = _score(data)
+    return found
+
+
+def _summarise(found: _Parts, indices: Iterable[int]) -> Evaluation:
+    """Combine the metrics of some of the sequences."""
+    by_class: dict[str, dict] = {}
+    for name, parts in found.items():
+        chosen = {str(index): parts[index] for index in indices if index in parts}
+        if chosen:
+            by_class[name] = _combine(chosen, 'combine_sequences')
     if not by_class:
-        by_class = {names[0][1] if names else 'none': _score(_empty())}
+        by_class = {next(iter(found), 'none'): _score(_empty())}
     overall = _combine(by_class, 'combine_classes_det_averaged')
     # A class without ground truth has no recall; its false positives count in `overall`.
     labelled = {n: p for n, p in by_class.items() if p['CLEAR']['CLR_TP'] + p['CLEAR']['CLR_FN']}

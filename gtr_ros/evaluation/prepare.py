@@ -56,6 +56,7 @@ class Networks:
     association: dict | None = None
 
     def __post_init__(self) -> None:
+        self._others: dict[str, tuple[Callable, str | None]] = {}
         link = None
         if self.association is not None:
             link = make_transformer(self.options.model, **self.association)
@@ -80,6 +81,12 @@ class Networks:
         plain = isinstance(self.evaluated.association, CosineAssociation)
         if name == MODEL or (name == UNTRAINED and plain):
             return self.evaluated.describe, self.key
+        if name not in self._others:
+            self._others[name] = self._load(name)
+        return self._others[name]
+
+    def _load(self, name: str) -> tuple[Callable, str | None]:
+        """Load a network for `get`."""
         if name == UNTRAINED:
             if self.options.model == 'mobile' and self.options.checkpoint == RANDOM:
                 return gtr_mobile(association='cosine').to(self.evaluated.device).describe, None

@@ -14,20 +14,23 @@ import numpy as np
 from PIL import Image
 from PIL import ImageDraw
 
+from gtr_ros.data.sequence import read_images
 from gtr_ros.data.sequence import Sequence
 from gtr_ros.evaluation.curves import CurvePoint
 from gtr_ros.evaluation.curves import UNITS
 from gtr_ros.evaluation.metrics import ALPHAS
 from gtr_ros.evaluation.metrics import Result
+from gtr_ros.evaluation.metrics import Scores
+from gtr_ros.evaluation.names import ORACLE
 from gtr_ros.evaluation.run import TableRow
 from gtr_ros.evaluation.table import format_metric
 from gtr_ros.evaluation.table import headline
+from gtr_ros.evaluation.table import sequences_of
 from gtr_ros.evaluation.table import SHOWN
 from gtr_ros.evaluation.timeline import LOST
 from gtr_ros.evaluation.timeline import make_timeline
 from gtr_ros.evaluation.timeline import Switch
 from gtr_ros.evaluation.timeline import Timeline
-from gtr_ros.evaluation.trackers import ORACLE
 from gtr_ros.media.drawing import colour_of
 from gtr_ros.media.pixels import encode_jpeg
 
@@ -87,33 +90,54 @@ def _tables(rows: SequenceOf[TableRow]) -> str:
     parts = ['<h2>Metrics</h2>']
     for stride in dict.fromkeys(row.stride for row in rows):
         mine = [row for row in rows if row.stride == stride]
-        others = [headline(row) for row in mine if row.tracker != ORACLE]
         every = 'Every frame' if stride == 1 else f'Every {_ordinal(stride)} frame'
+        parts.append(f'<h3>{every}</h3>')
         with_map = any(row.track_map is not None for row in mine)
-        names = [*SHOWN, *(['track mAP50'] if with_map else [])]
-        head = ''.join(f'<th>{name}</th>' for name in ('tracker', *names))
-        parts.append(f'<h3>{every}</h3><table><tr>{head}</tr>')
-        for row in mine:
-            scores = headline(row)
-            cells = [f'<td>{escape(row.tracker)}</td>']
-            for name in SHOWN:
-                values = [format_metric(name, r[name]) for r in others]
-                best = (min if name in _FEWER_IS_BETTER else max)(values, key=float, default='')
-                text = format_metric(name, scores[name])
-                is_best = name != 'IDs' and row.tracker != ORACLE and text == best
-                cells.append(f'<td class="best">{text}</td>' if is_best else f'<td>{text}</td>')
-            if with_map:
-                cells.append(
-                    f'<td>{"" if row.track_map is None else f"{100 * row.track_map:.1f}"}</td>'
-                )
-            kind = ' class="oracle"' if row.tracker == ORACLE else ''
-            parts.append(f'<tr{kind}>{"".join(cells)}</tr>')
-        parts.append('</table>')
+        maps = [row.track_map for row in mine] if with_map else None
+        parts.append(_table([(row.tracker, headline(row)) for row in mine], maps))
+        found = {row.tracker: sequences_of(row) for row in mine}
+        names = list(dict.fromkeys(name for scores in found.values() for name in scores))
+        if names:
+            parts.append(f'<details><summary>By sequence ({len(names)})</summary>')
+        for name in names:
+            parts.append(f'<h4>{escape(name)}</h4>')
+            parts.append(_table([(tracker, scores[name]) for tracker, scores in found.items()]))
+        if names:
+            parts.append('</details>')
     parts.append(
         '<p>Rates in percent. IDs is the number of different ids. The oracle has the same boxes '
         'with the ids of the ground truth. The best value of each column, except for the oracle, '
         'is bold.</p>'
     )
+    return '\n'.join(parts)
+
+
+def _table(
+    rows: SequenceOf[tuple[str, Scores]], maps: SequenceOf[float | None] | None = None
+) -> str:
+    """
+    Return a table with a row for each tracker; the best value of each column is bold.
+
+    :param rows: name and scores
+    :param maps: track mAP50 of each; None: no such column
+    """
+    others = [scores for tracker, scores in rows if tracker != ORACLE]
+    names = [*SHOWN, *([] if maps is None else ['track mAP50'])]
+    parts = [f'<table><tr>{"".join(f"<th>{name}</th>" for name in ("tracker", *names))}</tr>']
+    for index, (tracker, scores) in enumerate(rows):
+        cells = [f'<td>{escape(tracker)}</td>']
+        for name in SHOWN:
+            values = [format_metric(name, r[name]) for r in others]
+            best = (min if name in _FEWER_IS_BETTER else max)(values, key=float, default='')
+            text = format_metric(name, scores[name])
+            is_best = name != 'IDs' and tracker != ORACLE and text == best
+            cells.append(f'<td class="best">{text}</td>' if is_best else f'<td>{text}</td>')
+        if maps is not None:
+            text = '' if maps[index] is None else f'{100 * maps[index]:.1f}'
+            cells.append(f'<td>{text}</td>')
+        kind = ' class="oracle"' if tracker == ORACLE else ''
+        parts.append(f'<tr{kind}>{"".join(cells)}</tr>')
+    parts.append('</table>')
     return '\n'.join(parts)
 
 
@@ -257,12 +281,10 @@ def _switches(row: TableRow, timelines: SequenceOf[Timeline]) -> str:
             continue
         left -= len(chosen)
         wanted = {t for switch in chosen for t in (switch.before, switch.frame)}
-        images = {}
-        for t, image in enumerate(sequence.images()):
-            if t in wanted:
-                images[t] = image
-            if t >= max(wanted):
-                break
+        try:
+            images = dict(zip(sorted(wanted), read_images(sequence, sorted(wanted))))
+        except (ValueError, OSError) as error:  # stored boxes are evaluated without the images
+            return f'<p>The images cannot be read: {escape(str(error))}</p>'
         for switch in chosen:
             parts.append(_figure(sequence, row.results[part], switch, images))
     total = sum(len(timeline.switches) for timeline in timelines)

@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
+from dataclasses import field
 from dataclasses import replace
 
 import numpy as np
 
 from gtr_ros.data.sequence import Sequence
-from gtr_ros.evaluation.metrics import evaluate
+from gtr_ros.evaluation.metrics import evaluate_by_name
 from gtr_ros.evaluation.metrics import Evaluation
 from gtr_ros.evaluation.metrics import perfect_identities
 from gtr_ros.evaluation.metrics import Result
@@ -66,6 +68,7 @@ class TableRow:
     :param track_precision: TAO's average precision of tracks at IoU 0.5, by class; None if not
         requested
     :param delayed_classes: whether classes were decided by `delayed_classification`
+    :param by_sequence: metrics over all phases of one sequence, by its name
     """
 
     tracker: str
@@ -76,6 +79,7 @@ class TableRow:
     results: tuple[tuple[Result, ...], ...]
     track_precision: dict[str, float] | None = None
     delayed_classes: bool = False
+    by_sequence: Mapping[str, Evaluation] = field(default_factory=dict)
 
     @property
     def track_map(self) -> float | None:
@@ -103,8 +107,8 @@ def run(
     :param advance: called after every frame
     :raises ValueError: if the tracker needs class scores, and a detection has none
     """
-    delayed = _delays_classes(prepared, spec)
-    sequences, phases, results = [], [], []
+    delayed = delays_classes(spec, have_class_scores([each.boxes for each in prepared]))
+    sequences, phases, results, names = [], [], [], []
     for each in prepared:
         sequence = each.sequence
         detections = _detections_for(each, spec, threshold, delayed)
@@ -113,6 +117,7 @@ def run(
             part = sequence.select(frames, f'{sequence.name}@{phase}' if phase else None)
             sequences.append(part)
             phases.append(phase)
+            names.append(sequence.name)
             chosen = [detections[t] for t in frames]
             if spec.camera and each.camera is not None:
                 motions = [camera_between(each.camera, t - stride, t) for t in frames]
@@ -123,15 +128,17 @@ def run(
                 results.append(_track_delayed(spec, stride, chosen, each.class_labels, advance))
             else:
                 results.append(_track(spec, stride, chosen, advance))
+    evaluation, by_sequence = evaluate_by_name(sequences, results, names)
     return TableRow(
         tracker=spec.name,
         stride=stride,
-        evaluation=evaluate(sequences, results),
+        evaluation=evaluation,
         sequences=tuple(sequences),
         phases=tuple(phases),
         results=tuple(tuple(r) for r in results),
         track_precision=track_precision(sequences, results) if with_track_map else None,
         delayed_classes=delayed,
+        by_sequence=by_sequence,
     )
 
 
@@ -150,11 +157,20 @@ def camera_between(camera: np.ndarray, first: int, last: int) -> np.ndarray | No
     return total[:2]
 
 
-def _delays_classes(prepared: SequenceOf[PreparedSequence], spec: TrackerSpec) -> bool:
-    """Return whether a tracker's classes are decided after the end of a sequence."""
+def have_class_scores(boxes: SequenceOf[FrameDetections]) -> bool:
+    """Return whether all detections of all sequences have the scores of all classes."""
+    return all(d.class_scores is not None for frames in boxes for d in frames)
+
+
+def delays_classes(spec: TrackerSpec, scored: bool) -> bool:
+    """
+    Return whether a tracker's classes are decided after the end of a sequence.
+
+    :param scored: whether all detections have the scores of all classes
+    :raises ValueError: if the tracker needs them, and they have not
+    """
     if spec.make is None:
         return False
-    scored = all(d.class_scores is not None for each in prepared for d in each.boxes)
     if not scored and (spec.delayed_classes or spec.class_gate):
         need = 'delayed classes need' if spec.delayed_classes else 'its rule links by'
         raise ValueError(

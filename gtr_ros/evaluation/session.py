@@ -14,24 +14,28 @@ from gtr_ros.data.formats.errors import FormatError
 from gtr_ros.data.formats.motchallenge import result_rows
 from gtr_ros.data.opening import open_sequences
 from gtr_ros.data.opening import OpenedSequence
+from gtr_ros.data.sequence import check_images
 from gtr_ros.data.stored_boxes import read_boxes
 from gtr_ros.data.synthetic import Generated
 from gtr_ros.evaluation.ablations import Ablation
 from gtr_ros.evaluation.ablations import Variant
 from gtr_ros.evaluation.curves import CurvePoint
 from gtr_ros.evaluation.curves import curves
-from gtr_ros.evaluation.curves import FACTORS
+from gtr_ros.evaluation.names import FACTORS
+from gtr_ros.evaluation.names import NAMES
 from gtr_ros.evaluation.prepare import Networks
 from gtr_ros.evaluation.prepare import prepare
 from gtr_ros.evaluation.progress import no_progress
 from gtr_ros.evaluation.progress import StartTask
+from gtr_ros.evaluation.run import delays_classes
+from gtr_ros.evaluation.run import have_class_scores
 from gtr_ros.evaluation.run import PreparedSequence
 from gtr_ros.evaluation.run import run
 from gtr_ros.evaluation.run import TableRow
-from gtr_ros.evaluation.trackers import NAMES
 from gtr_ros.evaluation.trackers import parse_tracker
 from gtr_ros.evaluation.trackers import TrackerSpec
 from gtr_ros.model.options import ModelOptions
+from gtr_ros.structures import Detections
 
 
 @dataclass(frozen=True)
@@ -108,9 +112,11 @@ class Session:
 
         :param boxes: files of stored boxes, one for each sequence; empty: the model finds them,
             except in synthetic scenes, which have their own
+        :raises ValueError: if something that is needed is missing, before anything is detected
         """
         given = self._read_all(opened, boxes)
         specs = self.specs()
+        self._check(opened, given, specs)
         prepared = [self._prepare(o.sequence, b, specs) for o, b in zip(opened, given)]
         return self._rows(prepared, specs)
 
@@ -120,6 +126,7 @@ class Session:
         """Reproduce a table of the paper, with a row for each variant and stride."""
         rows = []
         given = self._read_all(opened, boxes)
+        self._check(opened, given, self.specs([v.tracker for v in self.ablation.variants]))
         for variant in self.ablation.variants:
             own = self
             if variant.association is not None:
@@ -152,6 +159,31 @@ class Session:
             )
         topic = self.options.boxes_topic
         return [read_boxes(file, o.sequence, topic) for file, o in zip(boxes, opened)]
+
+    def _check(
+        self,
+        opened: SequenceOf[OpenedSequence],
+        given: SequenceOf[SequenceOf[Detections] | None],
+        specs: SequenceOf[TrackerSpec],
+    ) -> None:
+        """Raise ValueError if an image, a network, or class scores that are needed are missing."""
+        for name in dict.fromkeys(spec.features for spec in specs if spec.features):
+            self.networks.get(name)
+        for each, boxes in zip(opened, given):
+            needs = [f'tracker {spec.name!r}' for spec in specs if spec.features]
+            if boxes is None:
+                needs = [f'the model {self.options.model}']
+            if needs and each.sequence.images is None:
+                raise ValueError(
+                    f'{each.sequence.name} has no images, which {needs[0]} needs; add them, or '
+                    + ('give stored boxes (--boxes)' if boxes is None else 'leave it out')
+                )
+            if needs or any(spec.camera for spec in specs):
+                check_images(each.sequence)
+        if all(boxes is not None for boxes in given):
+            scored = have_class_scores(given)
+            for spec in specs:
+                delays_classes(spec, scored)
 
     def _prepare(self, sequence, boxes, specs: SequenceOf[TrackerSpec]) -> PreparedSequence:
         o = self.options

@@ -16,6 +16,12 @@ from gtr_ros.evaluation.metrics import RATES
 from gtr_ros.evaluation.metrics import Scores
 from gtr_ros.evaluation.run import TableRow
 
+#: name of a row over all sequences, where there are also rows for each sequence; as in TrackEval
+COMBINED = 'COMBINED'
+
+#: most rows by sequence in the terminal; CSV, JSON and the report have all
+_MOST_ROWS = 60
+
 #: columns in the terminal and the report; CSV and JSON have all metrics
 SHOWN = ('HOTA', 'DetA', 'AssA', 'MOTA', 'IDF1', 'IDSW', 'FP', 'FN', 'Frag', 'IDs')
 
@@ -23,6 +29,12 @@ SHOWN = ('HOTA', 'DetA', 'AssA', 'MOTA', 'IDF1', 'IDSW', 'FP', 'FN', 'Frag', 'ID
 def headline(row: TableRow) -> Scores:
     """Return the scores shown for a row: the mean over classes, if there are several."""
     return row.evaluation.average
+
+
+def sequences_of(row: TableRow) -> dict[str, Scores]:
+    """Return the scores by sequence; empty if there is only one."""
+    several = len(row.by_sequence) > 1
+    return {n: e.average for n, e in row.by_sequence.items()} if several else {}
 
 
 def format_metric(name: str, value: float) -> str:
@@ -50,21 +62,55 @@ def terminal_table(rows: SequenceOf[TableRow], title: str) -> Table:
     return table
 
 
+def sequence_table(rows: SequenceOf[TableRow]) -> Table | None:
+    """
+    Return the table by sequence for the terminal; None if there is only one sequence.
+
+    If it would be long, it has only the rows of the first stride.
+    """
+    found = [(row, sequences_of(row)) for row in rows]
+    title = 'by sequence'
+    if sum(len(scores) for _, scores in found) > _MOST_ROWS:
+        found = [(row, scores) for row, scores in found if row.stride == rows[0].stride]
+        title += f', stride {rows[0].stride}; table.csv has all strides'
+    names = list(dict.fromkeys(name for _, scores in found for name in scores))
+    if not names:
+        return None
+    table = Table(title=title)
+    table.add_column('sequence', no_wrap=True)
+    table.add_column('stride', justify='right')
+    table.add_column('tracker', no_wrap=True)
+    for name in SHOWN:
+        table.add_column(name, justify='right', no_wrap=True)
+    for name in names:
+        for row, scores in found:
+            cells = [format_metric(metric, scores[name][metric]) for metric in SHOWN]
+            table.add_row(name, str(row.stride), row.tracker, *cells)
+        table.add_section()
+    return table
+
+
 def write_csv(path: str | Path, rows: SequenceOf[TableRow]) -> None:
-    """Write a line for each row: rates in [0, 1], and counts."""
+    """
+    Write a line for each row, and for each of its sequences if there are several.
+
+    Rates are in [0, 1]. The column `sequence` is COMBINED in the lines over all sequences.
+    """
     with open(path, 'w', newline='') as file:
         writer = csv.writer(file)
-        writer.writerow(['stride', 'tracker', *RATES, *COUNTS, 'track_mAP50'])
+        writer.writerow(['stride', 'tracker', 'sequence', *RATES, *COUNTS, 'track_mAP50'])
         for row in rows:
-            scores = headline(row)
             mean = '' if row.track_map is None else f'{row.track_map:.6f}'
-            numbers = [f'{scores[name]:.6g}' for name in (*RATES, *COUNTS)]
-            writer.writerow([row.stride, row.tracker, *numbers, mean])
+            lines = {COMBINED: headline(row)} | sequences_of(row)
+            for sequence, scores in lines.items():
+                numbers = [f'{scores[name]:.6g}' for name in (*RATES, *COUNTS)]
+                last = mean if sequence == COMBINED else ''
+                writer.writerow([row.stride, row.tracker, sequence, *numbers, last])
 
 
 def write_json(path: str | Path, rows: SequenceOf[TableRow], about: dict) -> None:
     """
-    Write all metrics of all classes.
+    Write all metrics of all classes, and those of each sequence.
 
     :param about: description of the evaluation
     """
@@ -78,6 +124,10 @@ def write_json(path: str | Path, rows: SequenceOf[TableRow], about: dict) -> Non
             'overall': _as_dict(row.evaluation.overall),
             'average': _as_dict(row.evaluation.average),
             'classes': {n: _as_dict(s) for n, s in row.evaluation.classes.items()},
+            'sequences': {
+                n: {'overall': _as_dict(e.overall), 'average': _as_dict(e.average)}
+                for n, e in row.by_sequence.items()
+            },
         }
         for row in rows
     ]

@@ -17,9 +17,13 @@ import torch
 from torch import Tensor
 
 from gtr_ros.data.stored_boxes import MIN_SCORE
-from gtr_ros.evaluation.baselines.external import EXTERNAL_TRACKERS
 from gtr_ros.evaluation.baselines.external import ExternalTracker
 from gtr_ros.evaluation.baselines.fairmot import FairMOT
+from gtr_ros.evaluation.names import EXTERNAL_TRACKERS
+from gtr_ros.evaluation.names import LOCAL
+from gtr_ros.evaluation.names import NAMES
+from gtr_ros.evaluation.names import ORACLE
+from gtr_ros.evaluation.names import OURS
 from gtr_ros.model.association import Association
 from gtr_ros.model.association import AssociationTransformer
 from gtr_ros.model.association import CosineAssociation
@@ -37,9 +41,6 @@ MEMORY = 30
 
 #: names of features: those of the evaluated model, and of the imported detector (untrained)
 MODEL, UNTRAINED = 'model', 'untrained'
-
-#: the boxes with the ground truth's ids: the upper bound for trackers with these boxes
-ORACLE = 'oracle'
 
 
 class OnlineTracker(Protocol):
@@ -88,21 +89,6 @@ class NoAssociation(Association):
         return torch.zeros(counts[query_frame], sum(counts))
 
 
-_LOCAL = {'iou': (True, False), 'reid': (False, True), 'iou+reid': (True, True)}
-_OURS = ('gtr', 'cosine', 'motion')
-
-#: names that users may write
-NAMES = (
-    ORACLE,
-    *_OURS,
-    *_LOCAL,
-    *EXTERNAL_TRACKERS,
-    *(f'{name}+weak' for name in EXTERNAL_TRACKERS),
-)
-
-#: trackers that need the features of the boxes, and therefore images
-NEED_IMAGES = ('gtr', 'cosine', 'reid', 'iou+reid')
-
 _OPTIONS = {
     'window': 'T, number of frames in the window',
     'rule': f'one of {", ".join(RULES)}',
@@ -145,6 +131,18 @@ _ALLOWED = {
 }
 
 
+def split_tracker(text: str) -> tuple[str, dict]:
+    """
+    Return the name and the options of a tracker as a user writes it; needs no model.
+
+    :raises ValueError: names the unknown part, and lists the known ones
+    """
+    name, _, rest = text.partition(':')
+    if name not in NAMES:
+        raise ValueError(f'tracker {name!r}; expected one of {", ".join(NAMES)}')
+    return name, _parse_options(name, rest)
+
+
 def parse_tracker(
     text: str,
     association: Association,
@@ -159,19 +157,17 @@ def parse_tracker(
     :param rule: the model's default, one of `RULES`
     :param window: T, unless the text sets it
     :param threshold: minimum score of boxes that start tracks
-    :raises ValueError: names the unknown part, and lists the known ones
+    :raises ValueError: names the unknown part, and lists the known ones; or names the package that
+        the tracker needs
     """
-    name, _, rest = text.partition(':')
-    if name not in NAMES:
-        raise ValueError(f'tracker {name!r}; expected one of {", ".join(NAMES)}')
-    options = _parse_options(name, rest)
+    name, options = split_tracker(text)
     memory = options.get('memory', MEMORY)
     delayed = options.get('classes')
     text = _title(text, options)
     if name == ORACLE:
         return TrackerSpec(text, None)
-    if name in _LOCAL:
-        overlap, appearance = _LOCAL[name]
+    if name in LOCAL:
+        overlap, appearance = LOCAL[name]
         return TrackerSpec(
             text,
             lambda stride: FairMOT(overlap, appearance, rebirth=math.ceil(memory / stride)),
@@ -179,12 +175,17 @@ def parse_tracker(
             all_boxes=False,
             delayed_classes=delayed,
         )
-    if name in _OURS:
+    if name in OURS:
         return _ours(text, name, options, association, rule, window, threshold)
     external, _, weak = name.partition('+')
+
+    def make(stride: int) -> ExternalTracker:
+        return ExternalTracker(external, math.ceil(memory / stride), threshold)
+
+    make(1)  # raises here if its package is not installed, before a run begins
     return TrackerSpec(
         text,
-        lambda stride: ExternalTracker(external, math.ceil(memory / stride), threshold),
+        make,
         least_score=MIN_SCORE if weak else None,
         all_boxes=False,
         delayed_classes=delayed,

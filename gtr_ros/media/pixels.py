@@ -1,15 +1,22 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Conversion of image messages from nodes or bags to pixels, and JPEG encoding; needs no ROS."""
+"""Images to pixels: messages of nodes and bags, files, JPEG encoding; needs no ROS."""
 
 from __future__ import annotations
 
 from io import BytesIO
+from pathlib import Path
+import struct
 from typing import Any
 
 import numpy as np
+from PIL import ExifTags
 from PIL import Image
 from PIL import UnidentifiedImageError
+
+from gtr_ros.media.orientation import exif_orientation
+from gtr_ros.media.orientation import Orientation
+from gtr_ros.media.orientation import UPRIGHT
 
 # Bytes per pixel, and the positions of red, green and blue.
 CHANNELS = {
@@ -103,17 +110,50 @@ def decompress(message: Any) -> np.ndarray:
     :raises ImageError: if it cannot be decoded, or does not have 8 bits per channel
     """
     try:
-        with Image.open(BytesIO(memoryview(message.data))) as image:
-            if image.mode not in _MODES:
-                raise ImageError(
-                    f'format {message.format!r} has pixels of mode {image.mode}; expected 8 bits'
-                )
-            return np.array(image.convert('RGB'))
-    except (OSError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        return read_picture(BytesIO(memoryview(message.data)))
+    except ImageError as error:
         raise ImageError(
-            f'format {message.format!r} cannot be decoded; expected a complete JPEG or PNG '
-            f'({error})'
+            f'format {message.format!r} cannot be decoded; expected a complete JPEG or PNG of '
+            f'8 bits per channel ({error})'
         ) from None
+
+
+def read_picture(
+    source: str | Path | BytesIO, stored_size: tuple[int, int] | None = None
+) -> np.ndarray:
+    """
+    Read an image file: JPEG, PNG, or another format that Pillow reads.
+
+    The image stands upright: it is turned and mirrored as its EXIF orientation says, which
+    browsers and tools for annotation do, too.
+
+    :param source: path or content of the file
+    :param stored_size: (height, width), pixels: an image that is stored with this size, and has
+        another one upright, is returned as it is stored
+    :return: (H, W, 3) uint8, RGB, contiguous, a new array
+    :raises ImageError: if it cannot be decoded, or does not have 8 bits per channel
+    """
+    try:
+        with Image.open(source) as image:
+            if image.mode not in _MODES:
+                raise ImageError(f'its pixels have mode {image.mode}; expected 8 bits per channel')
+            pixels = np.array(image.convert('RGB'))
+            # After the conversion: a PNG may have its EXIF data behind the pixels.
+            orientation = _orientation(image)
+    except (OSError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise ImageError(str(error)) from error
+    height, width = pixels.shape[:2]
+    if stored_size == (height, width) != orientation.upright_size(width, height)[::-1]:
+        return pixels
+    return orientation.upright(pixels)
+
+
+def _orientation(image: Image.Image) -> Orientation:
+    """Return how an image is stored; upright if its EXIF data are missing or damaged."""
+    try:
+        return exif_orientation(image.getexif().get(ExifTags.Base.Orientation))
+    except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error):
+        return UPRIGHT
 
 
 def encode_jpeg(image: np.ndarray, quality: int) -> bytes:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,9 @@ import av
 from av.error import FFmpegError
 import numpy as np
 
+from gtr_ros.media.orientation import display_orientation
+from gtr_ros.media.orientation import Orientation
+from gtr_ros.media.orientation import UPRIGHT
 from gtr_ros.stamps import NANOSECONDS
 
 
@@ -24,7 +28,7 @@ class VideoFrame(NamedTuple):
     """
     One frame of a video.
 
-    :param image: (H, W, 3) uint8, RGB, contiguous
+    :param image: (H, W, 3) uint8, RGB, contiguous, upright
     :param stamp: nanoseconds since the start of the video, strictly increasing
     :param index: from 0
     """
@@ -38,8 +42,11 @@ class VideoReader:
     """
     The frames of a file or a camera, in order: a context manager that can be iterated once.
 
+    The frames of a phone stand upright: they are turned and mirrored as the file's display matrix
+    says, which players do, too. The matrix of the first frame holds for the whole video.
+
     :param source: a file, or a camera such as `/dev/video0` or `0`
-    :raises VideoError: if there is no such file or camera, or it has no video stream
+    :raises VideoError: if there is no such file or camera, or it has no readable frame
     """
 
     def __init__(self, source: str | Path) -> None:
@@ -60,14 +67,32 @@ class VideoReader:
         self.rate = float(self._stream.average_rate or self._stream.guessed_rate or 10)
         #: frames in the file; None for cameras, and if the file does not state it
         self.frame_count = self._stream.frames or None
-        #: (width, height), pixels
-        self.size = (self._stream.width, self._stream.height)
+        self._pictures = self._container.decode(self._stream)
+        self._orientation = UPRIGHT
+        if not camera:
+            # FFmpeg hands the display matrix over with the frames, not before.
+            first = self._read_first()
+            self._orientation = _orientation(first)
+            self._pictures = chain([first], self._pictures)
+        #: (width, height) of the upright images, pixels
+        self.size = self._orientation.upright_size(self._stream.width, self._stream.height)
 
     def __enter__(self) -> VideoReader:
         return self
 
     def __exit__(self, *_) -> None:
         self._container.close()
+
+    def _read_first(self) -> av.VideoFrame:
+        try:
+            first = next(self._pictures, None)
+        except FFmpegError as error:
+            self._container.close()
+            raise VideoError(f'{self.source} is damaged after frame 0: {error}') from error
+        if first is None:
+            self._container.close()
+            raise VideoError(f'{self.source} has no readable frame')
+        return first
 
     def __iter__(self) -> Iterator[VideoFrame]:
         """
@@ -77,9 +102,10 @@ class VideoReader:
         """
         times, index = FrameTimes(self.rate), 0
         try:
-            for picture in self._container.decode(self._stream):
+            for picture in self._pictures:
                 stamp = times.next(_written_time(picture))
-                yield VideoFrame(picture.to_ndarray(format='rgb24'), stamp, index)
+                image = self._orientation.upright(picture.to_ndarray(format='rgb24'))
+                yield VideoFrame(image, stamp, index)
                 index += 1
         except FFmpegError as error:
             raise VideoError(f'{self.source} is damaged after frame {index}: {error}') from error
@@ -125,6 +151,13 @@ class FrameTimes:
         time = written - self._begin
         self._time = time if time > self._time else self._time + max(self._interval // 2, 1)
         return self._time
+
+
+def _orientation(picture: av.VideoFrame) -> Orientation:
+    """Return how the frames of a video are stored, from one of them."""
+    # Older PyAV has no VideoFrame.rotation, which also leaves out mirroring.
+    matrix = picture.side_data.get('DISPLAYMATRIX')
+    return UPRIGHT if matrix is None else display_orientation(memoryview(matrix))
 
 
 def _written_time(picture: av.VideoFrame) -> int | None:

@@ -71,7 +71,7 @@ def gtr_mobile(
     Build the default model: CenterNet on MobileNetV3-large x0.75, 80 COCO classes.
 
     :param checkpoint: safetensors file; None: untrained weights
-    :param association: 'transformer': the paper's transformer (D = 256), which gives the same
+    :param association: 'transformer': the paper's transformer (D = 256), which produces the same
         links as 'cosine' until it is trained; its encoder is causal, unless the checkpoint was
         trained with a full one. 'cosine': cosine similarity of the detector's own features. None:
         what the checkpoint was trained with, 'cosine' without a checkpoint. If the checkpoint was
@@ -184,7 +184,7 @@ def gtr_tao(
 def _transformer(
     model: str, association: AssociationTransformer | str | None
 ) -> AssociationTransformer:
-    """Return the transformer that was given, or the model's own."""
+    """Return the transformer passed by the caller, or the model's own."""
     return make_transformer(model) if association in (None, 'transformer') else association
 
 
@@ -221,7 +221,7 @@ def build(
     :param checkpoint: file of its weights, ours or the authors'; `RANDOM`: untrained ones;
         None or '': the default ones
     :param association: instead of the model's own, for the paper's ablations
-    :raises CheckpointError: if there is no such file, or it does not fit; says how to get one
+    :raises CheckpointError: if there is no such file, or it does not fit; states how to get one
     :raises ValueError: if there is no such model
     """
     make = model_builder(model)

@@ -23,7 +23,7 @@ RUNTIMES = {
 
 PRECISIONS = ('float32', 'bfloat16', 'float16')
 
-#: execution providers of ONNX Runtime, by the names that users give
+#: execution providers of ONNX Runtime, by the names that users write
 PROVIDERS = ('auto', 'cpu', 'cuda', 'tensorrt')
 
 
@@ -32,7 +32,7 @@ class ModelOptions(Options):
     """
     How a model is loaded: `gtr_ros.runtime.loading.load_model` takes these.
 
-    :raises ConfigurationError: if a value is invalid, or two do not go together
+    :raises ConfigurationError: if a value is invalid, or two options conflict
     """
 
     model: str = option('mobile', 'Model to run.', choices=model_names)
@@ -55,7 +55,7 @@ class ModelOptions(Options):
     precision: str = option(
         'float32',
         'Precision of the network (runtime torch), except for box regression: bfloat16 is faster '
-        'on a CPU with the instructions for it (avx512_bf16, amx), float16 is for CUDA.',
+        'on a CPU that supports it (avx512_bf16, amx), float16 is for CUDA.',
         choices=PRECISIONS,
     )
     compile: bool = option(
@@ -66,14 +66,14 @@ class ModelOptions(Options):
     provider: str = option(
         'auto',
         "Execution provider of ONNX Runtime: 'auto' is CUDA if it is available and device is not "
-        'cpu, else the CPU; TensorRT needs engines that were built before.',
+        'cpu, else the CPU; TensorRT needs prebuilt engines.',
         choices=PROVIDERS,
     )
     exported: str = option(
         '',
         "Folder that `gtr export --out` wrote, for ONNX Runtime. Empty: the user's cache.",
     )
-    threads: int = option(0, 'CPU threads of the model; 0: the default of torch.', limits=(0, 256))
+    threads: int = option(0, "CPU threads of the model; 0: torch's default.", limits=(0, 256))
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,7 +1,7 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The models by name: one entry holds everything that is specific to a model. No torch.
+The models by name: one entry holds everything that is specific to a model. Needs no torch.
 
 To add a model, write its builder and, if it can be trained, its objective, and add an entry here.
 The command line, the node, the launch file, training and evaluation read this table.
@@ -41,9 +41,8 @@ class ModelSpec:
         it cannot be trained
     :param custom_classes: whether `build` also takes `class_names`, to detect a user's classes
     :param published_prefix: of the entries that only this model has in a published checkpoint; '':
-        nobody published one
-    :param parameters: of the node, where this model needs others than the defaults; for its yaml
-        file
+        none was published
+    :param parameters: of the node that differ from the defaults for this model; for its yaml file
     :param on_cluster: whether worker processes of a Ray cluster can build it by its name; False
         for a model that is only registered in this process
     """
@@ -62,7 +61,7 @@ class ModelSpec:
 
 _PUBLISHED = (
     'convert the file that the authors publish (see README) with `gtr weights convert FILE`, or '
-    f"give its path as checkpoint; '{RANDOM}' runs untrained weights"
+    f"set checkpoint to its path; '{RANDOM}' runs untrained weights"
 )
 
 MODELS: dict[str, ModelSpec] = {
@@ -70,7 +69,7 @@ MODELS: dict[str, ModelSpec] = {
         description='the small model: CenterNet on MobileNetV3, 80 COCO classes',
         build='gtr_ros.model.build:gtr_mobile',
         rule='evidence',
-        weights='they are included in the package; reinstall it, or give a file as checkpoint',
+        weights='they are included in the package; reinstall it, or set checkpoint to a file',
         transformer={
             'features': 256,
             'hidden': 512,
@@ -115,7 +114,7 @@ def model_spec(name: str) -> ModelSpec:
     """
     Return a model's entry.
 
-    :raises ValueError: if there is no such model; lists those there are
+    :raises ValueError: if there is no such model; lists the known models
     """
     if name not in MODELS:
         raise ValueError(f'model {name!r}; expected one of {", ".join(MODELS)}')

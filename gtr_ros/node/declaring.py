@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import Field
 from dataclasses import fields
 from typing import Any
@@ -15,7 +16,10 @@ from rcl_interfaces.msg import IntegerRange
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.exceptions import InvalidParameterValueException
+from rclpy.parameter import Parameter
 
+from gtr_ros.node.arguments import is_typo
+from gtr_ros.node.arguments import suggestion
 from gtr_ros.options import choices_of
 from gtr_ros.options import ConfigurationError
 from gtr_ros.options import Options
@@ -24,6 +28,9 @@ if TYPE_CHECKING:
     from rclpy.node import Node
 
 
+# Parameters of rclpy itself.
+_OF_RCLPY = ('use_sim_time', 'start_type_description_service')
+
 Kind = TypeVar('Kind', bound=Options)
 
 
@@ -31,9 +38,14 @@ def declare_all(node: Node, kind: type[Kind]) -> Kind:
     """
     Declare all options as parameters of a node, and return their initial values.
 
+    A name given on the command line or in a file that is almost that of an option is refused; any
+    other unknown name is warned of, because files are shared between nodes.
+
     :param kind: dataclass of the options
-    :raises ConfigurationError: if a value has the wrong type or is out of range
+    :raises ConfigurationError: if a value has the wrong type or is out of range, or a name is
+        most likely a typo
     """
+    _check_names(node, [spec.name for spec in fields(kind)])
     return kind(**{spec.name: _declare(node, spec) for spec in fields(kind)})
 
 
@@ -42,17 +54,72 @@ def from_message(value: Any) -> Any:
     return tuple(part for part in value if part) if isinstance(value, list) else value
 
 
+def accept_integers(kind: type[Options]) -> Callable[[list[Parameter]], list[Parameter]]:
+    """
+    Return a callback for `add_pre_set_parameters_callback`: a node accepts 1 where 1.0 is meant.
+
+    :param kind: dataclass of the options
+    """
+    numbers = {spec.name for spec in fields(kind) if isinstance(spec.default, float)}
+
+    def convert(changes: list[Parameter]) -> list[Parameter]:
+        return [
+            Parameter(change.name, value=float(change.value))
+            if change.name in numbers and change.type_ == Parameter.Type.INTEGER
+            else change
+            for change in changes
+        ]
+
+    return convert
+
+
+def _check_names(node: Node, options: list[str]) -> None:
+    """
+    Look for names that no parameter has.
+
+    :raises ConfigurationError: if one of them is most likely a typo
+    """
+    # rclpy has no public way to list what was given and is not declared.
+    given = getattr(node, '_parameter_overrides', {})
+    unknown = [
+        name
+        for name in given
+        if name not in options and not node.has_parameter(name) and not _is_of_rclpy(name)
+    ]
+    for name in unknown:
+        text = f'there is no parameter {name!r}{suggestion(name, options)}'
+        way_out = f'`ros2 param list {node.get_fully_qualified_name()}` lists all'
+        if is_typo(name, options):
+            raise ConfigurationError(f'{text}; correct or remove it')
+        node.get_logger().warning(f'{text}: its value is ignored; {way_out}')
+
+
+def _is_of_rclpy(name: str) -> bool:
+    # These are declared later, or not at all in some distributions.
+    return name.startswith('qos_overrides.') or name in _OF_RCLPY
+
+
 def _declare(node: Node, spec: Field) -> Any:
-    is_list = spec.default == ()
-    # rclpy treats an empty list as an array of bytes, so [''] represents an empty list.
-    default = [''] if is_list else spec.default
+    default, ignore_override = spec.default, False
+    if default == ():
+        # rclpy treats an empty list as an array of bytes, so [''] represents an empty list.
+        default = ['']
+        # rclpy would leave a parameter given as [] unset, and for a node with an unset parameter
+        # `ros2 param dump` prints nothing at all.
+        ignore_override = _given(node, spec.name, default) is None
+    elif isinstance(default, float):
+        given = _given(node, spec.name, default)
+        if isinstance(given, int) and not isinstance(given, bool):
+            default, ignore_override = float(given), True
     try:
-        unset = is_list and _is_given_as_empty_list(node, spec.name)
         value = node.declare_parameter(
-            spec.name, default, _descriptor(spec), ignore_override=unset
+            spec.name, default, _descriptor(spec), ignore_override=ignore_override
         ).value
     except (InvalidParameterTypeException, InvalidParameterValueException) as error:
-        example, limits = ['person'] if is_list else spec.default, spec.metadata['limits']
+        example, limits = (
+            ['person'] if spec.default == () else spec.default,
+            spec.metadata['limits'],
+        )
         expected = f'Expected a value such as {example!r}'
         if limits:
             expected = f'Expected a value from {limits[0]} to {limits[1]}, such as {example!r}'
@@ -62,12 +129,13 @@ def _declare(node: Node, spec: Field) -> Any:
     return from_message(value)
 
 
-def _is_given_as_empty_list(node: Node, name: str) -> bool:
-    # rclpy would leave such a parameter unset, and for a node with an unset parameter `ros2 param
-    # dump` prints nothing at all.
-    given = node.declare_parameter(name, [''])
-    node.undeclare_parameter(name)
-    return given.value is None
+def _given(node: Node, name: str, default: Any) -> Any:
+    """Return the value that was given for a parameter, of any type; its default if none was."""
+    descriptor = ParameterDescriptor(dynamic_typing=True)
+    given = node.declare_parameter(name, default, descriptor).value
+    if node.has_parameter(name):
+        node.undeclare_parameter(name)
+    return given
 
 
 def _descriptor(spec: Field) -> ParameterDescriptor:

@@ -21,6 +21,7 @@ from gtr_ros.media.video import VideoFrame
 from gtr_ros.media.video import VideoReader
 from gtr_ros.node.messages.images import array_to_image
 from gtr_ros.node.running import run_node
+from gtr_ros.node.usage import video_parser
 from gtr_ros.stamps import NANOSECONDS
 
 _NAME = 'video_publisher'
@@ -82,7 +83,7 @@ def main(args: list[str] | None = None) -> int:
     :return: exit code of the process: 0 at the end or after Ctrl-C, 1 if the video cannot be read
     """
     command_line = sys.argv if args is None else args
-    options = _parser().parse_args(remove_ros_args(command_line)[1:])
+    options = video_parser().parse_args(remove_ros_args(command_line)[1:])
     return run_node(
         _NAME,
         lambda: VideoPublisher(options.frame_id, options.rate),
@@ -108,27 +109,6 @@ def _publish_video(node: VideoPublisher, options: argparse.Namespace) -> int:
         if not options.loop:
             break
     return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=_NAME, description=__doc__)
-    parser.add_argument('source', help='video file, or a camera such as /dev/video0')
-    parser.add_argument(
-        '--rate', type=float, metavar='HZ', help='frames per second (default: as in the video)'
-    )
-    parser.add_argument('--frames', type=int, metavar='N', help='stop after N frames')
-    parser.add_argument('--loop', action='store_true', help='repeat the video until interrupted')
-    parser.add_argument(
-        '--wait',
-        type=float,
-        default=5.0,
-        metavar='S',
-        help='maximum time to wait for a subscriber, seconds (default: %(default)s)',
-    )
-    parser.add_argument(
-        '--frame-id', default='camera', help='frame_id of the images (default: %(default)s)'
-    )
-    return parser
 
 
 if __name__ == '__main__':

@@ -20,7 +20,7 @@ from gtr_ros.model.gtr import GTR
 from gtr_ros.model.registry import model_spec
 from gtr_ros.recordings.folder import Job
 from gtr_ros.recordings.folder import JobResult
-from gtr_ros.recordings.recording import TrackingOptions
+from gtr_ros.recordings.options import TrackingOptions
 from gtr_ros.runtime.process import keep_freed_memory
 
 LOCAL = 'local'

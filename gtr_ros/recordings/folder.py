@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
+from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import asdict
 from dataclasses import dataclass
 import fcntl
+from itertools import chain
+from itertools import count
 import json
 import os
 from pathlib import Path
@@ -18,11 +21,13 @@ from typing import Any
 
 from gtr_ros.files import atomic_write
 from gtr_ros.model.gtr import GTR
-from gtr_ros.recordings.recording import opens_as_bag
+from gtr_ros.recordings.options import TrackingOptions
 from gtr_ros.recordings.recording import ProgressCallback
 from gtr_ros.recordings.recording import Summary
 from gtr_ros.recordings.recording import track_recording
-from gtr_ros.recordings.recording import TrackingOptions
+from gtr_ros.recordings.sources import files_of
+from gtr_ros.recordings.sources import opens_as_bag
+from gtr_ros.recordings.sources import recording_name
 
 MANIFEST = 'manifest.json'
 WAITING, DONE, FAILED = 'waiting', 'done', 'failed'
@@ -41,7 +46,11 @@ _RESULT_OPTIONS = (
     'gallery',
     'image_topics',
     'storage',
+    'classes',
+    'rate',
 )
+# Added since format 2: older manifests have the results of their defaults.
+_LATER_OPTIONS = ('classes', 'rate')
 
 
 @dataclass(frozen=True)
@@ -50,8 +59,8 @@ class Job:
     One recording to be tracked.
 
     :param name: unique in the results folder
-    :param source: absolute path
-    :param out: absolute path: `NAME.txt` for a video, the folder `NAME` for a bag
+    :param source: absolute path, or glob of images
+    :param out: absolute path: `NAME.txt` for a video or images, the folder `NAME` for a bag
     """
 
     name: str
@@ -113,7 +122,7 @@ class ResultsFolder:
     same or more recordings, `waiting` contains those that are not done or have changed since then.
 
     :param path: created if necessary
-    :param sources: videos and bags; duplicates are ignored
+    :param sources: videos, images and bags; duplicates are ignored
     :param settings: must agree with those of the results in the folder
     :param weights: fingerprint of the model; must also agree
     :raises ValueError: if the folder is in use, has results with other settings, or has unrelated
@@ -196,8 +205,9 @@ class ResultsFolder:
                 f'{path} has format {version}, from another version of gtr_ros; expected '
                 f'{_FORMAT}. Choose another folder, or remove it'
             )
+        defaults = json.loads(json.dumps({n: getattr(TrackingOptions, n) for n in _LATER_OPTIONS}))
         for name, value in self._settings.items():
-            before = settings.get(name)
+            before = settings.get(name, defaults.get(name))
             if before != value:
                 raise ValueError(
                     f'{self.path} has results with {name.removesuffix("_name")} {before}, not '
@@ -210,7 +220,7 @@ class ResultsFolder:
         known = {entry['source']: name for name, entry in self._recordings.items()}
         names = _unique_names([s for s in self._sources if s not in known], set(self._recordings))
         for source in self._sources:
-            state = _file_state(Path(source))
+            state = _file_state(source)
             name = known.get(source) or names[source]
             out = self.path / (name if opens_as_bag(source) else f'{name}.txt')
             entry = self._recordings.get(name)
@@ -231,24 +241,31 @@ class ResultsFolder:
 
 
 def _unique_names(sources: Sequence[str], taken: set[str]) -> dict[str, str]:
-    """Name recordings by their file names, with parent folders added until names are unique."""
-    names = {source: Path(source).stem for source in sources}
-    for above in range(64):
-        count = Counter([*names.values(), *taken])
-        ambiguous = [source for source, name in names.items() if count[name] > 1]
-        if not ambiguous:
-            break
-        for source in ambiguous:
-            folders = [part.strip(os.sep) for part in Path(source).parent.parts[::-1]]
-            folder = folders[above] if above < len(folders) else ''
-            names[source] = f'{folder or above}_{names[source]}'
+    """Name recordings by their files, with parent folders or numbers added until they differ."""
+    names = {source: recording_name(source) for source in sources}
+    folders = {source: Path(source).parent.parts[:0:-1] for source in sources}
+    for above in range(max(map(len, folders.values()), default=0)):
+        parents = defaultdict(set)
+        for source, name in names.items():
+            parents[name].add(Path(source).parent)
+        for source, name in names.items():
+            if (len(parents[name]) > 1 or name in taken) and above < len(folders[source]):
+                names[source] = f'{folders[source][above]}_{name}'
+    used = set(taken)
+    for source, name in names.items():
+        # Sources of one folder can have the same name: cam.mp4 and cam.avi.
+        names[source] = next(n for n in chain([name], _numbered(name)) if n not in used)
+        used.add(names[source])
     return names
 
 
-def _file_state(source: Path) -> list[int]:
+def _numbered(name: str) -> Iterator[str]:
+    return (f'{name}_{i}' for i in count(2))
+
+
+def _file_state(source: str) -> list[int]:
     """Return size in bytes and modification time in ns, to detect that a recording has changed."""
-    files = [source, *source.rglob('*')] if source.is_dir() else [source]
-    states = [file.stat() for file in files if file.exists()]
+    states = [file.stat() for file in files_of(source) if file.exists()]
     return [sum(s.st_size for s in states), max((s.st_mtime_ns for s in states), default=0)]
 
 

@@ -1,12 +1,20 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Process settings: how malloc handles freed memory, how threads wait. Needs no torch."""
+"""
+Process settings: how malloc handles freed memory, how threads wait, what torchvision imports.
+
+Needs no torch.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import gc
+from importlib import import_module
 import os
 import sys
+from types import ModuleType
+from typing import Any
 
 # From glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8
@@ -14,6 +22,8 @@ _MEBI = 1 << 20
 
 #: number of iterations that a thread spins, waiting for others, before it sleeps
 _SPINS = 1000
+
+_COMPILER = 'torch._dynamo.utils'
 
 
 def keep_freed_memory() -> bool:
@@ -55,3 +65,47 @@ def sleep_soon() -> bool:
     if not os.environ.keys() & {'OMP_WAIT_POLICY', 'GOMP_SPINCOUNT'}:
         os.environ['GOMP_SPINCOUNT'] = str(_SPINS)
     return True
+
+
+def import_torch() -> None:
+    """
+    Import torch and torchvision, without the compiler of `torch.compile` until something needs it.
+
+    torchvision imports one function of the compiler, which it calls only on a GPU in deterministic
+    mode; the compiler takes as long to import as torch itself. All that has been imported then
+    stays, so the garbage collector ignores it from now on.
+
+    :raises ImportError: if one of them is not installed
+    """
+    if 'torchvision' in sys.modules:
+        return
+    import_module('torch')
+    if _COMPILER not in sys.modules:
+        sys.modules[_COMPILER] = _LazyCompiler(_COMPILER)
+    try:
+        import_module('torchvision')
+    finally:
+        if isinstance(sys.modules.get(_COMPILER), _LazyCompiler):
+            del sys.modules[_COMPILER]
+    gc.freeze()
+
+
+class _LazyCompiler(ModuleType):
+    """Stands in for the module of the compiler until one of its functions is called or named."""
+
+    @staticmethod
+    def is_compile_supported(device: str) -> bool:
+        """Call the function that torchvision imports."""
+        return _compiler().is_compile_supported(device)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith('__'):  # asked by inspect, not by a user of the compiler
+            raise AttributeError(name)
+        return getattr(_compiler(), name)
+
+
+def _compiler() -> ModuleType:
+    """Import the compiler."""
+    if isinstance(sys.modules.get(_COMPILER), _LazyCompiler):
+        del sys.modules[_COMPILER]
+    return import_module(_COMPILER)

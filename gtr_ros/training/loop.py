@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import distributed
 from torch import nn
+from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 from torch.optim.swa_utils import get_ema_multi_avg_fn
@@ -44,9 +45,28 @@ class NumberedClips(Dataset):
         self.source = source
         self.seed = seed
 
-    def __getitem__(self, number: int) -> Clip:
-        """Create a clip."""
-        return self.source(np.random.default_rng([self.seed, number]))
+    def __getitem__(self, number: int) -> Clip | TrainingError:
+        """
+        Create a clip.
+
+        An error in the data is returned: one that is raised in a worker process would reach the
+        training with another type, and the text of a traceback as its message.
+        """
+        try:
+            return self.source(np.random.default_rng([self.seed, number]))
+        except (ValueError, OSError) as error:
+            return TrainingError(
+                f'clip {number} cannot be created: {error}. Correct the data, and continue from '
+                'the last checkpoint with --resume'
+            )
+
+
+def _usable(clips: list[Clip | TrainingError]) -> list[Clip]:
+    """Return the clips of a batch; raise the first error instead, if there is one."""
+    for clip in clips:
+        if isinstance(clip, TrainingError):
+            raise clip
+    return clips
 
 
 @dataclass(frozen=True)
@@ -132,8 +152,8 @@ class Trainer:
         """
         Train to the end of the schedule; the caller may validate, save or stop after each step.
 
-        :raises TrainingError: if a loss is not finite; the weights are then those from before the
-            step
+        :raises TrainingError: if a clip cannot be created, or a loss is not finite; the weights
+            are then those from before the step
         """
         batches = self._batches(self.iteration, self.schedule.iterations)
         loader = DataLoader(
@@ -144,7 +164,19 @@ class Trainer:
             prefetch_factor=4 if self.workers else None,
         )
         for clips in loader:
-            yield self._step(clips)
+            yield self._step(_usable(clips))
+
+    def try_batch(self) -> dict[str, float]:
+        """
+        Return the losses of the next batch by name; their gradients are computed and discarded.
+
+        :raises TrainingError: if a clip cannot be created, or a loss is not finite
+        """
+        [numbers] = self._batches(self.iteration, self.iteration + 1)
+        total, values = self._losses(_usable([self._clips[number] for number in numbers]))
+        total.backward()
+        self._optimiser.zero_grad(set_to_none=True)
+        return values
 
     def _batches(self, first: int, last: int) -> list[list[int]]:
         """Return the numbers of this process's clips, iteration by iteration."""
@@ -159,6 +191,19 @@ class Trainer:
         rate = self.schedule.rate_at(self.iteration)
         for group, base in zip(self._optimiser.param_groups, self._base_rates):
             group['lr'] = base * rate
+        total, values = self._losses(clips)
+        self._optimiser.zero_grad(set_to_none=True)
+        self._scaler.scale(total).backward()
+        gradient = self._limit_gradient()
+        self._scaler.step(self._optimiser)
+        self._scaler.update()
+        if self._average is not None:
+            self._average.update_parameters(self.model)
+        self.iteration += 1
+        return Step(self.iteration, values, rate, gradient)
+
+    def _losses(self, clips: list[Clip]) -> tuple[Tensor, dict[str, float]]:
+        """Return the sum of a batch's losses, () with its gradient, and their values by name."""
         self._parallel.train()
         device = self.model.device.type
         autocast_type = self._autocast_type
@@ -173,15 +218,7 @@ class Trainer:
                 f'clips {"; ".join(c.source for c in clips)}. Lower learning_rate, or check this '
                 'data; continue from the last checkpoint with --resume'
             )
-        self._optimiser.zero_grad(set_to_none=True)
-        self._scaler.scale(total).backward()
-        gradient = self._limit_gradient()
-        self._scaler.step(self._optimiser)
-        self._scaler.update()
-        if self._average is not None:
-            self._average.update_parameters(self.model)
-        self.iteration += 1
-        return Step(self.iteration, values, rate, gradient)
+        return total, values
 
     def _limit_gradient(self) -> float:
         """Limit the gradient according to the schedule; return its previous norm."""

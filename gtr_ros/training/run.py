@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 import json
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import threading
 from types import FrameType
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +26,7 @@ from torch import distributed
 import torchvision
 
 from gtr_ros import __version__
+from gtr_ros.data.stills.still import Still
 from gtr_ros.model.calibration import Calibration
 from gtr_ros.model.checkpoint import save_checkpoint
 from gtr_ros.model.gtr import GTR
@@ -33,6 +36,11 @@ from gtr_ros.training.assembly import make_objective
 from gtr_ros.training.assembly import make_source
 from gtr_ros.training.calibration import calibrate
 from gtr_ros.training.calibration import draw_clips
+from gtr_ros.training.checking import check_sequences
+from gtr_ros.training.checking import decode_all
+from gtr_ros.training.checking import OnCheck
+from gtr_ros.training.checking import stills_of
+from gtr_ros.training.checking import validation_stills
 from gtr_ros.training.config import Config
 from gtr_ros.training.loop import Step
 from gtr_ros.training.loop import Trainer
@@ -48,7 +56,9 @@ STATE, WEIGHTS, CONFIG, ENVIRONMENT, VALIDATION = (
 )
 
 #: keys of a configuration that may change when a run is resumed
-_MAY_CHANGE = ('validation', 'save_every', 'workers')
+_MAY_CHANGE = ('validation', 'save_every', 'workers', 'schedule.iterations')
+
+_NAMED = 4  # keys named in a message
 
 
 @dataclass
@@ -56,13 +66,17 @@ class Callbacks:
     """
     Callbacks of a training run; by default, they do nothing.
 
+    :param on_check: called with the number of images checked before the first step, and of all
     :param on_start: called with the number of iterations already done, and in total
     :param on_step: called after each step
+    :param on_calibration: called before the calibration, which follows the last step
     :param on_validation: called with the iteration and the metrics by name
     """
 
+    on_check: OnCheck = lambda done, total: None
     on_start: Callable[[int, int], None] = lambda done, iterations: None
     on_step: Callable[[Step], None] = lambda step: None
+    on_calibration: Callable[[], None] = lambda: None
     on_validation: Callable[[int, dict[str, float]], None] = lambda iteration, metrics: None
 
 
@@ -96,18 +110,28 @@ def train(
         )
     if resume and not state.is_file():
         raise TrainingError(f'nothing to resume in {folder}: it has no {STATE}')
+    if resume:
+        _check_same(config, folder)
     with _process_group(device) as first:
         torch.manual_seed(config.seed)  # for the initialisation of weights
         model = make_model(config, data).to(device)
         # The calibration of the initial weights no longer applies; it is measured anew at the end.
         model.association.calibration = Calibration()
         source = make_source(config, model, data)
+        check_sequences(source)
+        stills = [*stills_of(source), *validation_stills(config, data, model.class_names)]
+        decode_all(_share(stills), callbacks.on_check)
         trainer = Trainer(
             make_objective(config, model), source, config.schedule, config.seed, config.workers
         )
         if resume:
-            _check_same(config, folder)
             trainer.load(state)
+            if trainer.iteration > config.schedule.iterations:
+                raise TrainingError(
+                    f'{folder} has already done {trainer.iteration} iterations; '
+                    f'schedule.iterations is {config.schedule.iterations}, expected at least as '
+                    'many'
+                )
         if first:
             _write_description(config, folder)
         with (
@@ -123,6 +147,7 @@ def train(
                 if first and last and config.losses.association:
                     # Calibrate before saving, so that a run killed during calibration repeats it
                     # when resumed.
+                    callbacks.on_calibration()
                     trainer.averaged.association.calibration = calibrate(
                         trainer.averaged, draw_clips(source, config.seed)
                     )
@@ -152,6 +177,13 @@ def _process_group(device: torch.device) -> Iterator[bool]:
         yield distributed.get_rank() == 0
     finally:
         distributed.destroy_process_group()
+
+
+def _share(stills: Sequence[Still]) -> Sequence[Still]:
+    """Return the images that this process checks; torchrun's processes share the work."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return stills
+    return stills[distributed.get_rank() :: distributed.get_world_size()]
 
 
 @contextmanager
@@ -212,13 +244,45 @@ def _check_same(config: Config, folder: Path) -> None:
         raise TrainingError(
             f'{file} is not a configuration of this version of gtr_ros; choose another --out'
         ) from error
-    names = sorted(set(Config.model_fields) - set(_MAY_CHANGE))
-    changed = [name for name in names if getattr(before, name) != getattr(config, name)]
-    if changed:
-        raise TrainingError(
-            f'{folder} contains a run of another configuration: {", ".join(changed)} differ. '
-            f'Resume with the configuration in {file}, or choose another --out'
+    there, here = (_flatten(c.model_dump(mode='json')) for c in (before, config))
+    keys = [
+        key
+        for key in dict.fromkeys((*there, *here))
+        if there.get(key, _ABSENT) != here.get(key, _ABSENT)
+        and not any(key == name or key.startswith(f'{name}.') for name in _MAY_CHANGE)
+    ]
+    if keys:
+        parts = list(dict.fromkeys(key.partition('.')[0] for key in keys))
+        values = '; '.join(
+            f'{key} is {there.get(key, _ABSENT)!r} there, and {here.get(key, _ABSENT)!r} now'
+            for key in keys[:_NAMED]
         )
+        more = f'; and {len(keys) - _NAMED} more' if len(keys) > _NAMED else ''
+        raise TrainingError(
+            f'{folder} contains a run of another configuration: {", ".join(parts)} '
+            f'differ{"s" if len(parts) == 1 else ""}: {values}{more}. Resume with the '
+            f'configuration in {file}, or choose another --out'
+        )
+
+
+class _Absent:
+    def __repr__(self) -> str:
+        return 'absent'
+
+
+_ABSENT = _Absent()
+
+
+def _flatten(value: Any, prefix: str = '') -> dict[str, Any]:
+    """Return the values of nested dictionaries and lists by their keys, such as clips.0.weight."""
+    parts = value if isinstance(value, dict) else dict(enumerate(value))
+    flat: dict[str, Any] = {}
+    for key, part in parts.items():
+        if isinstance(part, dict | list) and part:
+            flat |= _flatten(part, f'{prefix}{key}.')
+        else:
+            flat[f'{prefix}{key}'] = part
+    return flat
 
 
 def _environment() -> str:

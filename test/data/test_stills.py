@@ -56,7 +56,6 @@ BREAKS = {
     'annotation 2: the id occurs twice': lambda d: d['annotations'][0].update(id=2),
     'image 1: the id occurs twice': lambda d: d['images'][0].update(id=1),
     'annotation 1: bbox is': lambda d: d['annotations'][0].update(bbox=[1, 2, 3]),
-    'annotation 1: bbox is -4': lambda d: d['annotations'][0].update(bbox=[1, 2, -4, 5]),
     'annotation 1: it has no bbox': lambda d: d['annotations'][0].pop('bbox'),
     'outside its image': lambda d: d['annotations'][0].update(bbox=[500, 2, 9, 9]),
     'image 0: height and width': lambda d: d['images'][0].update(height=-5),
@@ -96,14 +95,28 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path):
         read_coco(file)
 
 
-def test_boxes_without_a_width_are_dropped_and_counted(tmp_path):
+@pytest.mark.parametrize('side', [0, 0.5, -4])
+@pytest.mark.parametrize('index', [2, 3], ids=['width', 'height'])
+def test_boxes_with_a_side_below_a_pixel_are_dropped_and_counted_alike(tmp_path, side, index):
     file = write_coco(tmp_path)
     data = json.loads(file.read_text())
-    data['annotations'][0]['bbox'][2] = 0
+    data['annotations'][0]['bbox'][index] = side
     file.write_text(json.dumps(data))
     found = read_coco(file)
     assert found.dropped == 1
+    assert [still.dropped for still in found.stills] == [1, 0, 0, 0]
     assert found.stills[0].labels.tolist() == [1]
+
+
+def test_a_file_with_more_such_boxes_than_others_is_refused(tmp_path):
+    file = write_coco(tmp_path)
+    data = json.loads(file.read_text())
+    for count in (5, 8):
+        for annotation in data['annotations'][:count]:
+            annotation['bbox'] = [40, 40, -20, 5]  # two corners, instead of a corner and a size
+        file.write_text(json.dumps(data))
+        with pytest.raises(FormatError, match=f'{count} of its 8 boxes have a side below one'):
+            read_coco(file)
 
 
 def test_an_image_of_another_size_than_its_annotations_say_is_named(tmp_path):

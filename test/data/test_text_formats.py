@@ -165,6 +165,19 @@ def kitti(tmp_path):
     return kitti
 
 
+def test_fewer_images_than_frames_are_found_when_a_sequence_is_opened(make, kitti, tmp_path):
+    folder = make(['1,1,10,10,5,10,1,1,1'])
+    frames(folder / 'img1', 3)
+    with pytest.raises(FormatError, match='it has 3 images, but seqLength in '):
+        read_motchallenge(folder)
+    frames(folder / 'img1', 5)  # more are allowed
+    assert len(read_motchallenge(folder)) == 4
+    path = kitti('5 1 Car 0 0 0 10 10 20 20')
+    frames(path.parent.parent / 'image_02' / path.stem, 5)
+    with pytest.raises(FormatError, match=r'its last frame is 5 .* has 5 images'):
+        read_kitti(path)
+
+
 def test_kitti_has_counted_classes_distractors_and_regions(kitti, tmp_path):
     path = kitti(
         '0 -1 DontCare -1 -1 -10 0 0 50 50',

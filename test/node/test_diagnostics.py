@@ -79,8 +79,8 @@ def test_the_throttle_remembers_a_limited_number_of_kinds():
     assert len(throttle) <= 64
 
 
-def report(**statistics: object) -> dict[str, str]:
-    """Return the diagnostics of a camera with these statistics."""
+def make_report(parameters: NodeParameters, **statistics: object) -> tuple[DiagnosticStatus, str]:
+    """Return the diagnostics of a camera with these statistics, and the warning to log."""
     camera = SimpleNamespace(
         name='',
         inputs=SimpleNamespace(topic='/image'),
@@ -89,7 +89,11 @@ def report(**statistics: object) -> dict[str, str]:
     )
     pipeline = SimpleNamespace(place='cpu', association='none', device_megabytes='')
     made = CameraReport(camera, pipeline, Profiler(STAGES, enabled=False))
-    status, warning = made.make('tracker', NodeParameters(), enabled=True)
+    return made.make('tracker', parameters, enabled=True)
+
+
+def report(**statistics: object) -> dict[str, str]:
+    status, warning = make_report(NodeParameters(), **statistics)
     assert (status.level, warning) == (DiagnosticStatus.OK, '')
     return {value.key: value.value for value in status.values}
 
@@ -105,3 +109,33 @@ def test_repaired_stamps_and_returns_are_reported():
     values = report()
     assert (values['repaired_stamps'], values['without_stamp']) == ('0', '0')
     assert (values['returns'], values['last_return']) == ('0', '')
+
+
+def test_lost_images_are_warned_of_with_the_profile_of_fast_dds(monkeypatch):
+    monkeypatch.setenv('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp')
+    monkeypatch.delenv('FASTRTPS_DEFAULT_PROFILES_FILE', raising=False)
+    monkeypatch.delenv('FASTDDS_DEFAULT_PROFILES_FILE', raising=False)
+    status, warning = make_report(NodeParameters(), received=12, lost=138)
+    assert status.level == DiagnosticStatus.WARN
+    assert status.message == warning
+    assert '138 of 150 images of /image were lost' in warning
+    assert 'config/fastdds_large_images.xml' in warning
+    assert {'lost': '138'}.items() <= {v.key: v.value for v in status.values}.items()
+
+
+def test_images_that_were_skipped_or_dropped_are_not_lost():
+    report(received=300, skipped=200, dropped=50, publisher_rate=30.0)
+
+
+def test_images_missing_between_stamps_are_shown_but_only_losses_are_warned_of():
+    values = report(received=300, lost=0, publisher_rate=60.0, missing=0.5)
+    assert (values['publisher_rate_hz'], values['missing_percent']) == ('60.00', '50')
+
+
+def test_without_a_count_of_losses_the_stamps_decide():
+    values = {'lost': None, 'publisher_rate': 30.0}
+    report(missing=0.1, **values)
+    status, warning = make_report(NodeParameters(), missing=0.7, **values)
+    assert status.level == DiagnosticStatus.WARN
+    assert '70 % of the images of /image do not arrive' in warning
+    assert '30.0 images/s' in warning

@@ -19,6 +19,7 @@ from rclpy.parameter import Parameter
 import yaml
 
 from gtr_ros.model.registry import MODELS
+from gtr_ros.node.declaring import accept_integers
 from gtr_ros.node.declaring import declare_all
 from gtr_ros.node.tracker.parameters import NodeParameters
 from gtr_ros.options import ConfigurationError
@@ -103,16 +104,16 @@ def test_the_yaml_file_names_every_parameter_and_its_default():
     assert given == expected
 
 
-def test_yaml_files_and_readme_are_generated_from_the_dataclass():
+def test_yaml_files_and_the_page_of_parameters_are_generated_from_the_dataclass():
     sys.path.insert(0, 'tools')
     import parameter_files
 
     for name in MODELS:
         text = CONFIG.with_name(f'{name}.yaml').read_text()
         assert text == parameter_files.yaml_file(name), f'run tools/parameter_files.py: {name}'
-    readme = Path('README.md').read_text()
-    assert readme == parameter_files.readme(readme), 'run tools/parameter_files.py'
-    assert parameter_files.readme_table() in readme
+    page = Path('docs/parameters.md').read_text()
+    assert page == parameter_files.page(page), 'run tools/parameter_files.py'
+    assert parameter_files.table() in page
 
 
 @pytest.mark.parametrize('written', ['[]', "['']"])
@@ -150,7 +151,11 @@ def test_every_parameter_has_a_descriptor(node_with):
     [
         ('score_threshold', 1.5, ['score_threshold', '1.5', '1.0']),
         ('score_threshold', float('nan'), ['score_threshold', 'nan']),
-        ('score_threshold', 1, ['score_threshold', 'INTEGER', 'DOUBLE', '0.4']),
+        ('score_threshold', 2, ['score_threshold', '2.0', '1.0']),
+        ('score_threshold', 'high', ['score_threshold', "'high'", 'STRING', 'DOUBLE', '0.4']),
+        ('score_threshold', True, ['score_threshold', 'BOOL', 'DOUBLE', '0.4']),
+        ('score_treshold', 0.3, ["'score_treshold'", 'did you mean score_threshold?']),
+        ('class_name', ['dog'], ["'class_name'", 'did you mean class_names?']),
         ('window', 1, ['window', '1', '2']),
         ('window', 'many', ['window', "'many'", 'STRING', '32']),
         ('min_hits', -1, ['min_hits', '-1', '0', '64']),
@@ -173,6 +178,56 @@ def test_a_wrong_value_is_refused_with_value_rule_and_hint(node_with, name, valu
         declare_all(node_with(**{name: value}), NodeParameters)
     for word in words:
         assert word in str(refusal.value)
+
+
+def test_an_integer_is_accepted_where_a_number_is_meant(node_with, tmp_path):
+    file = tmp_path / 'parameters.yaml'
+    file.write_text('/**: {ros__parameters: {max_rate: 10, gallery_seconds: 60}}')
+    node = node_with('--params-file', str(file), '-p', 'score_threshold:=1')
+    parameters = declare_all(node, NodeParameters)
+    assert parameters == replace(
+        NodeParameters(), max_rate=10.0, gallery_seconds=60.0, score_threshold=1.0
+    )
+    assert node.get_parameter('max_rate').type_ == Parameter.Type.DOUBLE
+    assert node.describe_parameter('max_rate').type == ParameterType.PARAMETER_DOUBLE
+
+
+def test_an_integer_is_accepted_where_a_number_is_meant_while_the_node_runs(node_with):
+    node = node_with()
+    declare_all(node, NodeParameters)
+    node.add_pre_set_parameters_callback(accept_integers(NodeParameters))
+    [rate, window, wrong] = node.set_parameters(
+        [
+            Parameter('max_rate', value=10),
+            Parameter('window', value=8),
+            Parameter('score_threshold', value=2),
+        ]
+    )
+    assert rate.successful
+    assert window.successful
+    assert not wrong.successful
+    assert node.get_parameter('max_rate').value == 10.0
+    assert node.get_parameter('window').value == 8
+
+
+@pytest.mark.parametrize('section', ['/**', '/tracker', 'tracker'])
+def test_a_typo_in_a_file_is_refused(node_with, tmp_path, section):
+    file = tmp_path / 'parameters.yaml'
+    file.write_text(f'{section}: {{ros__parameters: {{score_treshold: 0.3}}}}')
+    with pytest.raises(ConfigurationError, match=r"'score_treshold' \(did you mean score_thresh"):
+        declare_all(node_with('--params-file', str(file)), NodeParameters)
+
+
+def test_a_parameter_of_another_node_in_a_shared_file_is_warned_of(node_with, tmp_path, capfd):
+    file = tmp_path / 'robot.yaml'
+    file.write_text(
+        '/**: {ros__parameters: {use_sim_time: true, wheel_radius: 0.1, window: 8, '
+        'qos_overrides: {/image: {subscription: {depth: 3}}}}}'
+    )
+    assert declare_all(node_with('--params-file', str(file)), NodeParameters).window == 8
+    warnings = [line for line in capfd.readouterr().err.splitlines() if 'no parameter' in line]
+    assert len(warnings) == 1
+    assert "'wheel_radius': its value is ignored" in warnings[0]
 
 
 def test_one_topic_of_boxes_for_several_cameras_is_refused():

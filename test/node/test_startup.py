@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import os
+from pathlib import Path
 import signal
 
 import pytest
@@ -26,7 +27,9 @@ def environment() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize('output', ['these untrained weights', 'tracking on /image'])
+@pytest.mark.parametrize(
+    'output', ['importing torch', 'these untrained weights', 'tracking on /image']
+)
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_node_cleanly_at_any_time(number, output):
     with tracker_node(checkpoint='random', device='cpu') as node:
@@ -59,6 +62,7 @@ def test_a_second_interrupt_does_not_interrupt_the_shutdown():
             ["'hamster'", 'did you mean'],
         ),
         ({'window': '1', 'checkpoint': 'random'}, ['window', '1', 'Min: 2']),
+        ({'score_treshold': '0.3'}, ["'score_treshold'", 'did you mean score_threshold?']),
         pytest.param(
             {'device': 'cuda', 'checkpoint': 'random'},
             ["device is 'cuda'", '0 CUDA devices', 'cpu'],
@@ -82,6 +86,35 @@ def test_a_damaged_checkpoint_is_refused_with_its_path(tmp_path):
         assert node.wait() == 1, node.output
         assert str(damaged) in node.output
         assert 'Traceback' not in node.output
+
+
+def test_the_node_says_what_it_does_before_torch_is_imported(tmp_path):
+    # A torch that only says that it is imported.
+    (tmp_path / 'torch.py').write_text('print("torch begins"); raise ImportError("stand-in")')
+    paths = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get('PYTHONPATH', '')]))
+    with tracker_node(environment={'PYTHONPATH': paths}) as node:
+        assert node.wait() == 1
+        said, _, after = node.output.partition('torch begins')
+        assert 'starting with model mobile: importing torch' in said
+        assert 'Install torch and torchvision' in after
+
+
+def shared_memory() -> set[str]:
+    """Return the names of the ports that Fast DDS has in shared memory for this test's domain."""
+    first = 7400 + 250 * int(os.environ['ROS_DOMAIN_ID'])
+    ports = {f'fastrtps_port{port}' for port in range(first, first + 250)}
+    return {path.name for path in Path('/dev/shm').iterdir()} & ports
+
+
+@pytest.mark.skipif(not Path('/dev/shm').is_dir(), reason='Fast DDS uses /dev/shm on Linux')
+def test_a_node_leaves_no_shared_memory_behind():
+    before = shared_memory()
+    with tracker_node(checkpoint='random', device='cpu') as node:
+        node.wait_for_output('tracking on /image')
+        assert shared_memory() > before
+        node.send(signal.SIGINT)
+        assert node.wait(STOP_SECONDS) == 0, node.output
+        assert shared_memory() == before
 
 
 def test_each_test_run_has_its_own_domain_on_this_machine_only():

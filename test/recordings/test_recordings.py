@@ -292,7 +292,8 @@ def test_files_of_the_same_name_are_named_by_their_folders(tmp_path):
         (['a.mp4', '--ray', 'local', '--retries', '-1'], '--retries is -1'),
         (['a.mp4', '--min-hits', '-1'], '--min-hits is -1; expected 0 or more'),
         (
-            ['a.mp4', '--checkpoint', 'random', '--weak-score-threshold', '0.5'],
+            # A file that exists: the model is loaded first, and states its threshold.
+            [__file__, '--checkpoint', 'random', '--weak-score-threshold', '0.5'],
             '--weak-score-threshold is 0.5, above --score-threshold 0.4',
         ),
         (['a.mp4', 'b.mp4', '--image-topic', '/image'], 'is not a bag'),

@@ -144,7 +144,7 @@ def test_a_video_of_unknown_length_shows_progress(video, tmp_path):
 
 def test_the_reason_is_shown_if_the_node_cannot_start(video, tmp_path):
     (tmp_path / 'torchvision.py').write_text("raise ImportError('torchvision is damaged')")
-    broken = {'PYTHONPATH': str(tmp_path)}
+    broken = {'PYTHONPATH': f'{tmp_path}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'}
     with process(*DEMO, '--video', video, '--out', tmp_path / 'out', environment=broken) as demo:
         assert demo.wait(START_SECONDS) == 1
     assert 'tracker_node ended with exit code 1' in demo.output

@@ -34,7 +34,8 @@ pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 @pytest.fixture
-def data(tmp_path) -> Path:
+def data(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     write_coco(tmp_path)
     write_config(tmp_path / 'config.yaml')
     return tmp_path

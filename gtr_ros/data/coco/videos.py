@@ -45,7 +45,7 @@ def read_coco_video(path: str | Path, images: str | Path | None = None) -> list[
 
     :param images: folder that `file_name` is relative to; None: the folder of the file
     :raises FormatError: names the file, the entry by its id, and the rule; line and column if it
-        is not JSON. A missing image is reported when the images are read
+        is not JSON. Missing images are reported by `check_images`, and when they are read
     """
     path = Path(path)
     data = load_entries(path, ('videos', 'images', 'annotations', 'categories'), ('tracks',))
@@ -92,7 +92,7 @@ def read_coco_video(path: str | Path, images: str | Path | None = None) -> list[
                 else native,
                 truth=tuple(truth[frame.id] for frame in video_frames),
                 stamps=np.round(indices * (NANOSECONDS / native)).astype(np.int64),
-                images=ImageFiles(files, size),
+                images=_VideoImages(path, files, size),
                 image_key=sha256(
                     f'{key} {[f.file_name for f in video_frames]}'.encode()
                 ).hexdigest(),
@@ -100,6 +100,29 @@ def read_coco_video(path: str | Path, images: str | Path | None = None) -> list[
             )
         )
     return sequences
+
+
+class _VideoImages(ImageFiles):
+    """
+    The images of one video of a JSON.
+
+    :param path: of the JSON
+    """
+
+    def __init__(self, path: Path, files: list[Path], size: tuple[int, int]) -> None:
+        super().__init__(files, size)
+        self._path = path
+        self._all = files
+
+    def check(self) -> None:
+        """Raise FormatError if a file is missing; none is read."""
+        missing = [file for file in self._all if not file.is_file()]
+        if missing:
+            raise FormatError(
+                self._path,
+                f'{len(missing)} of the {len(self._all)} images of a video are missing; the first '
+                f'is {missing[0]}. Is --images the folder that file_name is relative to?',
+            )
 
 
 class _FrameEntry(NamedTuple):

@@ -11,15 +11,15 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-from PIL import UnidentifiedImageError
 
 from gtr_ros.data.formats.errors import FormatError
 from gtr_ros.data.sequence import Images
+from gtr_ros.media.image_files import FRAME_SUFFIXES
+from gtr_ros.media.pixels import ImageError
+from gtr_ros.media.pixels import read_picture
 from gtr_ros.media.video import VideoReader
 
-#: file suffixes of frames, and of videos
-FRAME_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
+#: file suffixes of videos
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mkv', '.mov', '.webm')
 
 
@@ -47,7 +47,7 @@ class ImageFiles:
     Images in files, one for each frame.
 
     :param files: in order
-    :param size: required (height, width); None: any
+    :param size: required (height, width), see `read_image`; None: any
     """
 
     def __init__(self, files: Sequence[Path], size: tuple[int, int] | None = None) -> None:
@@ -64,7 +64,7 @@ class ImageFiles:
 
         :raises FormatError: if it cannot be read, or has another size
         """
-        image = read_image(self._files[t])
+        image = read_image(self._files[t], self._size)
         if self._size is not None and image.shape[:2] != self._size:
             raise FormatError(
                 self._files[t],
@@ -114,16 +114,21 @@ def video_file(folder: Path) -> ImageSource | None:
     return ImageSource(images, files_key(files), count, (height, width), rate)
 
 
-def read_image(file: Path) -> np.ndarray:
+def read_image(file: Path, size: tuple[int, int] | None = None) -> np.ndarray:
     """
     Read an image, (H, W, 3) uint8 RGB.
 
-    :raises FormatError: if there is no such file, or it is not an image
+    Boxes refer to the upright image, as browsers and tools for annotation show it; an EXIF
+    orientation is applied. Other tools, such as those of COCO, ignore it: if the annotations state
+    a size that only the pixels as stored have, boxes refer to those, and they are returned. An
+    image that is only mirrored or upside down has the same size either way, and stands upright.
+
+    :param size: (height, width) in the annotations, pixels; None: they do not state it
+    :raises FormatError: if there is no such file, or it is not an image with 8 bits per channel
     """
     try:
-        with Image.open(file) as image:
-            return np.array(image.convert('RGB'))
-    except (OSError, UnidentifiedImageError) as error:
+        return read_picture(file, size)
+    except ImageError as error:
         raise FormatError(file, f'not a readable image ({error})') from error
 
 

@@ -86,6 +86,12 @@ def read_kitti(path: str | Path) -> Sequence:
                 role = Role.DISTRACTOR
             rows.setdefault(frame, []).append((identity, box, label, role))
     count = max(last + 1, source.count if source else 0)
+    if source and source.count < count:
+        raise FormatError(
+            path,
+            f'its last frame is {last} (from 0), but image_02/{path.stem} has {source.count} '
+            'images; add the missing ones',
+        )
     truth = []
     for t in range(count):
         ids, boxes, labels, roles = zip(*rows[t]) if t in rows else ((), (), (), ())

@@ -17,6 +17,7 @@ from gtr_ros.data.formats.images import video_file
 from gtr_ros.data.formats.text import check_whole
 from gtr_ros.data.formats.text import parse_numbers
 from gtr_ros.data.formats.text import read_lines
+from gtr_ros.data.halves import HALVES
 from gtr_ros.data.sequence import regular_stamps
 from gtr_ros.data.sequence import Role
 from gtr_ros.data.sequence import Sequence
@@ -26,9 +27,6 @@ _PEDESTRIAN, _NON_MOT_VEHICLE, _LAST_CLASS = 1, 6, 13
 # Person on a vehicle, static person, distractor, reflection.
 _DISTRACTORS = frozenset({2, 7, 8, 12})
 _COLUMNS = ('frame', 'id', 'left', 'top', 'width', 'height', 'confidence')
-
-#: halves of a sequence, as the paper splits MOT17 for its validation
-HALVES = ('train', 'val')
 
 
 class BoxRow(NamedTuple):
@@ -114,6 +112,12 @@ def read_motchallenge(folder: str | Path, half: str | None = None) -> Sequence:
     if truth_file is None:
         raise FormatError(folder, 'no ground truth: neither gt/gt.txt nor gt.txt exists')
     count = info.get('seqlength') or (source and source.count)
+    if source and source.count is not None and source.count < (count or 0):
+        raise FormatError(
+            folder,
+            f'it has {source.count} images, but seqLength in seqinfo.ini is {count}; add the '
+            'missing images, or correct seqLength',
+        )
     rows = read_rows(truth_file, count)
     count = count or max((row.frame for row in rows), default=0)
     rate = info.get('framerate') or (source and source.rate)

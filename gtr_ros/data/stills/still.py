@@ -17,7 +17,9 @@ from gtr_ros.data.coco.entries import read_corners
 from gtr_ros.data.formats.errors import FormatError
 from gtr_ros.data.formats.images import read_image
 
-_LEAST_SIDE = 1.0  # pixels; COCO has some boxes of zero width, which its own tools also drop
+#: pixels; boxes with a shorter side, or a negative one, are left out and counted: COCO has some
+#: without a width or a height, which its own tools also drop
+_LEAST_SIDE = 1.0
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Still:
     :param labels: (N,) int64, index into the set's class names
     :param crowds: (R, 4) float32, xyxy, pixels of the image: regions of objects without boxes
     :param size: (height, width) in the annotations, pixels; None if they do not state it
+    :param dropped: number of its boxes left out because a side is shorter than one pixel
     """
 
     file: Path
@@ -37,14 +40,17 @@ class Still:
     labels: np.ndarray
     crowds: np.ndarray
     size: tuple[int, int] | None = None
+    dropped: int = 0
 
     def image(self) -> np.ndarray:
         """
-        Read the image, (H, W, 3) uint8 RGB.
+        Read the image, (H, W, 3) uint8 RGB, in the orientation that its boxes refer to.
+
+        See `gtr_ros.data.formats.images.read_image`.
 
         :raises FormatError: if it cannot be read, or its size differs from the annotations
         """
-        image = read_image(self.file)
+        image = read_image(self.file, self.size)
         if self.size is not None and image.shape[:2] != self.size:
             raise FormatError(
                 self.file,
@@ -103,6 +109,7 @@ class ImageObjects:
             np.array(self.labels, np.int64),
             np.array(self.crowds, np.float32).reshape(-1, 4),
             size,
+            self.dropped,
         )
 
 
@@ -112,8 +119,10 @@ def read_box(
     """
     Return x1, y1, x2, y2 of a box given as x, y, width and height; None: a side is below a pixel.
 
+    Sides of zero and negative ones are also below a pixel: all of these are left out alike.
+
     :param size: (height, width) of the image to clip the box to; None: it is not clipped
-    :raises FormatError: if it is not a box, a side is negative, or it is outside the image
+    :raises FormatError: if it is not a box, or it is outside the image
     """
     if _is_thin(box):
         return None
@@ -133,17 +142,25 @@ def read_box(
 def _is_thin(box: Any) -> bool:
     if not isinstance(box, list) or len(box) != 4 or not all(map(is_finite, box)):
         return False
-    return 0 <= min(box[2:]) < _LEAST_SIDE
+    return min(box[2:]) < _LEAST_SIDE
 
 
 def check_stills(path: Path, found: StillSet) -> StillSet:
     """
     Return a set of images that can be used for training.
 
-    :raises FormatError: if it has no images or no boxes, or if files are missing
+    :raises FormatError: if it has no images or no boxes, if more boxes were left out than kept, or
+        if files are missing
     """
     if not found.stills:
         raise FormatError(path, 'it has no images')
+    kept = sum(len(still.boxes) + len(still.crowds) for still in found.stills)
+    if found.dropped > kept:
+        raise FormatError(
+            path,
+            f'{found.dropped} of its {found.dropped + kept} boxes have a side below one pixel; '
+            'expected boxes as x, y, width, height in pixels',
+        )
     if not any(len(still.boxes) for still in found.stills):
         raise FormatError(path, f'no image has a box of {first_names(found.class_names)}')
     missing = [still.file for still in found.stills if not still.file.is_file()]

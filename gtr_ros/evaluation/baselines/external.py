@@ -9,20 +9,9 @@ import warnings
 
 import numpy as np
 
+from gtr_ros.evaluation.names import EXTERNAL_TRACKERS
 from gtr_ros.structures import Detections
 from gtr_ros.structures import Tracks
-
-#: by name: the class, and which of its parameters are set to the score threshold
-EXTERNAL_TRACKERS: dict[str, tuple[str, tuple[str, ...]]] = {
-    'sort': ('SORTTracker', ('track_activation_threshold',)),
-    'bytetrack': (
-        'ByteTrackTracker',
-        ('track_activation_threshold', 'high_conf_det_threshold'),
-    ),
-    'ocsort': ('OCSORTTracker', ('high_conf_det_threshold',)),
-    'botsort': ('BoTSORTTracker', ('track_activation_threshold', 'high_conf_det_threshold')),
-    'cbiou': ('CBIoUTracker', ('track_activation_threshold', 'high_conf_det_threshold')),
-}
 
 
 class ExternalTracker:

@@ -99,8 +99,9 @@ class Camera:
             self._boxes_size = settings.detections_height, settings.detections_width
 
     def update_statistics(self) -> None:
-        """Copy the tracker's counters to the statistics."""
+        """Copy the tracker's counters to the statistics, and estimate what did not arrive."""
         statistics, tracker = self.statistics, self._tracker
+        statistics.publisher_rate, statistics.missing = self.inputs.arrivals.estimate()
         statistics.repaired_stamps = tracker.repaired_stamps
         statistics.resets = tracker.resets
         statistics.returns = tracker.returns

@@ -5,12 +5,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+import os
 from time import monotonic
 from typing import NamedTuple
 from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from diagnostic_msgs.msg import KeyValue
+
+from gtr_ros.node.environment import profile_path
+from gtr_ros.node.tracker.missing import LostImages
+from gtr_ros.node.tracker.missing import MISSING_SHARE
+from gtr_ros.node.tracker.missing import remedy
+from gtr_ros.node.tracker.missing import SECONDS
 
 if TYPE_CHECKING:
     from gtr_ros.node.tracker.camera import Camera
@@ -51,6 +58,7 @@ class CameraReport:
         self._profiler = profiler
         self._time = monotonic()
         self._previous = replace(camera.statistics)
+        self._lost = LostImages()
 
     def make(
         self, node: str, settings: NodeParameters, enabled: bool
@@ -99,8 +107,11 @@ class CameraReport:
         rate: float,
     ) -> _Assessment:
         assessment = _Assessment(DiagnosticStatus.OK, f'tracking at {rate:.1f} frames/s')
+        missing = self._explain_missing(current)
         if not enabled:
             assessment = _Assessment(DiagnosticStatus.OK, 'disabled by ~/enable')
+        elif missing:
+            assessment = _Assessment(DiagnosticStatus.WARN, missing, missing)
         elif self._time - current.last_arrival >= SILENCE_SECONDS:
             reason = self._camera.inputs.explain_silence()
             assessment = _Assessment(DiagnosticStatus.WARN, reason, reason)
@@ -120,11 +131,34 @@ class CameraReport:
             assessment = _Assessment(DiagnosticStatus.ERROR, summary, assessment.warning)
         return assessment
 
+    def _explain_missing(self, current: CameraStatistics) -> str:
+        """Return how many images did not arrive, and what helps; empty: none are missing."""
+        topic = self._camera.inputs.topic
+        if current.lost is None:
+            if current.missing < MISSING_SHARE:
+                return ''
+            text = (
+                f'{100 * current.missing:.0f} % of the images of {topic} do not arrive: their '
+                f'stamps are those of {current.publisher_rate:.1f} images/s'
+            )
+        else:
+            lost, sent = self._lost.add(current.received, current.lost)
+            if not lost:
+                return ''
+            text = (
+                f'{lost} of {sent} images of {topic} were lost on their way to this node in the '
+                f'last {SECONDS} s'
+            )
+        return f'{text}. {remedy(os.environ, str(profile_path()))}'
+
 
 def _values_of(statistics: CameraStatistics) -> dict[str, object]:
     """Return the counters under their names in /diagnostics."""
     return {
         'received': statistics.received,
+        'lost': '' if statistics.lost is None else statistics.lost,
+        'publisher_rate_hz': f'{statistics.publisher_rate:.2f}',
+        'missing_percent': f'{100 * statistics.missing:.0f}',
         'processed': statistics.processed,
         'dropped': statistics.dropped,
         'skipped': statistics.skipped,

@@ -13,6 +13,7 @@ from typing import Any
 from typing import TYPE_CHECKING
 
 from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.event_handler import UnsupportedEventTypeError
 from rclpy.qos import QoSProfile
 from rclpy.qos import QoSReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -23,8 +24,10 @@ from vision_msgs.msg import Detection2DArray
 
 from gtr_ros.node.messages.synchronizing import ImageBoxesSynchronizer
 from gtr_ros.node.messages.synchronizing import MessageCache
+from gtr_ros.node.messages.synchronizing import stamp_of
 from gtr_ros.node.messages.synchronizing import Synchronized
 from gtr_ros.node.topics import explain_silence
+from gtr_ros.node.tracker.missing import Arrivals
 from gtr_ros.stamps import NANOSECONDS
 
 if TYPE_CHECKING:
@@ -69,7 +72,8 @@ class Inputs:
     :param node: the node that subscribes
     :param camera: name of the camera; '' for a single camera without a name
     :param parameters: returns the node's current parameters
-    :param statistics: of the camera; its received, skipped, unmatched and last_arrival are updated
+    :param statistics: of the camera; its received, lost, skipped, unmatched and last_arrival are
+        updated
     :param submit: called with every image to be tracked
     """
 
@@ -100,6 +104,8 @@ class Inputs:
         #: the newest camera_info; None if none was received
         self.camera_info: CameraInfo | None = None
         self._next_time = 0.0
+        #: the stamps of all images, including skipped ones
+        self.arrivals = Arrivals()
 
     @property
     def topic(self) -> str:
@@ -116,7 +122,11 @@ class Inputs:
             base = f'{self._node.resolve_topic_name(base)}/compressed'
         kind = CompressedImage if compressed else Image
         qos = _ALL_QOS if self._synchronizer else _NEWEST_QOS
-        image = self._subscribe(kind, base, self._on_image, qos)
+        try:
+            image = self._subscribe(kind, base, self._on_image, qos, self._on_lost)
+        except UnsupportedEventTypeError:
+            self._statistics.lost = None
+            image = self._subscribe(kind, base, self._on_image, qos)
         self._required = [(image, 'image', _IMAGE_HINT)]
         if self._synchronizer:
             topic = self._qualified(settings.detections_topic)
@@ -160,7 +170,12 @@ class Inputs:
         return f'{self._camera}/{topic}' if self._camera and topic[:1] not in '/~' else topic
 
     def _subscribe(
-        self, kind: type, topic: str, callback: Callable[[Any], object], qos: QoSProfile
+        self,
+        kind: type,
+        topic: str,
+        callback: Callable[[Any], object],
+        qos: QoSProfile,
+        on_lost: Callable[[Any], None] | None = None,
     ) -> Subscription:
         def on_incompatible(_: object) -> None:
             publishers = self._node.get_publishers_info_by_topic(subscription.topic_name)
@@ -173,14 +188,20 @@ class Inputs:
             topic,
             callback,
             qos,
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=on_incompatible),
+            event_callbacks=SubscriptionEventCallbacks(
+                incompatible_qos=on_incompatible, message_lost=on_lost
+            ),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
         self._subscriptions.append(subscription)
         return subscription
 
+    def _on_lost(self, event: Any) -> None:
+        self._statistics.lost += event.total_count_change
+
     def _on_image(self, message: Image | CompressedImage) -> None:
         self._statistics.received += 1
+        self.arrivals.add(stamp_of(message))
         now, max_rate = monotonic(), self._parameters().max_rate
         if max_rate and now < self._next_time:
             self._statistics.skipped += 1

@@ -30,17 +30,18 @@ from std_srvs.srv import SetBool
 from std_srvs.srv import Trigger
 
 from gtr_ros.media.pixels import ImageError
+from gtr_ros.node.declaring import accept_integers
 from gtr_ros.node.declaring import declare_all
 from gtr_ros.node.declaring import from_message
 from gtr_ros.node.running import run_node
 from gtr_ros.node.running import spin
 from gtr_ros.node.throttle import Throttle
 from gtr_ros.node.tracker.diagnostics import CameraReport
-from gtr_ros.node.tracker.outputs import Outputs
 from gtr_ros.node.tracker.parameters import NodeParameters
 from gtr_ros.node.tracker.worker import Worker
 from gtr_ros.options import ConfigurationError
 from gtr_ros.profiling import Profiler
+from gtr_ros.runtime.process import import_torch
 from gtr_ros.runtime.process import keep_freed_memory
 from gtr_ros.runtime.process import sleep_soon
 from gtr_ros.srv import SetClasses
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
     from gtr_ros.node.tracker.camera import Camera
     from gtr_ros.node.tracker.inputs import CameraRequest
+    from gtr_ros.node.tracker.outputs import Outputs
     from gtr_ros.node.tracker.pipeline import Pipeline
 
 _NAME = 'tracker'
@@ -72,6 +74,8 @@ class TrackerNode(LifecycleNode):
     def __init__(self, **options: object) -> None:
         super().__init__(_NAME, **options)
         self.settings: NodeParameters = declare_all(self, NodeParameters)
+        if hasattr(self, 'add_pre_set_parameters_callback'):  # not in Humble
+            self.add_pre_set_parameters_callback(accept_integers(NodeParameters))
         self.add_on_set_parameters_callback(self._on_set_parameters)
         #: None unless the node is configured
         self.pipeline: Pipeline | None = None
@@ -153,9 +157,12 @@ class TrackerNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def _configure(self) -> None:
+        self.get_logger().info(f'starting with model {self.settings.model}: importing torch')
         try:
+            import_torch()
             from gtr_ros.model.registry import RANDOM
             from gtr_ros.node.tracker.camera import STAGES
+            from gtr_ros.node.tracker.outputs import Outputs
             from gtr_ros.node.tracker.pipeline import Pipeline
         except ImportError as error:
             raise ConfigurationError(

@@ -21,7 +21,7 @@ class NodeParameters(ModelOptions):
     """
     The parameters of the tracker node; the read-only ones are read when it is configured.
 
-    :raises ConfigurationError: if a value is invalid, or two do not go together
+    :raises ConfigurationError: if a value is invalid, or two options conflict
     """
 
     cameras: tuple[str, ...] = option(

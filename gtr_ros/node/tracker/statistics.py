@@ -20,12 +20,15 @@ class CameraStatistics:
     The counters of one camera since activation; those of its tracks since configuration.
 
     Two threads write them without a lock, which is safe because each attribute has one writer and
-    is replaced as a whole. The executor's thread writes `received`, `skipped`, `dropped`,
-    `unmatched` and `last_arrival`, and copies the tracker's `repaired_stamps`, `resets`, `returns`
-    and `last_return` before each report. The worker's thread writes all others. The executor's
-    thread reads all of them for the diagnostics.
+    is replaced as a whole. The executor's thread writes `received`, `lost`, `skipped`, `dropped`,
+    `unmatched` and `last_arrival`; before each report it estimates `publisher_rate` and `missing`,
+    and copies the tracker's `repaired_stamps`, `resets`, `returns` and `last_return`. The worker's
+    thread writes all others. The executor's thread reads all of them for the diagnostics.
 
     :param received: images
+    :param lost: images that the middleware lost on their way; None: it does not count them
+    :param publisher_rate: estimate from the stamps, Hz; 0: unknown
+    :param missing: share of images that did not arrive, estimated from the stamps, 0 to 1
     :param skipped: images discarded because of `max_rate` or `~/enable`
     :param dropped: images replaced by a newer one before they were processed
     :param unmatched: images that never got boxes from the other detector
@@ -47,6 +50,9 @@ class CameraStatistics:
     """
 
     received: int = 0
+    lost: int | None = 0
+    publisher_rate: float = 0.0
+    missing: float = 0.0
     skipped: int = 0
     dropped: int = 0
     unmatched: int = 0

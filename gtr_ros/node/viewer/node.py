@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 import sys
 from time import monotonic
 import traceback
@@ -34,11 +33,10 @@ from gtr_ros.node.running import spin
 from gtr_ros.node.throttle import Throttle
 from gtr_ros.node.topics import explain_silence
 from gtr_ros.node.viewer.objects import objects_to_draw
+from gtr_ros.node.viewer.parameters import ViewerParameters
 from gtr_ros.node.viewer.server import FrameEncoder
 from gtr_ros.node.viewer.server import WebServer
 from gtr_ros.options import ConfigurationError
-from gtr_ros.options import option
-from gtr_ros.options import Options
 
 if TYPE_CHECKING:
     from rclpy.subscription import Subscription
@@ -50,32 +48,6 @@ _TIMER_SECONDS = 0.2
 # Time without a message after which the browser shows why.
 _SILENCE_SECONDS = 3.0
 _WAITING = 'waiting for the next image'
-
-
-@dataclass(frozen=True)
-class ViewerParameters(Options):
-    """The parameters of the viewer, all of them read-only."""
-
-    tracker: str = option(
-        'tracker',
-        'Name of the tracker node, to whose topics detections and trajectories the viewer '
-        'subscribes. With several cameras: followed by the name of the camera, such as '
-        'tracker/front.',
-    )
-    image_transport: str = option(
-        'raw',
-        'Type of the images: raw subscribes to sensor_msgs/Image on the topic image, compressed '
-        'to sensor_msgs/CompressedImage on image/compressed.',
-        choices=('raw', 'compressed'),
-    )
-    address: str = option(
-        '127.0.0.1',
-        'Address to serve on. There is no authentication: unless it is a loopback address, '
-        'anyone who can reach it can see the images.',
-    )
-    port: int = option(8090, 'Port to serve on; 0: any free one.', limits=(0, 65535))
-    max_rate: float = option(15.0, 'Maximum rate of encoded frames, Hz.', limits=(0.1, 1000.0))
-    jpeg_quality: int = option(80, 'Quality of the JPEGs sent to browsers.', limits=(1, 95))
 
 
 class SynchronizedMessages(NamedTuple):

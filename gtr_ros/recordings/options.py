@@ -1,0 +1,104 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""How recordings are tracked; imports torch only when a model is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gtr_ros.model.options import ModelOptions
+from gtr_ros.options import ConfigurationError
+from gtr_ros.options import option
+
+if TYPE_CHECKING:
+    from gtr_ros.model.gtr import GTR
+    from gtr_ros.tracking.rules import LinkingRule
+
+
+@dataclass(frozen=True)
+class TrackingOptions(ModelOptions):
+    """
+    How recordings are tracked, as plain values that can be sent to other machines.
+
+    :param window: number of frames in trajectories and for P_A
+    :param rule_name: one of `gtr_ros.tracking.rules.NAMES`; None: the model's own rule
+    :param score_threshold: boxes with a lower score do not start tracks; None: the model's own
+        threshold
+    :param weak_score_threshold: boxes with at least this score can continue a track; 0: off
+    :param min_hits: number of boxes after which a track is confirmed and written; 0: by its
+        existence probability
+    :param camera_motion: whether to estimate the camera's motion, for the rule evidence
+    :param gallery: whether the rule evidence re-identifies tracks that were away for minutes
+    :param image_topics: topics of a bag to track; empty: the only one
+    :param storage: of the new bag; None: the same as that of the old bag
+    :param classes: names of the classes to track; empty: all of the model
+    :param rate: of images in a folder
+    """
+
+    window: int = 32
+    rule_name: str | None = None
+    score_threshold: float | None = None
+    weak_score_threshold: float = 0.0
+    min_hits: int = 0
+    camera_motion: bool = True
+    gallery: bool = True
+    image_topics: tuple[str, ...] = ()
+    storage: str | None = None
+    classes: tuple[str, ...] = ()
+    rate: float = option(
+        10.0, 'Frames per second of a folder of images, or a glob.', limits=(0.001, 1000.0)
+    )
+
+    @property
+    def rule(self) -> LinkingRule:
+        """The rule that links boxes to tracks."""
+        from gtr_ros.tracking.rules import find_rule
+
+        return find_rule(self.rule_name, self.model, gallery_size=None if self.gallery else 0)
+
+    def thresholds(self, model: GTR) -> tuple[float, float]:
+        """
+        Return the minimum scores of boxes that start a track, and of boxes that are used at all.
+
+        :raises ValueError: if the second is above the first
+        """
+        start, weak = self.score_threshold, self.weak_score_threshold
+        start = model.score_threshold if start is None else start
+        if weak > start:
+            raise ValueError(
+                f'--weak-score-threshold is {weak:g}, above --score-threshold {start:g}; lower '
+                'it, or leave it out to use no weak boxes'
+            )
+        return start, weak or start
+
+    def absolute(self) -> TrackingOptions:
+        """Return the same options for processes that run in another folder."""
+        return replace(self, **self.absolute_paths())
+
+    def fingerprint(self) -> str:
+        """Return a hash of the weights, the same on every machine."""
+        from gtr_ros.model.build import build
+        from gtr_ros.runtime.export import fingerprint
+
+        return fingerprint(build(self.model, self.checkpoint))
+
+    def load(self) -> GTR:
+        """
+        Load the model into its runtime.
+
+        :raises ValueError: if that is not possible, or thresholds or classes do not fit the model
+        """
+        from gtr_ros.runtime.loading import load_model
+        from gtr_ros.runtime.pipeline import labels_of
+
+        model = load_model(self)
+        self.thresholds(model)
+        try:
+            labels_of(self.classes, model.class_names)
+        except ConfigurationError as error:
+            raise ConfigurationError(
+                f'--classes{str(error).removeprefix("class_names")}'
+            ) from None
+        return model

@@ -1,0 +1,135 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The launch files in examples/ start one node, with the right parameters and topics."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+import signal
+import sys
+
+from paths import REPOSITORY
+import pytest
+
+pytest.importorskip('launch_ros', reason='needs launch_ros, which no package registry has')
+
+from launch.actions import ExecuteProcess
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch_ros.actions import Node
+from node_processes import process
+from node_processes import ros_environment
+from node_processes import START_SECONDS
+from node_processes import STOP_SECONDS
+import yaml
+
+from launch import LaunchContext
+from launch import LaunchDescriptionEntity
+
+pytestmark = pytest.mark.ros
+
+EXAMPLES = REPOSITORY / 'examples'
+# The same as `ros2 launch`, without the ros2 command.
+LAUNCHER = """
+import sys
+from launch import LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+file, *arguments = sys.argv[1:]
+service = LaunchService()
+service.include_launch_description(IncludeLaunchDescription(
+    PythonLaunchDescriptionSource(file),
+    launch_arguments=[argument.split(':=') for argument in arguments]))
+sys.exit(service.run())
+"""
+
+
+@pytest.fixture(scope='module', autouse=True)
+def environment():
+    with ros_environment():
+        yield
+
+
+@pytest.fixture
+def nodes_of(monkeypatch):
+    """Return a function: name of a launch file, arguments -> the command of each of its nodes."""
+    commands = []
+
+    def prepare(node: Node, context: LaunchContext) -> None:
+        node.prepare(context)
+        commands.append(node.process_description.final_cmd)
+
+    # Everything but the start of the process.
+    monkeypatch.setattr(ExecuteProcess, 'execute', prepare)
+
+    def nodes_of(name: str, **arguments: str) -> list[list[str]]:
+        context = LaunchContext()
+        context.launch_configurations.update(arguments)
+        source = PythonLaunchDescriptionSource(str(EXAMPLES / name))
+
+        def visit(entity: LaunchDescriptionEntity) -> None:
+            for part in entity.visit(context) or ():
+                visit(part)
+
+        visit(source.get_launch_description(context))
+        return commands
+
+    return nodes_of
+
+
+def parameters_of(command: list[str]) -> dict:
+    """Return the parameters of a node; later files override earlier ones."""
+    values = {}
+    for flag, file in pairwise(command):
+        if flag == '--params-file':
+            # Launch writes a list as a tuple of Python.
+            for node in yaml.load(Path(file).read_text(), yaml.FullLoader).values():
+                values.update(node['ros__parameters'])
+    return values
+
+
+def remappings_of(command: list[str]) -> dict[str, str]:
+    rules = [rule for flag, rule in pairwise(command) if flag == '-r']
+    return dict(rule.split(':=') for rule in rules)
+
+
+def test_two_cameras_share_one_node(nodes_of):
+    [command] = nodes_of('two_cameras.launch.py')
+    assert Path(command[0]).name == 'tracker_node'
+    assert list(parameters_of(command)['cameras']) == ['front', 'left']
+    remappings = remappings_of(command)
+    assert remappings['front/image'] == '/front_camera/image_raw'
+    assert remappings['left/image'] == '/left_camera/image_raw'
+
+
+def test_arguments_of_the_tracker_can_be_given_to_the_example(nodes_of):
+    [command] = nodes_of('two_cameras.launch.py', score_threshold='0.3')
+    assert parameters_of(command)['score_threshold'] == 0.3
+
+
+@pytest.mark.parametrize('camera', ['/camera/camera', '/front'])
+def test_a_depth_camera_has_the_topics_of_its_driver(nodes_of, camera):
+    given = {} if camera == '/camera/camera' else {'camera': camera}
+    [command] = nodes_of('depth_camera.launch.py', **given)
+    assert parameters_of(command)['depth'] is True
+    remappings = remappings_of(command)
+    assert remappings['image'] == f'{camera}/color/image_raw'
+    assert remappings['depth'] == f'{camera}/aligned_depth_to_color/image_raw'
+    assert remappings['camera_info'] == f'{camera}/color/camera_info'
+
+
+@pytest.mark.parametrize(
+    ('name', 'line'),
+    [
+        ('two_cameras', 'tracking on /front_camera/image_raw, /left_camera/image_raw'),
+        ('depth_camera', 'tracking on /camera/camera/color/image_raw'),
+    ],
+)
+def test_the_node_of_an_example_tracks_on_its_topics(name, line):
+    file = EXAMPLES / f'{name}.launch.py'
+    with process(sys.executable, '-c', LAUNCHER, file, 'checkpoint:=random') as launched:
+        launched.wait_for_output(line, START_SECONDS)
+        launched.send(signal.SIGINT)
+        launched.wait(STOP_SECONDS)
+        assert 'process has finished cleanly' in launched.output
+        assert 'Traceback' not in launched.output

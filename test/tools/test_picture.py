@@ -1,0 +1,64 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`make picture` writes an animated picture of the frames that were asked for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+import subprocess
+import sys
+
+import numpy as np
+from paths import REPOSITORY
+from PIL import Image
+import pytest
+
+from gtr_ros.media.video import VideoWriter
+
+
+def make_picture(out: Path, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, REPOSITORY / 'tools' / 'picture.py', '--out', out, *arguments],
+        env={**os.environ, 'OMP_NUM_THREADS': '1'},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture
+def video(tmp_path):
+    """Write a video with a white bar of 20 columns, from column 20 i in frame i."""
+    path = tmp_path / 'video.mp4'
+    with VideoWriter(path, 10, (320, 240)) as writer:
+        for i in range(12):
+            image = np.zeros((240, 320, 3), np.uint8)
+            image[:, 20 * i : 20 * (i + 1)] = 255
+            writer.write(image)
+    return path
+
+
+def test_the_picture_has_the_frames_that_were_asked_for(video, tmp_path):
+    out = tmp_path / 'picture.webp'
+    run = make_picture(out, '--video', video, '--first', '4', '--frames', '6', '--width', '160')
+    assert run.returncode == 0, run.stderr
+    assert f'{out}: 6 frames' in run.stdout
+    bars = []
+    with Image.open(out) as picture:
+        assert picture.size == (160, 120)
+        assert picture.n_frames == 6
+        for i in range(picture.n_frames):
+            picture.seek(i)
+            columns = np.asarray(picture.convert('L')).mean(axis=0)
+            bars.append(float(np.average(np.arange(160), weights=columns)))
+    assert bars == pytest.approx([10 * i + 4.5 for i in range(4, 10)], abs=2)
+
+
+def test_a_part_behind_the_end_of_the_video_is_refused_and_nothing_is_written(video, tmp_path):
+    out = tmp_path / 'picture.webp'
+    run = make_picture(out, '--video', video, '--first', '50')
+    assert run.returncode == 1
+    assert 'fewer than 50 frames; give an earlier --first' in run.stderr
+    assert not out.exists()
+    assert not list(tmp_path.glob('*.part*'))
