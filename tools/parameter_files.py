@@ -16,7 +16,7 @@ import textwrap
 
 from gtr_ros.model.registry import MODELS
 from gtr_ros.node.tracker.parameters import NodeParameters
-from gtr_ros.options import choices_of
+from gtr_ros.options import explain
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 #: the lines before and after the table
@@ -59,14 +59,7 @@ def page(text: str) -> str:
 
 
 def _rules(spec) -> str:
-    text, limits = spec.metadata['description'], spec.metadata['limits']
-    if limits:
-        text += f' {limits[0]} to {limits[1]}.'
-    elif choices := choices_of(spec):
-        text += ' One of: ' + ', '.join(map(repr, choices)) + '.'
-    if spec.default == ():
-        text += " Write an empty list as ['']."
-    return text
+    return explain(spec) + (" Write an empty list as ['']." if spec.default == () else '')
 
 
 def _yaml(value: object) -> str:

@@ -15,7 +15,7 @@ import torch
 
 from gtr_ros.cli.console import console
 from gtr_ros.cli.console import show_progress
-from gtr_ros.cli.window import Window
+from gtr_ros.cli.window import ImageWindow
 from gtr_ros.model.gtr import GTR
 from gtr_ros.model.registry import RANDOM
 from gtr_ros.recordings.cluster import track_on_cluster
@@ -61,7 +61,7 @@ def track_one(
     with ExitStack() as stack:
         show = None
         if options.show:
-            show = stack.enter_context(Window(f'gtr track: {name}')).show
+            show = stack.enter_context(ImageWindow(f'gtr track: {name}')).show
         progress = stack.enter_context(show_progress())
         task = progress.add_task(name)
 

@@ -32,7 +32,7 @@ def check_display() -> None:
         )
 
 
-class Window:
+class ImageWindow:
     """
     A window; a context manager.
 
@@ -57,7 +57,7 @@ class Window:
         self._label = tkinter.Label(self._root, borderwidth=0)
         self._label.pack()
 
-    def __enter__(self) -> Window:
+    def __enter__(self) -> ImageWindow:
         return self
 
     def __exit__(self, *_) -> None:

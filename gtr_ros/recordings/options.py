@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from dataclasses import replace
+import re
 from typing import TYPE_CHECKING
 
 from gtr_ros.model.options import ModelOptions
@@ -15,6 +16,14 @@ from gtr_ros.options import option
 if TYPE_CHECKING:
     from gtr_ros.model.gtr import GTR
     from gtr_ros.tracking.rules import LinkingRule
+
+
+# What the pipeline calls its options, and what `gtr track` calls them; the longest names first.
+_FLAGS = {
+    'weak_score_threshold': '--weak-score-threshold',
+    'score_threshold': '--score-threshold',
+    'class_names': '--classes',
+}
 
 
 @dataclass(frozen=True)
@@ -58,21 +67,6 @@ class TrackingOptions(ModelOptions):
 
         return find_rule(self.rule_name, self.model, gallery_size=None if self.gallery else 0)
 
-    def thresholds(self, model: GTR) -> tuple[float, float]:
-        """
-        Return the minimum scores of boxes that start a track, and of boxes that are used at all.
-
-        :raises ValueError: if the second is above the first
-        """
-        start, weak = self.score_threshold, self.weak_score_threshold
-        start = model.score_threshold if start is None else start
-        if weak > start:
-            raise ValueError(
-                f'--weak-score-threshold is {weak:g}, above --score-threshold {start:g}; lower '
-                'it, or leave it out to use no weak boxes'
-            )
-        return start, weak or start
-
     def absolute(self) -> TrackingOptions:
         """Return the same options for processes that run in another folder."""
         return replace(self, **self.absolute_paths())
@@ -92,13 +86,13 @@ class TrackingOptions(ModelOptions):
         """
         from gtr_ros.runtime.loading import load_model
         from gtr_ros.runtime.pipeline import labels_of
+        from gtr_ros.runtime.pipeline import thresholds_of
 
         model = load_model(self)
-        self.thresholds(model)
         try:
             labels_of(self.classes, model.class_names)
+            thresholds_of(model.score_threshold, self.score_threshold, self.weak_score_threshold)
         except ConfigurationError as error:
-            raise ConfigurationError(
-                f'--classes{str(error).removeprefix("class_names")}'
-            ) from None
+            message = re.sub('|'.join(_FLAGS), lambda name: _FLAGS[name[0]], str(error))
+            raise ConfigurationError(message) from None
         return model

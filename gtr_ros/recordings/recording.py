@@ -164,13 +164,12 @@ def _track_bag(
 
 def _pipeline(model: GTR, settings: TrackingOptions) -> TrackingPipeline:
     """Return what tracks the images of one camera, (H, W, 3) uint8 RGB."""
-    start, _ = settings.thresholds(model)
     return TrackingPipeline(
         model,
         rule=rule_name(settings.rule_name, settings.model),
         window=settings.window,
         min_hits=settings.min_hits,
-        score_threshold=start,
+        score_threshold=settings.score_threshold,
         weak_score_threshold=settings.weak_score_threshold,
         class_names=settings.classes,
         camera_motion=settings.camera_motion,

@@ -97,7 +97,7 @@ class TrackingPipeline:
         #: whether the results include tracks that are not confirmed yet
         self.tentative = tentative
         self._colour = colour
-        begin_score, self._min_score = _thresholds(
+        begin_score, self._min_score = thresholds_of(
             self.model.score_threshold, score_threshold, weak_score_threshold
         )
         self._wanted = labels_of(class_names, self.model.class_names)
@@ -201,8 +201,15 @@ def labels_of(wanted: Sequence[str], class_names: Sequence[str]) -> np.ndarray |
     return np.array([names.index(name) for name in wanted], np.int64) if wanted else None
 
 
-def _thresholds(own: float, start: float | None, weak: float) -> tuple[float, float]:
-    """Return the minimum scores of boxes that start a track, and of boxes that are used at all."""
+def thresholds_of(own: float, start: float | None, weak: float) -> tuple[float, float]:
+    """
+    Return the minimum scores of boxes that start a track, and of boxes that are used at all.
+
+    :param own: score threshold of the model
+    :param start: score_threshold; None: that of the model
+    :param weak: weak_score_threshold; 0: off
+    :raises ConfigurationError: if one is not in [0, 1], or the second is above the first
+    """
     start = own if start is None else start
     for name, value in (('score_threshold', start), ('weak_score_threshold', weak)):
         if not 0 <= value <= 1:

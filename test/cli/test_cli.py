@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from videos import write_noise
 
 from gtr_ros.cli import main
 from gtr_ros.media.video import VideoReader
@@ -14,12 +15,7 @@ from gtr_ros.media.video import VideoWriter
 
 @pytest.fixture
 def video(tmp_path):
-    path = tmp_path / 'video.mp4'
-    noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
-    with VideoWriter(path, 10, (64, 48)) as writer:
-        for shift in range(4):
-            writer.write(np.roll(noise, shift, axis=1))
-    return path
+    return write_noise(tmp_path / 'video.mp4')
 
 
 def test_a_video_is_tracked_to_text_and_an_annotated_video(video, tmp_path):

@@ -7,7 +7,6 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 import signal
-import sys
 
 from paths import REPOSITORY
 import pytest
@@ -17,7 +16,7 @@ pytest.importorskip('launch_ros', reason='needs launch_ros, which no package reg
 from launch.actions import ExecuteProcess
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
-from node_processes import process
+import launching
 from node_processes import ros_environment
 from node_processes import START_SECONDS
 from node_processes import STOP_SECONDS
@@ -29,19 +28,6 @@ from launch import LaunchDescriptionEntity
 pytestmark = pytest.mark.ros
 
 EXAMPLES = REPOSITORY / 'examples'
-# The same as `ros2 launch`, without the ros2 command.
-LAUNCHER = """
-import sys
-from launch import LaunchService
-from launch.actions import IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
-file, *arguments = sys.argv[1:]
-service = LaunchService()
-service.include_launch_description(IncludeLaunchDescription(
-    PythonLaunchDescriptionSource(file),
-    launch_arguments=[argument.split(':=') for argument in arguments]))
-sys.exit(service.run())
-"""
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -127,7 +113,7 @@ def test_a_depth_camera_has_the_topics_of_its_driver(nodes_of, camera):
 )
 def test_the_node_of_an_example_tracks_on_its_topics(name, line):
     file = EXAMPLES / f'{name}.launch.py'
-    with process(sys.executable, '-c', LAUNCHER, file, 'checkpoint:=random') as launched:
+    with launching.launch(file, 'checkpoint:=random') as launched:
         launched.wait_for_output(line, START_SECONDS)
         launched.send(signal.SIGINT)
         launched.wait(STOP_SECONDS)

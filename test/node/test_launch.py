@@ -7,16 +7,15 @@ from pathlib import Path
 import re
 import runpy
 import signal
-import sys
 
 import numpy as np
 import pytest
 
 pytest.importorskip('launch_ros', reason='needs launch_ros, which no package registry has')
 
+import launching
 from node_processes import ANSWER_SECONDS
 from node_processes import Camera
-from node_processes import process
 from node_processes import ros_environment
 from node_processes import START_SECONDS
 from node_processes import STOP_SECONDS
@@ -29,23 +28,10 @@ from gtr_ros.node.tracker.parameters import NodeParameters
 pytestmark = pytest.mark.ros
 
 LAUNCH_FILE = Path('launch/tracker.launch.py')
-# The same as `ros2 launch`, without the ros2 command.
-LAUNCHER = """
-import sys
-from launch import LaunchService
-from launch.actions import IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
-file, *arguments = sys.argv[1:]
-service = LaunchService()
-service.include_launch_description(IncludeLaunchDescription(
-    PythonLaunchDescriptionSource(file),
-    launch_arguments=[argument.split(':=') for argument in arguments]))
-sys.exit(service.run())
-"""
 
 
 def launch(*arguments: str):
-    return process(sys.executable, '-c', LAUNCHER, LAUNCH_FILE, *arguments)
+    return launching.launch(LAUNCH_FILE, *arguments)
 
 
 @pytest.fixture(autouse=True)
@@ -186,25 +172,22 @@ def generate_launch_description():
 def test_arguments_of_a_file_that_includes_this_one_are_not_refused(tmp_path):
     text = INCLUDING.format(file=str(LAUNCH_FILE.resolve()), arguments={'autostart': 'false'})
     (tmp_path / 'robot.launch.py').write_text(text)
-    with process(
-        sys.executable, '-c', LAUNCHER, tmp_path / 'robot.launch.py', 'score_tresholds:=2'
-    ) as launched:
+    file = tmp_path / 'robot.launch.py'
+    with launching.launch(file, 'score_tresholds:=2') as launched:
         launched.wait_for_output('waiting to be configured', START_SECONDS)
 
 
 def test_a_wrong_argument_in_a_file_that_includes_this_one_is_refused(tmp_path):
     text = INCLUDING.format(file=str(LAUNCH_FILE.resolve()), arguments={'score_treshold': '0.3'})
     (tmp_path / 'robot.launch.py').write_text(text)
-    with process(
-        sys.executable, '-c', LAUNCHER, tmp_path / 'robot.launch.py', 'score_tresholds:=2'
-    ) as launched:
+    file = tmp_path / 'robot.launch.py'
+    with launching.launch(file, 'score_tresholds:=2') as launched:
         assert launched.wait(ANSWER_SECONDS) == 1
         assert "'score_treshold' (did you mean score_threshold?)" in launched.output
         assert "'score_tresholds'" not in launched.output
 
 
 @pytest.mark.parametrize(('argument', 'used'), [('true', True), ('false', False)])
-@pytest.mark.skipif(not Path('/proc').is_dir(), reason='reads environments from /proc')
 def test_the_node_uses_the_dds_profile_unless_it_is_off(monkeypatch, argument, used):
     monkeypatch.setenv('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp')
     for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):

@@ -16,6 +16,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from videos import write_noise
 
 from gtr_ros.cli import main
 from gtr_ros.media.video import VideoWriter
@@ -34,15 +35,6 @@ pytestmark = pytest.mark.usefixtures('one_thread')
 
 #: finds boxes in noise, too: for tests that compare results, not of their quality
 FIND_ANYTHING = ['--score-threshold', '0', '--min-hits', '1', '--cores', '1']
-
-
-def write_video(path: Path, seed: int = 0, count: int = 4) -> Path:
-    noise = np.random.default_rng(seed).integers(0, 255, (48, 64, 3), np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with VideoWriter(path, 10, (64, 48)) as writer:
-        for shift in range(count):
-            writer.write(np.roll(noise, shift, axis=1))
-    return path
 
 
 def manifest(folder: Path) -> dict:
@@ -91,7 +83,7 @@ def track(tmp_path, monkeypatch):
         return image
 
     def track(model: Scripted, count: int, **settings) -> tuple[Summary, list[int]]:
-        video, out = write_video(tmp_path / 'video.mp4', count=count), tmp_path / 'out.txt'
+        video, out = write_noise(tmp_path / 'video.mp4', count=count), tmp_path / 'out.txt'
         summary = track_recording(
             model,
             str(video),
@@ -161,7 +153,7 @@ def test_the_summary_has_the_number_of_re_identified_tracks(track, gallery):
 
 
 def test_a_recording_that_fails_does_not_stop_the_others(tmp_path, capsys):
-    good = [str(write_video(tmp_path / f'{n}.mp4', n)) for n in range(2)]
+    good = [str(write_noise(tmp_path / f'{n}.mp4', n)) for n in range(2)]
     wrong = tmp_path / 'wrong.mp4'
     wrong.write_text('no video')
     out = tmp_path / 'out'
@@ -177,7 +169,7 @@ def test_a_recording_that_fails_does_not_stop_the_others(tmp_path, capsys):
 
 
 def test_recordings_of_a_batch_have_the_results_of_single_ones(tmp_path):
-    sources = [str(write_video(tmp_path / f'{n}.mp4', n)) for n in range(2)]
+    sources = [str(write_noise(tmp_path / f'{n}.mp4', n)) for n in range(2)]
     out = tmp_path / 'out'
     assert main(['track', *sources, '--out', str(out), *FIND_ANYTHING]) == 0
     for n, source in enumerate(sources):
@@ -195,7 +187,7 @@ def test_a_batch_may_have_bags_and_videos(tmp_path):
 
     image = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
     write_bag(tmp_path / 'bag', images=[(t * 10**8, image) for t in range(1, 4)])
-    video, out = write_video(tmp_path / 'video.mp4'), tmp_path / 'out'
+    video, out = write_noise(tmp_path / 'video.mp4'), tmp_path / 'out'
     command = ['track', str(tmp_path / 'bag'), str(video), '--out', str(out), *FIND_ANYTHING]
     assert main(command) == 0
     assert len(read_bag_detections(out / 'bag', image_size=(48, 64))) == 3
@@ -206,12 +198,12 @@ def test_a_batch_may_have_bags_and_videos(tmp_path):
 
 
 def test_finished_recordings_are_not_tracked_again(tmp_path, capsys):
-    sources = [write_video(tmp_path / f'{n}.mp4', n) for n in range(3)]
+    sources = [write_noise(tmp_path / f'{n}.mp4', n) for n in range(3)]
     out = tmp_path / 'out'
     command = ['track', '--out', str(out), *FIND_ANYTHING]
     assert main([*command, *map(str, sources[:2])]) == 0
     before = {path.name: path.stat().st_mtime_ns for path in out.glob('*.txt')}
-    write_video(sources[1], seed=9)
+    write_noise(sources[1], seed=9)
     assert main([*command, *map(str, sources)]) == 0
     assert '1 of 3 were already done' in capsys.readouterr().err
     after = {path.name: path.stat().st_mtime_ns for path in out.glob('*.txt')}
@@ -225,7 +217,7 @@ def folder_of(path: Path, *sources: Path, **settings) -> ResultsFolder:
 
 
 def test_a_batch_that_was_killed_is_resumed(tmp_path):
-    videos = [write_video(tmp_path / f'{n}.mp4') for n in range(2)]
+    videos = [write_noise(tmp_path / f'{n}.mp4') for n in range(2)]
     out = tmp_path / 'out'
     with folder_of(out, *videos) as folder:
         assert [job.name for job in folder.waiting] == ['0', '1']
@@ -240,7 +232,7 @@ def test_a_batch_that_was_killed_is_resumed(tmp_path):
 
 
 def test_a_folder_that_does_not_fit_is_refused_before_anything_is_written(tmp_path):
-    video, out = write_video(tmp_path / 'a.mp4'), tmp_path / 'out'
+    video, out = write_noise(tmp_path / 'a.mp4'), tmp_path / 'out'
     out.mkdir()
     (out / 'a.txt').write_text('another file')
     with (
@@ -331,7 +323,7 @@ def workers_of(process: int) -> list[int]:
 
 def test_a_cluster_with_a_killed_worker_has_the_results_of_one_process(tmp_path):
     pytest.importorskip('ray', reason='needs the cluster extra')
-    sources = [write_video(tmp_path / f'{n}.mp4', n, count=30) for n in range(3)]
+    sources = [write_noise(tmp_path / f'{n}.mp4', n, count=30) for n in range(3)]
     (tmp_path / 'wrong.mp4').write_text('no video')
     sources.append(tmp_path / 'wrong.mp4')
     command = ['track', *map(str, sources), *FIND_ANYTHING, '--out']
@@ -373,7 +365,7 @@ def test_a_cluster_with_a_killed_worker_has_the_results_of_one_process(tmp_path)
 )
 def test_a_wrong_address_of_a_cluster_is_reported(tmp_path, capsys, address, message):
     pytest.importorskip('ray', reason='needs the cluster extra')
-    video = str(write_video(tmp_path / 'a.mp4'))
+    video = str(write_noise(tmp_path / 'a.mp4'))
     command = ['track', video, '--out', str(tmp_path / 'out'), *FIND_ANYTHING]
     assert main([*command, '--ray', address]) == 1
     assert message in ' '.join(capsys.readouterr().err.split())

@@ -20,16 +20,7 @@ from gtr_ros.tracking.likelihood_rule import PUBLISHED_MOT
 from gtr_ros.tracking.likelihood_rule import PUBLISHED_TAO
 
 #: the public code's defaults: its TAO rule without the class gate
-DEFAULT = LikelihoodRule(
-    average=False,
-    motion=0.0,
-    same_label=False,
-    memory=None,
-    threshold=0.1,
-    threshold_by_length=True,
-    gated=False,
-    skips_an_id=True,
-)
+DEFAULT = replace(PUBLISHED_TAO, class_gate=None)
 
 RUNS = {
     'mot_T32': (PUBLISHED_MOT, 32),

@@ -22,6 +22,7 @@ from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
+from gtr_ros.node.image_transport import image_topic
 from gtr_ros.node.messages.synchronizing import ImageBoxesSynchronizer
 from gtr_ros.node.messages.synchronizing import MessageCache
 from gtr_ros.node.messages.synchronizing import stamp_of
@@ -115,12 +116,7 @@ class Inputs:
     def open(self) -> None:
         """Subscribe."""
         settings = self._parameters()
-        compressed = settings.image_transport == 'compressed'
-        # As in image_transport: remapping applies to the base topic.
-        base = self._qualified('image')
-        if compressed:
-            base = f'{self._node.resolve_topic_name(base)}/compressed'
-        kind = CompressedImage if compressed else Image
+        base, kind = image_topic(self._node, self._qualified('image'), settings.image_transport)
         qos = _ALL_QOS if self._synchronizer else _NEWEST_QOS
         try:
             image = self._subscribe(kind, base, self._on_image, qos, self._on_lost)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import re
 
 from gtr_ros.model.options import ModelOptions
+from gtr_ros.node.image_transport import image_transport_option
 from gtr_ros.options import ConfigurationError
 from gtr_ros.options import option
 from gtr_ros.options import RULES
@@ -30,12 +31,7 @@ class NodeParameters(ModelOptions):
         'name: front/image, ~/front/detections. All cameras share one model. Empty: one camera '
         'without a name.',
     )
-    image_transport: str = option(
-        'raw',
-        'Type of the images: raw subscribes to sensor_msgs/Image on the topic image, compressed '
-        'to sensor_msgs/CompressedImage (JPEG, PNG) on image/compressed.',
-        choices=('raw', 'compressed'),
-    )
+    image_transport: str = image_transport_option()
     rule: str = option(
         '',
         'Rule that links detections to tracks: evidence (motion, size, appearance and class; '

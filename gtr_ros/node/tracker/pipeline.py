@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from dataclasses import replace
-from difflib import get_close_matches
 from functools import partial
 import gc
 import threading
@@ -24,6 +23,7 @@ from gtr_ros.profiling import NO_TIMER
 from gtr_ros.profiling import Profiler
 from gtr_ros.runtime.loading import describe_runtime
 from gtr_ros.runtime.loading import load_model
+from gtr_ros.runtime.pipeline import labels_of
 from gtr_ros.structures import Detections
 from gtr_ros.tracking import EvidenceRule
 from gtr_ros.tracking import Tracker
@@ -125,7 +125,7 @@ class Pipeline:
         :raises ConfigurationError: if the model does not know a class; nothing is changed then
         """
         if self._own_detector:
-            _check_classes(parameters.class_names, self.class_names)
+            labels_of(parameters.class_names, self.class_names)  # raises if one is unknown
         with self._lock:
             self._wanted = frozenset(parameters.class_names)
             self.score_threshold = parameters.score_threshold
@@ -247,13 +247,3 @@ def _does_not_run(device: str, error: RuntimeError) -> str:
         f'the model does not run on device {device}: {error}. '
         "Try device 'cpu', or free the device's memory"
     )
-
-
-def _check_classes(wanted: Sequence[str], known: Sequence[str]) -> None:
-    for name in wanted:
-        if name not in known:
-            close = get_close_matches(name, known) or known
-            raise ConfigurationError(
-                f'class_names has {name!r}, which this model does not know; '
-                f'did you mean one of {", ".join(close)}?'
-            )

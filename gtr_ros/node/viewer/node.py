@@ -26,6 +26,7 @@ from gtr_ros.media.pixels import encode_jpeg
 from gtr_ros.media.pixels import ImageError
 from gtr_ros.msg import TrajectoryArray
 from gtr_ros.node.declaring import declare_all
+from gtr_ros.node.image_transport import image_topic
 from gtr_ros.node.messages.images import image_to_array
 from gtr_ros.node.messages.synchronizing import ExactSynchronizer
 from gtr_ros.node.running import run_node
@@ -107,10 +108,7 @@ class WebViewer(Node):
     def _find_topics(self) -> dict[str, type]:
         """Return the names and types of the image topic and of the tracker's topics."""
         settings = self._settings
-        image, kind = 'image', Image
-        if settings.image_transport == 'compressed':
-            # As in image_transport: remapping applies to the base topic.
-            image, kind = f'{self.resolve_topic_name(image)}/compressed', CompressedImage
+        image, kind = image_topic(self, 'image', settings.image_transport)
         tracker = settings.tracker.rstrip('/')
         kinds = {
             image: kind,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gtr_ros.node.image_transport import image_transport_option
 from gtr_ros.options import option
 from gtr_ros.options import Options
 
@@ -20,12 +21,7 @@ class ViewerParameters(Options):
         'subscribes. With several cameras: followed by the name of the camera, such as '
         'tracker/front.',
     )
-    image_transport: str = option(
-        'raw',
-        'Type of the images: raw subscribes to sensor_msgs/Image on the topic image, compressed '
-        'to sensor_msgs/CompressedImage on image/compressed.',
-        choices=('raw', 'compressed'),
-    )
+    image_transport: str = image_transport_option()
     address: str = option(
         '127.0.0.1',
         'Address to serve on. There is no authentication: unless it is a loopback address, '
