@@ -7,6 +7,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 import re
+import subprocess
+import sys
 from xml.etree import ElementTree
 
 from paths import REPOSITORY
@@ -107,6 +109,17 @@ def test_readme_names_every_python_package_that_rosdep_does_not_install():
     missing = {name for name in required if names.get(name, f'python3-{name}') not in keys}
     line = re.search(r'^pip install (torch .*)$', (REPOSITORY / 'README.md').read_text(), re.M)
     assert missing <= set(line[1].split())
+
+
+def test_pip_installs_data_and_types_but_no_node(tmp_path):
+    command = [sys.executable, 'setup.py', '--quiet', 'build', '--build-base', tmp_path]
+    run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    package = tmp_path / 'lib' / 'gtr_ros'
+    for name in ('py.typed', 'weights/gtr_mobile.safetensors', 'weights/lvis_v1_classes.tsv'):
+        assert (package / name).is_file()
+    assert (package / 'cli').is_dir()
+    assert not (package / 'node').exists()
 
 
 def test_colcon_runs_every_test_file():

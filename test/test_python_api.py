@@ -16,6 +16,7 @@ import numpy as np
 from paths import REPOSITORY
 import pytest
 import walking
+import yaml
 
 import gtr_ros
 from gtr_ros import confirmed_only
@@ -26,10 +27,19 @@ from gtr_ros import Tracker
 from gtr_ros import TrackingPipeline
 from gtr_ros import VideoReader
 from gtr_ros.cli import main
+from gtr_ros.cli import tracking
 from gtr_ros.data.formats.motchallenge import result_rows
+from gtr_ros.media.video import VideoFrame
+from gtr_ros.model.build import gtr_mobile
+from gtr_ros.model.registry import default_checkpoint
+from gtr_ros.model.registry import MODELS
+from gtr_ros.model.registry import tracking_defaults
 from gtr_ros.node.tracker.parameters import NodeParameters
 from gtr_ros.options import ConfigurationError
 from gtr_ros.tracking.camera_motion import CameraMotion
+from gtr_ros.tracking.evidence_linker import EvidenceLinker
+from gtr_ros.tracking.rules import find_rule
+from gtr_ros.tracking.rules import make_linker
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 
@@ -46,7 +56,7 @@ def frames() -> list[np.ndarray]:
 
 @pytest.fixture
 def pipeline(model) -> TrackingPipeline:
-    return TrackingPipeline(model, rule='evidence', colour='rgb')
+    return TrackingPipeline(model, colour='rgb')
 
 
 def track(pipeline: TrackingPipeline, images, **options) -> list:
@@ -108,12 +118,44 @@ def test_the_defaults_are_those_of_the_node():
     shared = {name: own[name].default for name in own.keys() & node.keys() - {'model'}}
     assert len(shared) == 9
     # None: that of the model.
-    assert shared.pop('score_threshold') is None
+    for name in ('score_threshold', 'window', 'min_hits'):
+        assert shared.pop(name) is None
+    assert tracking_defaults('') == {name: node[name] for name in ('window', 'min_hits')}
     assert shared == {name: node[name] for name in shared}
 
 
 def test_the_default_score_threshold_is_that_of_the_node(model):
     assert model.score_threshold == NodeParameters().score_threshold
+
+
+@pytest.mark.parametrize('name', MODELS)
+def test_a_model_is_tracked_alike_by_the_node_the_command_and_python(
+    model, name, monkeypatch, tmp_path
+):
+    file = REPOSITORY / 'config' / f'{name}.yaml'
+    node = yaml.safe_load(file.read_text())['/**']['ros__parameters']
+    expected = node['window'], node['min_hits']
+
+    given = []
+    monkeypatch.setattr(tracking, 'track_one', lambda *arguments: given.append(arguments[-1]))
+    (video := tmp_path / 'video.mp4').touch()
+    assert main(['track', str(video), '--model', name]) == 0
+    [settings] = given
+    assert (settings.window, settings.min_hits) == expected
+
+    monkeypatch.setattr(model, 'name', name)  # to build mot and tao would take seconds
+    tracker = TrackingPipeline(model)._tracker
+    assert (tracker.window, tracker.min_hits or 0) == expected
+    linker = make_linker(find_rule('', name), model.association.calibration)
+    assert type(tracker.linker) is type(linker)
+    assert tracker.linker.needs_likelihoods == linker.needs_likelihoods
+
+
+def test_options_override_those_of_the_model(model, monkeypatch):
+    monkeypatch.setattr(model, 'name', 'mot')
+    tracker = TrackingPipeline(model, rule='evidence', window=9, min_hits=0)._tracker
+    assert (tracker.window, tracker.min_hits) == (9, None)
+    assert isinstance(tracker.linker, EvidenceLinker)
 
 
 def test_a_video_has_the_results_of_the_command(tmp_path):
@@ -140,7 +182,6 @@ def test_the_parts_give_the_results_of_the_pipeline(model, frames, camera_motion
         expected.append(tracker.update(detections))
     pipeline = TrackingPipeline(
         model,
-        rule='evidence',
         score_threshold=0.5,
         weak_score_threshold=0.3,
         camera_motion=camera_motion,
@@ -151,6 +192,26 @@ def test_the_parts_give_the_results_of_the_pipeline(model, frames, camera_motion
     assert same(found, expected)
 
 
+def test_frames_that_are_detected_together_have_the_same_tracks(model, frames, monkeypatch):
+    stamped = [VideoFrame(image, 100_000_000 * t, t) for t, image in enumerate(frames)]
+    pipeline = TrackingPipeline(model)
+    expected = [(frame.index, pipeline(frame)) for frame in stamped]
+    monkeypatch.setattr(type(model), 'batches', True)
+    sizes, detect = [], model.detect
+
+    def counted(images, *arguments):
+        sizes.append(len(images))
+        return detect(images, *arguments)
+
+    monkeypatch.setattr(model, 'detect', counted)
+    found = list(TrackingPipeline(model).track_all(iter(stamped)))
+    assert sizes[0] == 8 and sum(sizes) == len(frames)
+    for (index, one), (frame, together) in zip(expected, found, strict=True):
+        assert frame.index == index
+        assert together.ids.tolist() == one.ids.tolist()
+        np.testing.assert_allclose(together.boxes, one.boxes, atol=0.05)
+
+
 def test_people_keep_their_ids(pipeline, frames):
     ids = [set(tracks.ids.tolist()) for tracks in track(pipeline, frames)]
     assert len(set.union(*ids)) <= 4
@@ -159,9 +220,7 @@ def test_people_keep_their_ids(pipeline, frames):
 
 def test_only_confirmed_tracks_are_returned_unless_tentative_ones_are_wanted(model, frames):
     def results(tentative: bool) -> list:
-        pipeline = TrackingPipeline(
-            model, rule='evidence', min_hits=3, colour='rgb', tentative=tentative
-        )
+        pipeline = TrackingPipeline(model, min_hits=3, colour='rgb', tentative=tentative)
         return track(pipeline, frames)
 
     every, confirmed = results(True), results(False)
@@ -180,11 +239,11 @@ def test_only_confirmed_tracks_are_returned_unless_tentative_ones_are_wanted(mod
 def test_images_of_opencv_have_the_results_of_rgb_images(model, pipeline, frames):
     expected = track(pipeline, frames)
     bgr = [np.ascontiguousarray(image[..., ::-1]) for image in frames]
-    other = TrackingPipeline(model, rule='evidence', colour='bgr')
+    other = TrackingPipeline(model, colour='bgr')
     assert same(track(other, bgr), expected)
-    other = TrackingPipeline(model, rule='evidence')
+    other = TrackingPipeline(model)
     assert same(track(other, bgr, colour='bgr'), expected)
-    other = TrackingPipeline(model, rule='evidence')
+    other = TrackingPipeline(model)
     assert not same(track(other, bgr, colour='rgb'), expected)
 
 
@@ -192,14 +251,14 @@ def test_a_frame_is_rgb_whatever_the_colour_of_arrays(tmp_path, model):
     video = walking.write_video(tmp_path / 'video.mp4')
     results = []
     for colour in ('bgr', None):
-        pipeline = TrackingPipeline(model, rule='evidence', colour=colour)
+        pipeline = TrackingPipeline(model, colour=colour)
         with VideoReader(video) as reader:
             results.append([pipeline(frame) for frame in reader])
     assert same(*results)
 
 
 def test_classes_can_be_selected(model, frames):
-    options = {'rule': 'evidence', 'min_hits': 1, 'colour': 'rgb'}
+    options = {'min_hits': 1, 'colour': 'rgb'}
     people = TrackingPipeline(model, class_names=['person', 'dog'], **options)
     dogs = TrackingPipeline(model, class_names=['dog'], **options)
     found = np.concatenate([tracks.labels for tracks in track(people, frames)])
@@ -218,15 +277,15 @@ def test_a_reset_ends_all_tracks_and_no_id_is_used_again(pipeline, frames):
 
 
 def test_pipelines_that_share_a_model_do_not_share_ids(model, frames):
-    left, right = (TrackingPipeline(model, rule='evidence', colour='rgb') for _ in range(2))
-    expected = track(TrackingPipeline(model, rule='evidence', colour='rgb'), frames)
+    left, right = (TrackingPipeline(model, colour='rgb') for _ in range(2))
+    expected = track(TrackingPipeline(model, colour='rgb'), frames)
     results = [(left(i, t * 10**8), right(i, t * 10**8)) for t, i in enumerate(frames)]
     assert same([a for a, _ in results], expected)
     assert same([b for _, b in results], expected)
 
 
 def test_boxes_of_another_detector_are_tracked(model, frames):
-    pipeline = TrackingPipeline(model, rule='evidence', score_threshold=0.5, colour='rgb')
+    pipeline = TrackingPipeline(model, score_threshold=0.5, colour='rgb')
     [found] = model.detect([frames[0]], [0], 0.0)
     best = found.select(np.arange(len(found)) < 2)
     for t, image in enumerate(frames[:4]):
@@ -260,7 +319,7 @@ def test_boxes_of_another_detector_are_tracked(model, frames):
     ],
 )
 def test_a_wrong_frame_is_refused(model, frame, arguments, error, message):
-    pipeline = TrackingPipeline(model, rule='evidence')
+    pipeline = TrackingPipeline(model)
     with pytest.raises(error, match=message):
         pipeline(frame, **arguments)
 
@@ -268,7 +327,6 @@ def test_a_wrong_frame_is_refused(model, frame, arguments, error, message):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({}, "give rule, one of evidence, .*'evidence' is that of the model mobile"),
         ({'rule': 'evidnce'}, "rule 'evidnce'; expected one of"),
         ({'class_names': ['persn']}, "'persn', which this model does not know; .* of person"),
         ({'class_names': 'person'}, r"class_names is 'person'; expected a list: \['person'\]"),
@@ -281,9 +339,16 @@ def test_a_wrong_frame_is_refused(model, frame, arguments, error, message):
     ],
 )
 def test_a_wrong_option_is_refused(model, options, message):
-    options = {'rule': 'evidence', **options} if options else {}
     with pytest.raises(ValueError, match=message):
         TrackingPipeline(model, **options)
+
+
+def test_a_model_that_was_not_built_by_its_name_needs_a_rule(frames):
+    model = gtr_mobile(default_checkpoint('mobile'))
+    with pytest.raises(ConfigurationError, match='give rule, one of evidence, mot'):
+        TrackingPipeline(model, colour='rgb')
+    pipeline = TrackingPipeline(model, rule='evidence', colour='rgb')
+    assert any(len(tracks) for tracks in track(pipeline, frames))
 
 
 def test_a_wrong_model_is_refused():

@@ -10,6 +10,8 @@ from dataclasses import fields
 from typing import Any
 
 from gtr_ros.model.options import ModelOptions
+from gtr_ros.model.registry import MODELS
+from gtr_ros.model.registry import tracking_defaults
 from gtr_ros.options import choices_of
 from gtr_ros.options import Options
 from gtr_ros.options import RULES
@@ -50,6 +52,31 @@ def options_of(namespace: argparse.Namespace, kind: type[Options]) -> dict[str, 
     return {spec.name: given[spec.name] for spec in fields(kind) if spec.name in given}
 
 
+def tracking_option(namespace: argparse.Namespace, name: str) -> int:
+    """Return `window` or `min_hits`: as given, or the default of the model."""
+    given = getattr(namespace, name)
+    return tracking_defaults(namespace.model)[name] if given is None else given
+
+
+def add_min_hits(command: argparse.ArgumentParser) -> None:
+    """Add `--min-hits`, see `tracking_option`."""
+    command.add_argument(
+        '--min-hits',
+        type=int,
+        metavar='N',
+        help='number of boxes after which a track is confirmed and written; 0: by its '
+        f'probability of existence ({_defaults("min_hits")})',
+    )
+
+
+def _defaults(name: str) -> str:
+    """Return the text 'default: 0; mot: 5' of an option whose default depends on the model."""
+    usual = tracking_defaults('')[name]
+    own = {model: tracking_defaults(model)[name] for model in MODELS}
+    others = (f'{model}: {value}' for model, value in own.items() if value != usual)
+    return '; '.join([f'default: {usual}', *others])
+
+
 def add_tracking_arguments(
     command: argparse.ArgumentParser, names: Iterable[str] | None = None
 ) -> None:
@@ -62,9 +89,8 @@ def add_tracking_arguments(
     command.add_argument(
         '--window',
         type=int,
-        default=32,
         metavar='T',
-        help='number of frames in the window of the tracker (default: %(default)s)',
+        help=f'number of frames in the window of the tracker ({_defaults("window")})',
     )
     command.add_argument(
         '--rule',

@@ -16,6 +16,7 @@ from gtr_ros.cli import train
 from gtr_ros.cli.console import console
 from gtr_ros.model.registry import cached_checkpoint
 from gtr_ros.model.registry import MODELS
+from gtr_ros.runtime.process import end_with_reader
 
 # Commands import what they need when they run: help, version and wrong arguments need no torch.
 
@@ -27,9 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :param arguments: None: `sys.argv`
     :return: exit status: 0, 1 after an error, 130 after Ctrl-C
     """
-    options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        with end_with_reader():
+            options = _parser().parse_args(arguments)
+            options.run(options)
     except ModuleNotFoundError as error:
         console.print(f"gtr: {error}; pip install '{error.name}'", style='red', markup=False)
         return 1

@@ -8,9 +8,11 @@ import argparse
 from dataclasses import fields
 from pathlib import Path
 
+from gtr_ros.cli.arguments import add_min_hits
 from gtr_ros.cli.arguments import add_options
 from gtr_ros.cli.arguments import add_tracking_arguments
 from gtr_ros.cli.arguments import options_of
+from gtr_ros.cli.arguments import tracking_option
 from gtr_ros.cli.window import check_display
 from gtr_ros.model.options import ModelOptions
 from gtr_ros.recordings.options import TrackingOptions
@@ -18,6 +20,7 @@ from gtr_ros.recordings.sources import gather_images
 from gtr_ros.recordings.sources import image_files
 from gtr_ros.recordings.sources import is_camera
 from gtr_ros.recordings.sources import opens_as_bag
+from gtr_ros.runtime.process import sleep_soon
 
 # Written by default, for one source and for several.
 _OUT, _FOLDER = Path('tracks.txt'), Path('tracked')
@@ -95,14 +98,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         help='boxes of at least this score can continue a track, below --score-threshold '
         '(default: off)',
     )
-    command.add_argument(
-        '--min-hits',
-        type=int,
-        default=0,
-        metavar='N',
-        help='number of boxes after which a track is confirmed and written; 0: by its '
-        'probability of existence (default: %(default)s)',
-    )
+    add_min_hits(command)
     command.add_argument(
         '--camera-motion',
         action=argparse.BooleanOptionalAction,
@@ -147,6 +143,7 @@ def track(options: argparse.Namespace) -> None:
     _check_sources(options, sources, alone)
     if alone and options.show:
         check_display()
+    sleep_soon()  # before torch: other programs may use the cores during a long recording
     # Imported here: help and errors do not need torch.
     from gtr_ros.cli.tracking import track_many
     from gtr_ros.cli.tracking import track_one
@@ -163,11 +160,11 @@ def track(options: argparse.Namespace) -> None:
 def _settings(options: argparse.Namespace) -> TrackingOptions:
     return TrackingOptions(
         **options_of(options, ModelOptions),
-        window=options.window,
+        window=tracking_option(options, 'window'),
         rule_name=options.rule,
         score_threshold=options.score_threshold,
         weak_score_threshold=options.weak_score_threshold,
-        min_hits=options.min_hits,
+        min_hits=tracking_option(options, 'min_hits'),
         camera_motion=options.camera_motion,
         gallery=options.gallery,
         image_topics=tuple(options.image_topic),
@@ -180,7 +177,7 @@ def _settings(options: argparse.Namespace) -> TrackingOptions:
 def _check_numbers(options: argparse.Namespace) -> None:
     if options.cores is not None and options.cores < 1:
         raise ValueError(f'--cores is {options.cores}; expected 1 or more')
-    if options.min_hits < 0:
+    if options.min_hits is not None and options.min_hits < 0:
         raise ValueError(f'--min-hits is {options.min_hits}; expected 0 or more')
     if options.retries < 0:
         raise ValueError(f'--retries is {options.retries}; expected 0 or more')

@@ -227,8 +227,11 @@ def build(
     make = model_builder(model)
     options = {} if association is None else {'association': association}
     if checkpoint == RANDOM:
-        return make(**options)
-    path = Path(checkpoint).expanduser() if checkpoint else default_checkpoint(model)
-    if not path.is_file():
-        raise CheckpointError(f'there are no weights at {path}; {model_spec(model).weights}')
-    return make(path, **options)
+        built = make(**options)
+    else:
+        path = Path(checkpoint).expanduser() if checkpoint else default_checkpoint(model)
+        if not path.is_file():
+            raise CheckpointError(f'there are no weights at {path}; {model_spec(model).weights}')
+        built = make(path, **options)
+    built.name = model
+    return built

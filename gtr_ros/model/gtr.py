@@ -48,6 +48,8 @@ class GTR(nn.Module):
         self.pool_size = pool_size
         self.clip = clip
         self.score_threshold = score_threshold
+        #: in the registry, set by `gtr_ros.model.build.build`; '' for a model built in another way
+        self.name = ''
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -42,7 +42,8 @@ class ModelSpec:
     :param custom_classes: whether `build` also takes `class_names`, to detect a user's classes
     :param published_prefix: of the entries that only this model has in a published checkpoint; '':
         none was published
-    :param parameters: of the node that differ from the defaults for this model; for its yaml file
+    :param parameters: of the node that differ from the defaults for this model, in its yaml file;
+        `window` and `min_hits` among them are also the defaults of `gtr track` and Python programs
     :param on_cluster: whether worker processes of a Ray cluster can build it by its name; False
         for a model that is only registered in this process
     """
@@ -58,6 +59,9 @@ class ModelSpec:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     on_cluster: bool = True
 
+
+# Of the models whose entry has no others; the node's dataclass has the same.
+_TRACKING_DEFAULTS = {'window': 32, 'min_hits': 0}
 
 _PUBLISHED = (
     'convert the file that the authors publish (see README) with `gtr weights convert FILE`, or '
@@ -88,6 +92,7 @@ MODELS: dict[str, ModelSpec] = {
         transformer={'features': 1024},
         objective='gtr_ros.training.published:MOTObjective',
         published_prefix='backbone.cell.',
+        # The paper leaves out tracks of fewer than 5 boxes (MIN_TRACK_LEN).
         parameters={'score_threshold': 0.55, 'min_hits': 5},
     ),
     'tao': ModelSpec(
@@ -127,6 +132,21 @@ def resolve(reference: Reference) -> Callable[..., Any]:
         return reference
     module, _, name = reference.partition(':')
     return getattr(import_module(module), name)
+
+
+def tracking_defaults(name: str) -> dict[str, int]:
+    """
+    Return the `window` and the `min_hits` with which a model's detections are tracked by default.
+
+    :param name: of the model; '' for one that was not built by its name
+    """
+    own = own_parameters(name)
+    return {key: own.get(key, default) for key, default in _TRACKING_DEFAULTS.items()}
+
+
+def own_parameters(name: str) -> Mapping[str, Any]:
+    """Return the parameters of the node that differ for a model; none if it is not known."""
+    return MODELS[name].parameters if name in MODELS else {}
 
 
 def model_builder(name: str) -> Callable[..., Any]:

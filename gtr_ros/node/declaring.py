@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import Field
 from dataclasses import fields
 from typing import Any
@@ -34,7 +35,11 @@ _OF_RCLPY = ('use_sim_time', 'start_type_description_service')
 Kind = TypeVar('Kind', bound=Options)
 
 
-def declare_all(node: Node, kind: type[Kind]) -> Kind:
+def declare_all(
+    node: Node,
+    kind: type[Kind],
+    own_defaults: Callable[[str], Mapping[str, Any]] = lambda first: {},
+) -> Kind:
     """
     Declare all options as parameters of a node, and return their initial values.
 
@@ -42,11 +47,19 @@ def declare_all(node: Node, kind: type[Kind]) -> Kind:
     other unknown name is warned of, because files are shared between nodes.
 
     :param kind: dataclass of the options
+    :param own_defaults: called with the value of the first option (model); returns the defaults
+        that differ for it
     :raises ConfigurationError: if a value has the wrong type or is out of range, or a name is
         most likely a typo
     """
     _check_names(node, [spec.name for spec in fields(kind)])
-    return kind(**{spec.name: _declare(node, spec) for spec in fields(kind)})
+    first, *others = fields(kind)
+    value = _declare(node, first, first.default)
+    defaults = own_defaults(value)
+    values = {
+        spec.name: _declare(node, spec, defaults.get(spec.name, spec.default)) for spec in others
+    }
+    return kind(**{first.name: value}, **values)
 
 
 def from_message(value: Any) -> Any:
@@ -99,8 +112,8 @@ def _is_of_rclpy(name: str) -> bool:
     return name.startswith('qos_overrides.') or name in _OF_RCLPY
 
 
-def _declare(node: Node, spec: Field) -> Any:
-    default, ignore_override = spec.default, False
+def _declare(node: Node, spec: Field, default: Any) -> Any:
+    ignore_override = False
     if default == ():
         # rclpy treats an empty list as an array of bytes, so [''] represents an empty list.
         default = ['']

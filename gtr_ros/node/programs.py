@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Sequence
+from contextlib import suppress
 import gc
 import os
 import sys
@@ -15,6 +16,7 @@ from gtr_ros.node.environment import prepare_environment
 from gtr_ros.node.usage import tracker_usage
 from gtr_ros.node.usage import video_parser
 from gtr_ros.node.usage import viewer_usage
+from gtr_ros.runtime.process import end_with_reader
 
 _WRONG_USAGE = 2  # exit code, as of argparse
 
@@ -42,7 +44,8 @@ def web_viewer() -> int:
 def video_publisher() -> int:
     """Run the video publisher; return the exit code of the process."""
     # Ends the process after --help, and if an argument is wrong.
-    video_parser().parse_args(own_arguments(sys.argv[1:]))
+    with end_with_reader():
+        video_parser().parse_args(own_arguments(sys.argv[1:]))
     prepare_environment()
     from gtr_ros.node.video_publisher import main
 
@@ -59,8 +62,9 @@ def end(code: int) -> NoReturn:
     """
     gc.unfreeze()
     gc.collect()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for output in (sys.stdout, sys.stderr):
+        with suppress(BrokenPipeError):
+            output.flush()
     os._exit(code)
 
 
@@ -81,7 +85,8 @@ def _answer(program: str, usage: Callable[[], str]) -> int | None:
     """Answer --help and wrong arguments; return the exit code, or None if the node shall start."""
     words = own_arguments(sys.argv[1:])
     if '-h' in words or '--help' in words:
-        print(usage())
+        with end_with_reader():
+            print(usage())
         return 0
     if words:
         print(

@@ -49,7 +49,10 @@ def explain_silence(
                 f'{qos.durability.name}): {reason}'
             )
     if not reasons:
-        reasons.append('type and QoS match, but nothing is sent, or the messages are lost')
+        reasons.append(
+            'type and QoS match, but nothing is sent, or the messages are lost: large ones need '
+            'larger buffers, see docs/troubleshooting.md'
+        )
     return f'no {content} on {topic}, publishers there: {len(publishers)}; {"; ".join(reasons)}'
 
 

@@ -72,8 +72,8 @@ class VideoPublisher(Node):
 
     def stop(self) -> None:
         """Log how many images were published."""
-        # Not the node's logger, which cannot publish once a signal has shut the context down.
-        get_logger(_NAME).info(f'published {self._published} images')
+        # Not by the node's name, whose logger cannot publish once a signal was handled.
+        get_logger(f'gtr_ros.{_NAME}').info(f'published {self._published} images')
 
 
 def main(args: list[str] | None = None) -> int:

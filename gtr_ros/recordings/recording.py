@@ -110,9 +110,9 @@ def _track_frames(
             writer = stack.enter_context(VideoWriter(annotated, video.rate, video.size))
         on_progress(0, video.frame_count)
         # Frames of a camera do not wait here: they would be tracked late.
-        frames = video if is_camera(source) else stack.enter_context(ReadAhead(video))
-        for frame in frames:
-            tracks = pipeline(frame)
+        live = is_camera(source)
+        frames = video if live else stack.enter_context(ReadAhead(video))
+        for frame, tracks in pipeline.track_all(frames, 1 if live else None):
             ids = tracks.ids.tolist()
             rows += result_rows(frame.index + 1, ids, tracks.boxes, tracks.scores)
             identities.update(ids)

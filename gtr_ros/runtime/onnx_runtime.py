@@ -185,6 +185,7 @@ class OnnxGTR(GTR):
             plain.clip,
             plain.score_threshold,
         )
+        self.name = plain.name
         self._batches = providers[0][0] != 'CPUExecutionProvider'
         names = (f'map{i}' for i in range(len(plain.detector.strides)))
         self._features = read('features', 'regions', *names)

@@ -1,17 +1,21 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Process settings: how malloc handles freed memory, how threads wait, what torchvision imports.
+Process settings: freed memory, waiting threads, what torchvision imports, a closed output.
 
 Needs no torch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 import ctypes
 import gc
 from importlib import import_module
 import os
+import select
+import signal
 import sys
 from types import ModuleType
 from typing import Any
@@ -88,6 +92,35 @@ def import_torch() -> None:
         if isinstance(sys.modules.get(_COMPILER), _LazyCompiler):
             del sys.modules[_COMPILER]
     gc.freeze()
+
+
+@contextmanager
+def end_with_reader() -> Iterator[None]:
+    """
+    End the process without a message when nobody reads its standard output, as in `... | head`.
+
+    The exit code is then 141, that of a program ended by SIGPIPE.
+
+    :raises SystemExit: if the output was closed while the block wrote to it
+    """
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if not _reader_left():
+            raise
+        # Python flushes what is left once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(128 + signal.SIGPIPE) from None
+
+
+def _reader_left() -> bool:
+    """Return whether standard output is a pipe that nobody reads; other pipes break, too."""
+    output = select.poll()
+    output.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in output.poll(0))
 
 
 class _LazyCompiler(ModuleType):

@@ -20,6 +20,8 @@ from gtr_ros.tracking.rules import NAMES
 #: what takes seconds to import, or is not installed everywhere
 HEAVY = ('torch', 'torchvision', 'timm', 'scipy', 'ray', 'rosbags', 'matplotlib', 'onnxruntime')
 
+WEIGHTS = 'gtr_ros/weights/gtr_mobile.safetensors'
+
 _RUN = """
 import sys
 sys.argv[0] = 'gtr'
@@ -71,6 +73,21 @@ def test_answers_that_need_no_model_do_not_import_torch(tmp_path, arguments, sta
     found, loaded, output = run(*arguments, folder=tmp_path)
     assert answer in output
     assert (found, loaded) == (status, [])
+
+
+@pytest.mark.parametrize('arguments', [['--help'], ['weights', 'show', WEIGHTS]])
+def test_output_that_nobody_reads_to_its_end_is_no_error(arguments):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, '-m', 'gtr_ros.cli', *arguments],
+        cwd=REPOSITORY,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writer)
+    assert done.stderr == ''
 
 
 def test_the_module_is_the_command():

@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+import os
 from pathlib import Path
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -156,3 +159,15 @@ def test_the_window_is_for_one_video(tmp_path, monkeypatch, capsys, arguments, m
     monkeypatch.chdir(tmp_path)
     assert main(['track', *arguments]) == 1
     assert message in ' '.join(capsys.readouterr().err.split())
+
+
+def test_waiting_threads_sleep_soon_because_other_programs_may_run_beside(noise, tmp_path):
+    command = [sys.executable, '-m', 'gtr_ros.cli', 'track', noise, '--checkpoint', 'random']
+    run = subprocess.run(
+        [*command, '--out', tmp_path / 'tracks.txt'],
+        env={**os.environ, 'OMP_DISPLAY_ENV': 'verbose'},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "GOMP_SPINCOUNT = '1000'" in run.stderr

@@ -175,7 +175,7 @@ def test_an_object_that_returns_after_minutes_is_reidentified_and_reported():
         tracker_node('__ns:=/back', threads=1, detections_topic='boxes') as node,
         robot() as user,
     ):
-        node.wait_for_output('tracking on /back/image')
+        node.wait_for_output('tracking on /back/image: boxes of boxes, features of model mobile')
         answers = user.subscribe(Detection2DArray, '/back/tracker/detections')
         paths = user.subscribe(TrajectoryArray, '/back/tracker/trajectories')
         reports = user.subscribe(DiagnosticArray, '/diagnostics')

@@ -61,6 +61,7 @@ def test_compatible_publishers_are_said_to_send_nothing(qos):
     text = silence('/image', BEST_EFFORT, [publisher(qos=qos), publisher()])
     assert '/image, publishers there: 2' in text
     assert 'nothing is sent' in text
+    assert 'docs/troubleshooting.md' in text
     assert "'s QoS" not in text
 
 

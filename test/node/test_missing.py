@@ -126,4 +126,5 @@ def test_if_this_node_has_a_profile_it_is_named_for_the_publisher():
 def test_with_another_rmw_no_profile_of_fast_dds_is_named():
     text = remedy({'RMW_IMPLEMENTATION': 'rmw_cyclonedds_cpp'}, '/share/large.xml')
     assert 'rmw_cyclonedds_cpp' in text
+    assert 'docs/troubleshooting.md' in text
     assert 'FASTRTPS' not in text

@@ -19,6 +19,7 @@ from rclpy.parameter import Parameter
 import yaml
 
 from gtr_ros.model.registry import MODELS
+from gtr_ros.model.registry import own_parameters
 from gtr_ros.node.declaring import accept_integers
 from gtr_ros.node.declaring import declare_all
 from gtr_ros.node.tracker.parameters import NodeParameters
@@ -96,6 +97,15 @@ def test_the_files_of_the_papers_models_have_the_published_settings(
     )
     given = yaml.safe_load(file.read_text())['/**']['ros__parameters']
     assert given.keys() == asdict(parameters).keys()
+
+
+@pytest.mark.parametrize('name', MODELS)
+def test_without_a_file_a_model_has_the_settings_of_its_file(node_with, name):
+    file = CONFIG.with_name(f'{name}.yaml')
+    expected = declare_all(node_with('--params-file', str(file)), NodeParameters)
+    assert declare_all(node_with(model=name), NodeParameters, own_parameters) == expected
+    changed = declare_all(node_with(model=name, min_hits=2), NodeParameters, own_parameters)
+    assert changed == replace(expected, min_hits=2)
 
 
 def test_the_yaml_file_names_every_parameter_and_its_default():

@@ -71,6 +71,16 @@ def test_help_is_printed_and_nothing_starts(name, word):
         assert title in run.stdout
 
 
+@pytest.mark.parametrize('name', PROGRAMS)
+def test_help_that_nobody_reads_to_its_end_is_no_error(name):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [*executable(name), '--help']
+    run = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(writer)
+    assert run.stderr == ''
+
+
 @pytest.mark.parametrize(
     ('name', 'kind'), [('tracker_node', NodeParameters), ('web_viewer', ViewerParameters)]
 )

@@ -99,6 +99,7 @@ def test_a_loop_repeats_until_it_is_interrupted(video, viewer):
         publisher.send(signal.SIGINT)
         assert publisher.wait(STOP_SECONDS) == 0
         assert 'Traceback' not in publisher.output
+        assert 'Failed to publish' not in publisher.output
 
 
 def test_a_missing_video_is_one_clear_error():

@@ -282,6 +282,7 @@ def test_ctrl_c_ends_the_viewer_cleanly_while_browsers_wait(source):
             viewer.process.send(signal.SIGINT)
             assert viewer.process.wait(STOP_SECONDS) == 0
         assert 'Traceback' not in viewer.process.output
+        assert 'Failed to publish' not in viewer.process.output
         encoded = re.search(r'encoded (\d+) images', viewer.process.output)
         assert int(encoded[1]) > 0
 

@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
+
+from gtr_ros.runtime.process import end_with_reader
 
 #: faults of pages while blocks as large as a frame's are taken and freed again, after the first
 COUNT_FAULTS = """
@@ -67,3 +70,35 @@ def test_torchs_threads_fall_asleep_soon_unless_the_user_says_otherwise(given, s
         check=True,
     )
     assert shown in result.stderr
+
+
+WRITE = """
+import sys
+from gtr_ros.runtime.process import end_with_reader
+with end_with_reader():
+    print('a line')
+    {then}
+"""
+
+
+@pytest.mark.parametrize('then', ['', 'sys.exit(0)', "print('x' * 1_000_000)"])
+@pytest.mark.parametrize('unbuffered', ['', '1'])
+def test_a_program_ends_without_a_message_when_nobody_reads_its_output(then, unbuffered):
+    reader, writer = os.pipe()
+    os.close(reader)
+    run = subprocess.run(
+        [sys.executable, '-c', WRITE.format(then=then)],
+        env={**os.environ, 'PYTHONUNBUFFERED': unbuffered},
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writer)
+    assert (run.returncode, run.stderr) == (128 + signal.SIGPIPE, '')
+
+
+def test_another_pipe_that_breaks_is_an_error():
+    reader, writer = os.pipe()
+    os.close(reader)
+    with pytest.raises(BrokenPipeError), end_with_reader(), os.fdopen(writer, 'w', 1) as pipe:
+        pipe.write('a line\n')

@@ -143,7 +143,10 @@ def remedy(environment: Mapping[str, str], profile: str) -> str:
     """
     rmw = environment.get('RMW_IMPLEMENTATION') or 'rmw_fastrtps_cpp'
     if not rmw.startswith('rmw_fastrtps'):
-        return f'Enlarge the buffers of {rmw}, or lower the rate or the size of the images'
+        return (
+            f'Enlarge the buffers of {rmw} (docs/troubleshooting.md), or lower the rate or the '
+            'size of the images'
+        )
     used = next((environment[name] for name in _PROFILE_VARIABLES if environment.get(name)), '')
     who = 'this node and the publisher'
     before = 'The defaults of Fast DDS lose large images. '

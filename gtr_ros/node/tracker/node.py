@@ -30,6 +30,7 @@ from std_srvs.srv import SetBool
 from std_srvs.srv import Trigger
 
 from gtr_ros.media.pixels import ImageError
+from gtr_ros.model.registry import own_parameters
 from gtr_ros.node.declaring import accept_integers
 from gtr_ros.node.declaring import declare_all
 from gtr_ros.node.declaring import from_message
@@ -73,7 +74,7 @@ class TrackerNode(LifecycleNode):
 
     def __init__(self, **options: object) -> None:
         super().__init__(_NAME, **options)
-        self.settings: NodeParameters = declare_all(self, NodeParameters)
+        self.settings: NodeParameters = declare_all(self, NodeParameters, own_parameters)
         if hasattr(self, 'add_pre_set_parameters_callback'):  # not in Humble
             self.add_pre_set_parameters_callback(accept_integers(NodeParameters))
         self.add_on_set_parameters_callback(self._on_set_parameters)
@@ -218,9 +219,11 @@ class TrackerNode(LifecycleNode):
             1.0, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
         topics = ', '.join(camera.inputs.topic for camera in self.cameras.values())
+        other = self.settings.detections_topic
+        boxes = f'boxes of {other}, features of ' if other else ''
         self.get_logger().info(
-            f'tracking on {topics}: model {self.settings.model} on {pipeline.place}, association: '
-            f'{pipeline.association}'
+            f'tracking on {topics}: {boxes}model {self.settings.model} on {pipeline.place}, '
+            f'association: {pipeline.association}'
         )
 
     def _describe(self) -> None:

@@ -102,8 +102,8 @@ class WebViewer(Node):
             self._encoder.close()
         if self._server is not None:
             self._server.close()
-            # Not the node's logger, which cannot publish once a signal has shut the context down.
-            get_logger(_NAME).info(f'encoded {self._encoder.encoded} images')
+            # Not by the node's name, whose logger cannot publish once a signal was handled.
+            get_logger(f'gtr_ros.{_NAME}').info(f'encoded {self._encoder.encoded} images')
 
     def _find_topics(self) -> dict[str, type]:
         """Return the names and types of the image topic and of the tracker's topics."""
