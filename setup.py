@@ -14,10 +14,19 @@ setup(
     name='gtr_ros',
     version=version,
     description='Global Tracking Transformer: multi-object tracking in videos',
-    license='Apache-2.0',
+    license='Apache-2.0 AND MIT',  # MIT: the avatars of the rendered people
     python_requires='>=3.10',
     packages=find_packages(include=['gtr_ros', 'gtr_ros.*'], exclude=['gtr_ros.node*']),
-    package_data={'gtr_ros.weights': ['*.safetensors', '*.tsv']},
+    package_data={
+        'gtr_ros': ['py.typed'],
+        'gtr_ros.data.people': [
+            'avatars/*.glb',
+            'avatars/*.md',
+            'avatars/LICENSE',
+            'avatars/parts/*.png',
+        ],
+        'gtr_ros.weights': ['*.safetensors', '*.tsv'],
+    },
     install_requires=[
         'av>=12',
         'numpy>=1.26',
@@ -40,6 +49,7 @@ setup(
         ],
         'cluster': ['ray>=2.9'],
         'onnx': ['onnx>=1.17', 'onnxruntime>=1.24'],
+        'people': ['moderngl>=5.12'],
         'training': ['pydantic>=2.5', 'pyyaml>=6', 'tensorboard>=2.15'],
     },
     entry_points={'console_scripts': ['gtr = gtr_ros.cli:main']},

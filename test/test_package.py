@@ -43,7 +43,8 @@ def test_the_manifest_is_valid():
     manifest = package.parse_package(str(REPOSITORY))
     assert manifest.name == 'gtr_ros'
     assert manifest.get_build_type() == 'ament_cmake'
-    assert manifest.licenses == ['Apache-2.0']
+    assert manifest.licenses == ['Apache-2.0', 'MIT']  # MIT: the avatars
+    assert all((REPOSITORY / each.file).is_file() for each in manifest.licenses)
 
 
 def test_cmake_lists_every_message_and_program():

@@ -1,7 +1,7 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Train the default checkpoint: two stages, detector interpolation, float16, calibration.
+Train the default checkpoint: three stages, detector interpolation, float16, calibration.
 
 After an interruption, run it again: finished stages are skipped, and an unfinished one is resumed.
 """
@@ -9,6 +9,7 @@ After an interruption, run it again: finished stages are skipped, and an unfinis
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from pathlib import Path
 import subprocess
@@ -41,12 +42,25 @@ KEPT = 0.25
 MALLOC = {'MALLOC_MMAP_THRESHOLD_': '33554432000', 'MALLOC_TRIM_THRESHOLD_': '33554432000'}
 
 
-def train(stage: str, runs: Path, data: Path, start: Path) -> Path:
-    """Run a stage to its end, resuming it if necessary; return the file of its weights."""
+def train(stage: str, runs: Path, data: Path, start: Path, *changes: str) -> Path:
+    """
+    Run a stage to its end, resuming it if necessary; return the file of its weights.
+
+    :param start: initial weights
+    :param changes: of the configuration, `key=value`
+    """
     folder = runs / stage
     command = [sys.executable, '-m', 'gtr_ros.cli', 'train']
     command += [str(CONFIGS / f'{stage}.yaml')]
-    command += ['--data', str(data), '--out', str(folder), '--set', f'start={start.resolve()}']
+    command += [
+        '--data',
+        str(data),
+        '--out',
+        str(folder),
+        '--set',
+        f'start={start.resolve()}',
+        *changes,
+    ]
     if (folder / 'last.pt').is_file():
         command.append('--resume')
     subprocess.run(command, check=True, env={**os.environ, **MALLOC})
@@ -70,15 +84,52 @@ def halve(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return half
 
 
-def write(first: Path, second: Path, data: Path, out: Path) -> None:
-    """Write the default checkpoint from the weights of both stages."""
+def train_detector(runs: Path, data: Path) -> Path:
+    """Run the first two stages; return the file of their weights, with a blended detector."""
+    imported = cached_checkpoint('mobile')
+    if not imported.is_file():
+        raise SystemExit(f'{imported} does not exist: run `gtr weights import` first')
+    first = train('mobile_association', runs, data, imported)
+    second = train('mobile_joint', runs, data, first)
     state, metadata = load_checkpoint(second)
+    blended = runs / 'blended.safetensors'
+    save_checkpoint(blended, blend(load_checkpoint(first)[0], state), metadata)
+    return blended
+
+
+def link_backgrounds(annotations: Path, folder: Path) -> Path:
+    """
+    Fill a folder with links to the images that show no person, the backgrounds of rendered people.
+
+    :param annotations: COCO JSON, whose images are in the folder of the same name
+    """
+    content = json.loads(annotations.read_text())
+    person = {c['id'] for c in content['categories'] if c['name'] == 'person'}
+    peopled = {a['image_id'] for a in content['annotations'] if a['category_id'] in person}
+    folder.mkdir(parents=True, exist_ok=True)
+    for image in content['images']:
+        link = folder / image['file_name']
+        if image['id'] not in peopled and not link.exists():
+            link.symlink_to((annotations.with_suffix('') / image['file_name']).resolve())
+    return folder
+
+
+def train_on_people(runs: Path, data: Path, start: Path) -> Path:
+    """Run the third stage, with a frozen detector; return the file of its weights."""
+    backgrounds = link_backgrounds(data / 'coco_mini' / 'train.json', runs / 'backgrounds')
+    change = f'clips.0.people.backgrounds={backgrounds.resolve()}'
+    return train('mobile_people', runs, data, start, change)
+
+
+def write(trained: Path, data: Path, out: Path) -> None:
+    """Write the default checkpoint from the weights of the last stage."""
+    state, metadata = load_checkpoint(trained)
     metadata |= {
         'source': 'make default-checkpoint',
         'begun_from': 'MobileNetV3 CenterNet of the npm package that `gtr weights import` names',
         'card': 'gtr_ros/weights/README.md',
     }
-    write_calibrated(halve(blend(load_checkpoint(first)[0], state)), metadata, data, out)
+    write_calibrated(halve(state), metadata, data, out)
 
 
 def write_calibrated(
@@ -124,7 +175,7 @@ def main() -> None:
         '--data',
         type=Path,
         required=True,
-        help='folder with coco_mini/train.json and coco_mini/train/',
+        help='folder with coco_mini/train.json, coco_mini/train/ and avatars/',
     )
     parser.add_argument('--runs', type=Path, default=REPOSITORY / 'runs')
     parser.add_argument('--out', type=Path, default=SHIPPED)
@@ -133,17 +184,18 @@ def main() -> None:
         action='store_true',
         help='only calibrate the existing weights at --out, without training',
     )
+    parser.add_argument(
+        '--keep-detector',
+        action='store_true',
+        help='only train head and transformer of the existing weights at --out: the last stage',
+    )
     options = parser.parse_args()
     data = options.data.resolve()
     if options.calibrate_only:
         recalibrate(options.out, data)
         return
-    imported = cached_checkpoint('mobile')
-    if not imported.is_file():
-        raise SystemExit(f'{imported} does not exist: run `gtr weights import` first')
-    first = train('mobile_association', options.runs, data, imported)
-    second = train('mobile_joint', options.runs, data, first)
-    write(first, second, data, options.out)
+    start = options.out if options.keep_detector else train_detector(options.runs, data)
+    write(train_on_people(options.runs, data, start), data, options.out)
     print(f'{options.out}: {options.out.stat().st_size / 1e6:.1f} MB')
 
 

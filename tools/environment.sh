@@ -62,6 +62,15 @@ missing_packages() {
   "$1" -c 'import ensurepip, venv' 2> /dev/null || echo "python$2-venv"
 }
 
+# OpenGL without a screen, for the rendered people of training and evaluation; the node needs none.
+missing_opengl() {
+  local library
+  for library in EGL:libegl1 GL:libgl1; do
+    "$1" -c "import ctypes; ctypes.CDLL('lib${library%:*}.so.1')" 2> /dev/null || echo "${library#*:}"
+  done
+  compgen -G '/usr/lib/*/dri/swrast_dri.so' > /dev/null || echo libgl1-mesa-dri
+}
+
 find_python() {
   local candidate
   for candidate in ${PYTHON:-python3 python3.12 python3.11}; do
@@ -192,6 +201,9 @@ readonly python python_version
 
 missing=$(missing_packages "$python" "$python_version" | tr '\n' ' ')
 [ -z "$missing" ] || install_packages $missing
+missing=$(missing_opengl "$python" | tr '\n' ' ')
+[ -z "$missing" ] || (install_packages $missing) ||
+  echo "note: without $missing scenes of rendered people cannot be drawn; everything else works"
 
 step '1/5 virtual environment' "$python_version" make_venv
 step "2/5 ROS 2 ${distribution^} (wheels)" "$(key_of "tools/requirements-$distribution.txt")" install_ros

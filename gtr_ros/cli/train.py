@@ -90,7 +90,9 @@ def _check(options: argparse.Namespace, config: Config, device: torch.device) ->
     if options.resume:
         raise ValueError('--check starts no run: leave out --resume')
     with show_tasks() as start:
-        for line in check_training(config, options.data, device, _image_task(start)):
+        for line in check_training(
+            config, options.data, device, _count_task(start, 'checking images')
+        ):
             console.print(line, markup=False)
     console.print(f'{options.config} can be trained', markup=False)
 
@@ -117,7 +119,14 @@ def _train(options: argparse.Namespace, config: Config, device: torch.device) ->
         def on_calibration() -> None:
             console.print('measuring the calibration of the cues, which takes a minute or more')
 
-        callbacks = Callbacks(_image_task(start), on_start, on_step, on_calibration, on_validation)
+        callbacks = Callbacks(
+            on_check=_count_task(start, 'checking images'),
+            on_store=_count_task(start, 'storing clips'),
+            on_start=on_start,
+            on_step=on_step,
+            on_calibration=on_calibration,
+            on_validation=on_validation,
+        )
         weights = _run(options, config, device, callbacks)
     console.print(f'wrote {weights}; try it with: gtr track VIDEO --checkpoint {weights}')
 
@@ -142,16 +151,16 @@ def _run(
     )
 
 
-def _image_task(start: Start) -> Callable[[int, int], None]:
-    """Return what shows how many images are checked."""
+def _count_task(start: Start, title: str) -> Callable[[int, int], None]:
+    """Return what shows how many of something are done."""
     tasks: list[Task] = []
 
-    def on_check(done: int, total: int) -> None:
+    def update(done: int, total: int) -> None:
         if not tasks:
-            tasks.append(start('checking images', total, 0))
+            tasks.append(start(title, total, done))
         tasks[0].update(done)
 
-    return on_check
+    return update
 
 
 def _validation(config: Config, data: Path) -> Callable[[GTR], dict[str, float]] | None:

@@ -14,6 +14,8 @@ from gtr_ros.data.formats.errors import FormatError
 from gtr_ros.data.formats.kitti import read_kitti
 from gtr_ros.data.formats.motchallenge import has_motchallenge
 from gtr_ros.data.formats.motchallenge import read_motchallenge
+from gtr_ros.data.people.scene import PeopleScene
+from gtr_ros.data.people.scene import PREFIX as PEOPLE
 from gtr_ros.data.sequence import Sequence
 from gtr_ros.data.synthetic import generate
 from gtr_ros.data.synthetic import Scene
@@ -48,15 +50,21 @@ def open_sequences(
     - a TAO or COCO video JSON
     - a rosbag2 folder or file, with images and a Detection2DArray of the ground truth
     - `synthetic` or `synthetic:objects=20,occlusion=2`: a drawn scene
+    - `people` or `people:objects=20,camera=drive`: a scene of rendered people
 
     :param half: 'train' or 'val' half of each MOTChallenge sequence; None: all of it
     :param images: folder of a JSON's images; None: the JSON's own
     :param topics: of a bag, for images and ground truth; None: the only one of its kind
     :param class_names: of the ground truth in a bag
     :raises FormatError: if it cannot be read, or is none of these
-    :raises ValueError: if a synthetic scene's numbers are out of range
+    :raises ValueError: if a scene's numbers are out of range
+    :raises DrawingError: if people are to be rendered, and OpenGL is not available
     """
-    if _is_scene(source):
+    if _has_prefix(source, PEOPLE):
+        from gtr_ros.data.people import generate as generate_people
+
+        return [OpenedSequence(generate_people(PeopleScene.parse(source)).sequence)]
+    if _has_prefix(source, PREFIX):
         made = generate(Scene.parse(source))
         return [OpenedSequence(made.sequence, made.detections)]
     path = Path(source).expanduser()
@@ -77,7 +85,11 @@ def resolve_source(source: str, folder: Path) -> str:
 
 
 def _is_scene(source: str) -> bool:
-    return source == PREFIX or source.startswith(f'{PREFIX}:')
+    return _has_prefix(source, PREFIX) or _has_prefix(source, PEOPLE)
+
+
+def _has_prefix(source: str, prefix: str) -> bool:
+    return source == prefix or source.startswith(f'{prefix}:')
 
 
 def _read(path: Path, half: str | None, images: str | Path | None) -> SequenceOf[Sequence]:

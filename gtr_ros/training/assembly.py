@@ -12,6 +12,7 @@ from gtr_ros.data.coco.lvis import read_lvis
 from gtr_ros.data.coco.stills import read_coco
 from gtr_ros.data.opening import open_sequences
 from gtr_ros.data.opening import resolve_source
+from gtr_ros.data.people import PeopleScene
 from gtr_ros.data.stills.crowdhuman import read_crowdhuman
 from gtr_ros.data.stills.still import StillSet
 from gtr_ros.model.build import make_transformer
@@ -28,10 +29,12 @@ from gtr_ros.training.association_loss import PAPER
 from gtr_ros.training.clip import ClipSource
 from gtr_ros.training.config import Config
 from gtr_ros.training.config import ConfigError
+from gtr_ros.training.config import People
 from gtr_ros.training.config import Stills
 from gtr_ros.training.config import Videos
 from gtr_ros.training.crops import MovingCrop
 from gtr_ros.training.objective import Objective
+from gtr_ros.training.people_clips import PeopleClips
 from gtr_ros.training.sources import Augmented
 from gtr_ros.training.sources import Mixture
 from gtr_ros.training.sources import StillClips
@@ -126,7 +129,33 @@ def make_source(config: Config, model: GTR, data: Path) -> ClipSource:
     return Mixture([make(clips) for clips in config.clips], [c.weight for c in config.clips])
 
 
-def _make_entry(clips: Stills | Videos, data: Path, names: tuple[str, ...]) -> ClipSource:
+def _make_people(clips: People, data: Path, names: tuple[str, ...]) -> ClipSource:
+    if 'person' not in names:
+        raise ConfigError("clips of people need a model that detects the class 'person'")
+    options = clips.people
+    scene = PeopleScene(
+        split=options.split,
+        pool=options.pool,
+        avatars=str(data / options.avatars) if options.avatars else '',
+        backgrounds=str(data / options.backgrounds) if options.backgrounds else '',
+        size=options.size,
+    )
+    source = PeopleClips(
+        scene,
+        label=names.index('person'),
+        frames=clips.frames,
+        gaps=options.gaps,
+        objects=options.objects,
+        likeness=options.likeness,
+        returns=options.returns,
+        away=options.away,
+    )
+    return Augmented(source, clips.augmentation, detector=False)
+
+
+def _make_entry(clips: Stills | Videos | People, data: Path, names: tuple[str, ...]) -> ClipSource:
+    if isinstance(clips, People):
+        return _make_people(clips, data, names)
     if isinstance(clips, Stills):
         moving_crop = MovingCrop(
             frames=clips.frames,
@@ -178,7 +207,9 @@ def make_objective(config: Config, model: GTR) -> Objective:
     if objective is None:
         raise ConfigError(f'model {config.model} cannot be trained: no objective is registered')
     kind, losses = resolve(objective), config.losses
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {'embedding_weight': losses.embedding}
+    if config.stored is not None and not kind.can_store:
+        raise ConfigError(f'clips of gtr_{config.model} cannot be stored; leave out stored')
     if losses.association_variant == 'paper':
         options['association_options'] = PAPER
     if kind.has_detector_weight:

@@ -27,6 +27,8 @@ class Clip:
     :param complete: whether every object of the model's classes has a box or is in a crowd; if
         not, the detector does not learn from the clip
     :param source: origin of the clip, for messages: a file name, or a sequence and its frames
+    :param pool: name of a set of objects whose ids are the same in all clips of the pool; '': ids
+        hold only in this clip
     """
 
     images: tuple[np.ndarray, ...]
@@ -36,6 +38,7 @@ class Clip:
     crowds: tuple[np.ndarray, ...] = field(default=())
     complete: bool = True
     source: str = ''
+    pool: str = ''
 
     def __post_init__(self) -> None:
         if not self.crowds:

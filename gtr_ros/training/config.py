@@ -15,6 +15,7 @@ from pydantic import ConfigDict
 from pydantic import Discriminator
 from pydantic import Field
 from pydantic import field_validator
+from pydantic import model_validator
 from pydantic import Tag
 from pydantic import ValidationError
 import yaml
@@ -118,20 +119,85 @@ class Videos(_Part):
     augmentation: Augmentation = Augmentation()
 
 
+class PeopleOptions(_Part):
+    """
+    The scenes of rendered people, see `gtr_ros.data.people.PeopleScene`.
+
+    :param split: whose avatars: 'train', 'validation', 'test' or 'all'
+    :param pool: number of identities
+    :param avatars: folder of avatars; None: those included in the package, all of the split 'test'
+    :param backgrounds: folder of photos, best without people; None: painted backgrounds
+    :param size: (height, width) of the frames, pixels of the network's input
+    :param objects: range of the number of people in a scene
+    :param likeness: maximum share of the people of a scene who look like another one
+    :param gaps: range of the seconds from one frame of a clip to the next
+    :param returns: probability that the camera is away for `away` seconds within a clip
+    :param away: seconds
+    """
+
+    split: Literal['train', 'validation', 'test', 'all'] = 'train'
+    pool: int = Field(10000, ge=1)
+    avatars: Path | None = None
+    backgrounds: Path | None = None
+    size: tuple[int, int] = (448, 576)
+    objects: tuple[int, int] = (6, 16)
+    likeness: float = Field(0.5, ge=0, le=1)
+    gaps: tuple[float, float] = (0.05, 4.0)
+    returns: float = Field(0.3, ge=0, le=1)
+    away: float = Field(20.0, gt=0)
+
+
+class People(_Part):
+    """
+    Clips of rendered people.
+
+    :param people: options of the scenes
+    :param weight: how often clips are drawn from this entry, relative to the others
+    :param frames: T
+    :param augmentation: of the clips
+    """
+
+    people: PeopleOptions = PeopleOptions()
+    weight: float = Field(1.0, gt=0)
+    frames: int = Field(8, ge=2, le=64)
+    augmentation: Augmentation = Augmentation()
+
+
 class Losses(_Part):
     """
     The losses of a training run.
 
     :param association: weight of the association loss; 0: only the detector is trained
+    :param embedding: weight of the embedding loss: features of one object are similar, those of
+        others are not; 0: it is not computed
     :param detector: weight of the detector's losses, for `mobile`; 0: they are not computed
     :param association_variant: the association loss of the model's published code, or of the paper
     """
 
     association: float = Field(1.0, ge=0)
+    embedding: float = Field(0.0, ge=0)
     detector: float = Field(1.0, ge=0)
     association_variant: Literal['published', 'paper'] = Field(
         'published', validation_alias=_renamed('rule', 'association_variant')
     )
+
+    @property
+    def links(self) -> bool:
+        """Whether head and transformer are trained."""
+        return self.association > 0 or self.embedding > 0
+
+
+class Stored(_Part):
+    """
+    Clips that are pooled by the frozen detector once and stored, to train head and transformer.
+
+    :param clips: number of clips
+    :param folder: of the files; None: `stored` in the run's folder. Runs with the same clips,
+        seed and initial weights can share it
+    """
+
+    clips: int = Field(ge=1)
+    folder: Path | None = None
 
 
 class Validation(_Part):
@@ -153,8 +219,10 @@ class Validation(_Part):
 
 
 def _kind(value: Any) -> str:
-    videos = isinstance(value, Videos) or (isinstance(value, dict) and 'videos' in value)
-    return 'videos' if videos else 'stills'
+    if isinstance(value, _Part):
+        return type(value).__name__.lower()
+    known = ('videos', 'people')
+    return next((name for name in known if isinstance(value, dict) and name in value), 'stills')
 
 
 class Config(_Part):
@@ -173,6 +241,8 @@ class Config(_Part):
     :param losses: weights and variant of the losses
     :param schedule: of the optimisation
     :param validation: during training
+    :param stored: train on clips that were pooled once; the detector must be frozen (`rates:
+        {detector: 0}`, `losses: {detector: 0}`). None: create new clips all the time
     :param save_every: iterations between two checkpoints
     :param seed: of all random numbers
     :param workers: number of processes that create clips, for each training process
@@ -185,13 +255,16 @@ class Config(_Part):
     transformer: dict[str, Any] | None = None
     clips: list[
         Annotated[
-            Annotated[Stills, Tag('stills')] | Annotated[Videos, Tag('videos')],
+            Annotated[Stills, Tag('stills')]
+            | Annotated[Videos, Tag('videos')]
+            | Annotated[People, Tag('people')],
             Discriminator(_kind),
         ]
     ] = Field(min_length=1)
     losses: Losses = Losses()
     schedule: Schedule
     validation: Validation = Validation()
+    stored: Stored | None = None
     save_every: int = Field(500, ge=1)
     seed: int = Field(0, ge=0)
     workers: int = Field(2, ge=0)
@@ -202,6 +275,17 @@ class Config(_Part):
         """Raise ValueError if the registry does not contain the model."""
         model_spec(name)
         return name
+
+    @model_validator(mode='after')
+    def _is_frozen(self) -> Config:
+        """Raise ValueError if clips are stored although the detector is trained."""
+        trained = self.losses.detector > 0 or self.schedule.rates.get('detector') != 0
+        if self.stored is not None and trained:
+            raise ValueError(
+                'stored needs a frozen detector; set losses.detector to 0, and schedule.rates to '
+                '{detector: 0}'
+            )
+        return self
 
 
 class ConfigError(ValueError):

@@ -61,8 +61,8 @@ class NumberedClips(Dataset):
             )
 
 
-def _usable(clips: list[Clip | TrainingError]) -> list[Clip]:
-    """Return the clips of a batch; raise the first error instead, if there is one."""
+def usable(clips: list[Clip | TrainingError]) -> list[Clip]:
+    """Return the clips of a batch; raise the first error in its place, if there is one."""
     for clip in clips:
         if isinstance(clip, TrainingError):
             raise clip
@@ -164,7 +164,7 @@ class Trainer:
             prefetch_factor=4 if self.workers else None,
         )
         for clips in loader:
-            yield self._step(_usable(clips))
+            yield self._step(usable(clips))
 
     def try_batch(self) -> dict[str, float]:
         """
@@ -173,7 +173,7 @@ class Trainer:
         :raises TrainingError: if a clip cannot be created, or a loss is not finite
         """
         [numbers] = self._batches(self.iteration, self.iteration + 1)
-        total, values = self._losses(_usable([self._clips[number] for number in numbers]))
+        total, values = self._losses(usable([self._clips[number] for number in numbers]))
         total.backward()
         self._optimiser.zero_grad(set_to_none=True)
         return values

@@ -20,6 +20,7 @@ from gtr_ros.training.heatmap_loss import heatmap_losses
 from gtr_ros.training.heatmap_loss import heatmap_targets
 from gtr_ros.training.objective import mean_over_processes
 from gtr_ros.training.objective import Objective
+from gtr_ros.training.pooled import PooledClip
 
 
 class MobileObjective(Objective):
@@ -37,9 +38,11 @@ class MobileObjective(Objective):
     :param jitter: standard deviation of the noise added to a labelled box, in units of its width
         and height
     :param missed: in [0, 1], probability that an object missed by the detector gets no proposal
+    :param embedding_weight: of the embedding loss; 0: it is not computed
     """
 
     has_detector_weight = True
+    can_store = True
 
     def __init__(
         self,
@@ -50,34 +53,48 @@ class MobileObjective(Objective):
         score_threshold: float = 0.3,
         jitter: float = 0.04,
         missed: float = 0.1,
+        embedding_weight: float = 0.0,
     ) -> None:
-        super().__init__(model)
-        self.association_weight = association_weight
+        super().__init__(model, association_weight, association_options, embedding_weight)
         self.detector_weight = detector_weight
-        self.association_options = association_options
         self.score_threshold = score_threshold
         self.jitter = jitter
         self.missed = missed
 
     def forward(self, clips: Sequence[Clip]) -> dict[str, Tensor]:
-        """Return `heat`, `boxes` and `association`, without those of weight 0."""
-        device = self.model.device
-        images = [image for clip in clips for image in clip.images]
-        pixels = [torch.from_numpy(i).to(device).permute(2, 0, 1)[None].float() for i in images]
-        pixels = pad_to_largest(pixels, 32).contiguous(memory_format=torch.channels_last)
-        logits, sides, features = self.model.detector(pixels)
+        """Return `heat`, `boxes`, `association` and `embedding`, without those of weight 0."""
+        logits, sides, features = self.model.detector(self._pixels(clips))
         losses = {}
         if self.detector_weight:
             losses = self._detector_losses(clips, logits, sides)
-        if self.association_weight:
-            proposals, start = [], 0
-            for clip in clips:
-                frames = slice(start, start + len(clip))
-                proposals += self._proposals(clip, logits[frames], sides[frames])
-                start += len(clip)
-            loss = self.associate(clips, features.appearance, proposals, self.association_options)
-            losses['association'] = self.association_weight * loss
+        if self.links:
+            proposals = self._all_proposals(clips, logits, sides)
+            pooled = self.pool_proposals(clips, features.appearance, proposals)
+            losses |= self.association_losses(pooled)
         return losses
+
+    @torch.no_grad()
+    def pool(self, clips: Sequence[Clip]) -> list[PooledClip]:
+        """Run the detector, without gradients, and pool its proposals for the association."""
+        logits, sides, features = self.model.detector(self._pixels(clips))
+        proposals = self._all_proposals(clips, logits, sides)
+        return self.pool_proposals(clips, features.appearance, proposals)
+
+    def _pixels(self, clips: Sequence[Clip]) -> Tensor:
+        """Return all frames of all clips as input of the detector, (B, 3, H, W) float32."""
+        device = self.model.device
+        images = [image for clip in clips for image in clip.images]
+        pixels = [torch.from_numpy(i).to(device).permute(2, 0, 1)[None].float() for i in images]
+        return pad_to_largest(pixels, 32).contiguous(memory_format=torch.channels_last)
+
+    def _all_proposals(self, clips: Sequence[Clip], logits: Tensor, sides: Tensor) -> list[Tensor]:
+        """Return the proposals of each frame of all clips, (N_b, 4)."""
+        proposals, start = [], 0
+        for clip in clips:
+            frames = slice(start, start + len(clip))
+            proposals += self._proposals(clip, logits[frames], sides[frames])
+            start += len(clip)
+        return proposals
 
     def _detector_losses(
         self, clips: Sequence[Clip], logits: Tensor, sides: Tensor

@@ -96,6 +96,7 @@ class MOTObjective(Objective):
     :param association_weight: of the association loss; 0: only the detector is trained
     :param association_options: of the association loss
     :param score_threshold: proposals for the association have higher scores than this
+    :param embedding_weight: of the embedding loss; 0: it is not computed
     """
 
     multiple = 128
@@ -108,14 +109,13 @@ class MOTObjective(Objective):
         association_weight: float = 1.0,
         association_options: AssociationLossOptions = AssociationLossOptions(),
         score_threshold: float = 0.3,
+        embedding_weight: float = 0.0,
     ) -> None:
-        super().__init__(model)
-        self.association_weight = association_weight
-        self.association_options = association_options
+        super().__init__(model, association_weight, association_options, embedding_weight)
         self.score_threshold = score_threshold
 
     def forward(self, clips: Sequence[Clip]) -> dict[str, Tensor]:
-        """Return `boxes`, `positive`, `negative` and, unless its weight is 0, `association`."""
+        """Return `boxes`, `positive`, `negative`, and those of `association_losses`."""
         device = self.model.device
         images = [image for clip in clips for image in clip.images]
         truth = [self.to_boxes(boxes) for clip in clips for boxes in clip.boxes]
@@ -144,10 +144,9 @@ class MOTObjective(Objective):
             for p, is_complete in zip(proposals, complete, strict=True)
         ]
         losses |= self.second_stage_losses(maps, kept, truth, labels, sizes)
-        if self.association_weight:
+        if self.links:
             boxes = [p.boxes[p.scores > self.score_threshold] for p in proposals]
-            loss = self.associate(clips, maps, boxes, self.association_options)
-            losses['association'] = self.association_weight * loss
+            losses |= self.association_losses(self.pool_proposals(clips, maps, boxes))
         return losses
 
     def _detector_losses(
@@ -178,7 +177,7 @@ class MOTObjective(Objective):
     @property
     def needs_proposals(self) -> bool:
         """Whether any loss uses the detector's proposals."""
-        return self.association_weight > 0
+        return self.links
 
     def second_stage_losses(
         self,
@@ -213,6 +212,7 @@ class TAOObjective(MOTObjective):
     :param association_weight: of the association loss; 0: only the detector is trained
     :param association_options: of the association loss
     :param score_threshold: proposals for the association have higher scores than this
+    :param embedding_weight: of the embedding loss; 0: it is not computed
     """
 
     multiple = 32
@@ -225,8 +225,11 @@ class TAOObjective(MOTObjective):
         association_weight: float = 1.0,
         association_options: AssociationLossOptions = PUBLISHED_TAO,
         score_threshold: float = 0.1,
+        embedding_weight: float = 0.0,
     ) -> None:
-        super().__init__(model, association_weight, association_options, score_threshold)
+        super().__init__(
+            model, association_weight, association_options, score_threshold, embedding_weight
+        )
         self.register_buffer('image_counts', torch.tensor(image_counts()), persistent=False)
 
     @property

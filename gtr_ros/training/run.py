@@ -45,6 +45,9 @@ from gtr_ros.training.config import Config
 from gtr_ros.training.loop import Step
 from gtr_ros.training.loop import Trainer
 from gtr_ros.training.optimisation import TrainingError
+from gtr_ros.training.stored import OnStore
+from gtr_ros.training.stored import store_clips
+from gtr_ros.training.stored import StoredObjective
 
 #: files of a run's folder: state to resume from, resulting weights, and their provenance
 STATE, WEIGHTS, CONFIG, ENVIRONMENT, VALIDATION = (
@@ -67,6 +70,7 @@ class Callbacks:
     Callbacks of a training run; by default, they do nothing.
 
     :param on_check: called with the number of images checked before the first step, and of all
+    :param on_store: called with the number of clips stored, and of all
     :param on_start: called with the number of iterations already done, and in total
     :param on_step: called after each step
     :param on_calibration: called before the calibration, which follows the last step
@@ -74,6 +78,7 @@ class Callbacks:
     """
 
     on_check: OnCheck = lambda done, total: None
+    on_store: OnStore = lambda done, total: None
     on_start: Callable[[int, int], None] = lambda done, iterations: None
     on_step: Callable[[Step], None] = lambda step: None
     on_calibration: Callable[[], None] = lambda: None
@@ -121,9 +126,17 @@ def train(
         check_sequences(source)
         stills = [*stills_of(source), *validation_stills(config, data, model.class_names)]
         decode_all(_share(stills), callbacks.on_check)
-        trainer = Trainer(
-            make_objective(config, model), source, config.schedule, config.seed, config.workers
-        )
+        objective, clips = make_objective(config, model), source
+        if config.stored is not None:
+            place = (
+                folder / 'stored' if config.stored.folder is None else data / config.stored.folder
+            )
+            count, workers = config.stored.clips, config.workers
+            clips = store_clips(
+                objective, source, config.seed, count, place, workers, callbacks.on_store
+            )
+            objective = StoredObjective(objective)
+        trainer = Trainer(objective, clips, config.schedule, config.seed, config.workers)
         if resume:
             trainer.load(state)
             if trainer.iteration > config.schedule.iterations:
@@ -144,7 +157,7 @@ def train(
                 callbacks.on_step(step)
                 stop = interrupted()
                 last = step.iteration == config.schedule.iterations
-                if first and last and config.losses.association:
+                if first and last and config.losses.links:
                     # Calibrate before saving, so that a run killed during calibration repeats it
                     # when resumed.
                     callbacks.on_calibration()
@@ -323,7 +336,7 @@ def _save_weights(trainer: Trainer, config: Config, folder: Path) -> None:
             'encoder': 'causal' if model.association.causal else 'full',
             'class_names': json.dumps(model.class_names),
         }
-    if trainer.iteration == config.schedule.iterations and config.losses.association:
+    if trainer.iteration == config.schedule.iterations and config.losses.links:
         metadata |= model.association.calibration.write()
     save_checkpoint(folder / WEIGHTS, model.state_dict(), metadata)
 

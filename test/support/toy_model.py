@@ -28,7 +28,6 @@ from gtr_ros.model.registry import MODELS
 from gtr_ros.model.registry import ModelSpec
 from gtr_ros.model.resize import Batch
 from gtr_ros.model.resize import pad_to_largest
-from gtr_ros.training.association_loss import AssociationLossOptions
 from gtr_ros.training.clip import Clip
 from gtr_ros.training.objective import Objective
 
@@ -94,15 +93,6 @@ def build_toy(
 class ToyObjective(Objective):
     """Trains the association on the labelled boxes; there is no detector to train."""
 
-    def __init__(
-        self,
-        model: GTR,
-        association_weight: float = 1.0,
-        association_options: AssociationLossOptions = AssociationLossOptions(),
-    ) -> None:
-        super().__init__(model)
-        self.weight, self.options = association_weight, association_options
-
     def forward(self, clips: Sequence[Clip]) -> dict[str, Tensor]:
         device = self.model.device
         images = [torch.from_numpy(np.array(i)) for clip in clips for i in clip.images]
@@ -110,8 +100,7 @@ class ToyObjective(Objective):
         pixels = pad_to_largest(pixels, CELL)
         proposals = [self.to_boxes(boxes) for clip in clips for boxes in clip.boxes]
         maps = self.model.detector.network(pixels)[:1]
-        loss = self.associate(clips, maps, proposals, self.options)
-        return {'association': self.weight * loss}
+        return self.association_losses(self.pool_proposals(clips, maps, proposals))
 
 
 MODELS['toy'] = ModelSpec(

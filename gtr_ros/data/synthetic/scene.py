@@ -13,6 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+#: of a parameter of a scene
+Value = int | float | str | tuple[int, int]
+
 #: prefix of a scene's text form
 PREFIX = 'synthetic'
 
@@ -88,19 +91,7 @@ class Scene:
 
         :raises ValueError: if a parameter is unknown, or a value is invalid
         """
-        prefix, colon, rest = text.partition(':')
-        if prefix != PREFIX:
-            raise ValueError(f'scene {text!r}; expected {PREFIX}, or {PREFIX}:objects=20,...')
-        kinds = {field.name: type(field.default) for field in fields(cls)}
-        values: dict[str, int | float | tuple[int, int]] = {}
-        for part in rest.split(',') if colon else ():
-            key, _, value = part.partition('=')
-            if key not in kinds:
-                raise ValueError(f'key {key!r} in {text!r}; expected one of {", ".join(kinds)}')
-            if key in values:
-                raise ValueError(f'{key} occurs twice in {text!r}; expected once')
-            values[key] = _parse_value(key, value, kinds[key])
-        return cls(**values)
+        return cls(**parse_text(PREFIX, cls, text))
 
     def __str__(self) -> str:
         return write_text(PREFIX, self)
@@ -143,6 +134,30 @@ def check_ranges(parameters, **ranges: tuple[float, float]) -> None:
         raise ValueError(f'size is {size}; expected height and width, 96 to 8192 each')
 
 
+def parse_text(prefix: str, kind: type, text: str) -> dict[str, Value]:
+    """
+    Parse the text form of a scene of any kind, such as `synthetic:objects=20,size=480x640`.
+
+    :param prefix: in front of the colon
+    :param kind: a dataclass, each of whose fields has a default of the type of its values
+    :return: values that the text mentions, by field name
+    :raises ValueError: if a parameter is unknown, or a value is invalid
+    """
+    found, colon, rest = text.partition(':')
+    if found != prefix:
+        raise ValueError(f'scene {text!r}; expected {prefix}, or {prefix}:objects=20,...')
+    kinds = {field.name: type(field.default) for field in fields(kind)}
+    values: dict[str, Value] = {}
+    for part in rest.split(',') if colon else ():
+        key, _, value = part.partition('=')
+        if key not in kinds:
+            raise ValueError(f'key {key!r} in {text!r}; expected one of {", ".join(kinds)}')
+        if key in values:
+            raise ValueError(f'{key} occurs twice in {text!r}; expected once')
+        values[key] = _parse_value(key, value, kinds[key])
+    return values
+
+
 def write_text(prefix: str, parameters) -> str:
     """Return the text form of a scene of any kind: its values that differ from the defaults."""
     values = {f.name: getattr(parameters, f.name) for f in fields(parameters)}
@@ -154,14 +169,24 @@ def write_text(prefix: str, parameters) -> str:
     return prefix + (':' + ','.join(texts) if texts else '')
 
 
-def make_image_key(prefix: str, parameters, noise: tuple[str, ...]) -> str:
-    """Return a hex digest of a scene of any kind, without its detection noise parameters."""
+def make_image_key(
+    prefix: str, parameters, noise: tuple[str, ...] = (), drawing: int = DRAWING
+) -> str:
+    """
+    Return a hex digest of a scene of any kind.
+
+    :param prefix: tells kinds of scenes apart
+    :param noise: names of the parameters of the detection noise: pixels do not depend on them
+    :param drawing: number of this version of the drawing
+    """
     names = [f.name for f in fields(parameters) if f.name not in noise]
     values = [(name, getattr(parameters, name)) for name in names]
-    return sha256(f'{prefix}{DRAWING} {values}'.encode()).hexdigest()
+    return sha256(f'{prefix}{drawing} {values}'.encode()).hexdigest()
 
 
-def _parse_value(key: str, text: str, kind: type) -> int | float | tuple[int, int]:
+def _parse_value(key: str, text: str, kind: type) -> Value:
+    if kind is str:
+        return text
     if kind is tuple:
         match = re.fullmatch(r'(\d+)x(\d+)', text, re.ASCII)
         if match is None:
