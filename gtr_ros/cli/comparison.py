@@ -17,6 +17,7 @@ from rich.console import Console
 
 from gtr_ros import __version__
 from gtr_ros.cli.arguments import options_of
+from gtr_ros.cli.arguments import tracking_option
 from gtr_ros.cli.console import console
 from gtr_ros.cli.tasks import show_tasks
 from gtr_ros.cli.tasks import Start
@@ -29,6 +30,7 @@ from gtr_ros.evaluation.names import EXTERNAL_TRACKERS
 from gtr_ros.evaluation.names import NAMES
 from gtr_ros.evaluation.names import NEED_IMAGES
 from gtr_ros.evaluation.names import ORACLE
+from gtr_ros.evaluation.names import split_scenes
 from gtr_ros.evaluation.progress import Advance
 from gtr_ros.evaluation.report import write_report
 from gtr_ros.evaluation.run import TableRow
@@ -70,7 +72,7 @@ def _rule(options: argparse.Namespace) -> str:
 
 
 def compare(options: argparse.Namespace) -> None:
-    """Compare trackers on labelled sequences, in synthetic scenes, or as a table of the paper."""
+    """Compare trackers on labelled sequences, in scenes, or as a table of the paper."""
     if not options.sequences and not options.curves:
         raise ValueError('nothing to evaluate: give a sequence, or --curves')
     missing = [name for name in ('trackeval', 'matplotlib') if find_spec(name) is None]
@@ -85,7 +87,7 @@ def compare(options: argparse.Namespace) -> None:
     settings = EvaluationOptions(
         **options_of(options, ModelOptions),
         rule=_rule(options),
-        window=options.window,
+        window=tracking_option(options, 'window'),
         threshold=options.score_threshold,
         strides=tuple(sorted(set(options.strides))),
         track_map=options.track_map,
@@ -108,7 +110,7 @@ def compare(options: argparse.Namespace) -> None:
         elif opened:
             rows = session.compare(opened, options.boxes)
         if options.curves:
-            points = session.curves(options.curves, options.seeds)
+            points = session.curves(options.curves, options.seeds, options.scenes)
     about = _describe(options, session, opened, rows)
     if ablation:
         about['table'] = f'{options.table}: {ablation.title}'
@@ -130,8 +132,10 @@ def _describe(
     rows: Sequence[TableRow],
 ) -> dict:
     """Return the description of an evaluation at the top of its report."""
-    synthetic = all(o.boxes is not None for o in opened)
-    found = 'generated with the scenes' if synthetic else f'found by {options.model}'
+    drawn = [o.boxes is not None for o in opened]
+    if options.curves:
+        drawn.append(split_scenes(options.scenes)[0] == 'drawn')
+    found = 'generated with the scenes' if all(drawn) else f'found by {options.model}'
     association = session.networks.evaluated.association
     about = {
         'sequences': ', '.join(o.sequence.name for o in opened) or 'none',
@@ -139,9 +143,11 @@ def _describe(
         'score threshold': options.score_threshold,
         'model': f'{options.model}, {association.description}',
         'linking': RULES[session.options.rule].describe(association),
-        'window': f'{options.window} frames',
+        'window': f'{session.options.window} frames',
         'gtr_ros': __version__,
     }
+    if options.curves:
+        about['curves'] = f'{options.scenes} scenes, {options.seeds} for each value'
     if any(row.delayed_classes for row in rows):
         about['classes'] = 'decided by track, once a sequence is over'
     return about
@@ -164,7 +170,7 @@ def _print_tables(
         by_sequence = sequence_table(rows)
         if by_sequence is not None:
             out.print(by_sequence)
-    for factor in options.curves:
+    for factor in dict.fromkeys(point.factor for point in points):
         out.print(curves_table(points, factor))
     out.file.flush()  # in a log, the tables precede what is printed to standard error next
 

@@ -12,6 +12,8 @@ from gtr_ros.data.halves import HALVES
 from gtr_ros.evaluation.ablations import ABLATIONS
 from gtr_ros.evaluation.names import FACTORS
 from gtr_ros.evaluation.names import NAMES
+from gtr_ros.evaluation.names import parse_factors
+from gtr_ros.evaluation.names import split_scenes
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -29,7 +31,8 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         'sequences',
         nargs='*',
         help='MOTChallenge folder or a folder of those, KITTI labels, TAO or COCO video JSON, '
-        'rosbag2, or a drawn scene: synthetic:objects=20,occlusion=2,...',
+        'rosbag2, a drawn scene: synthetic:objects=20,occlusion=2,..., or a scene of rendered '
+        'people: people:objects=20,camera=drive,...',
     )
     command.add_argument(
         '--boxes',
@@ -59,9 +62,17 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     command.add_argument(
         '--curves',
         nargs='+',
-        choices=FACTORS,
         default=[],
-        help='measure the identities kept in synthetic scenes as one of these gets harder',
+        metavar='FACTOR[=VALUES]',
+        help='measure identities kept and false joins as one of these gets harder, such as '
+        f'occlusion objects, or absence=20,60; {_factors()}',
+    )
+    command.add_argument(
+        '--scenes',
+        default='drawn',
+        metavar='KIND[:...]',
+        help='scenes of --curves: drawn or people; with parameters that differ from their '
+        'defaults as in people:avatars=DIR,occluders=4 (default: %(default)s)',
     )
     command.add_argument(
         '--seeds',
@@ -110,8 +121,13 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     command.set_defaults(run=evaluate)
 
 
+def _factors() -> str:
+    return '; '.join(f'{kind} scenes have {", ".join(of)}' for kind, of in FACTORS.items())
+
+
 def evaluate(options: argparse.Namespace) -> None:
-    """Compare trackers on labelled sequences, in synthetic scenes, or as a table of the paper."""
+    """Compare trackers on labelled sequences, in scenes, or as a table of the paper."""
+    parse_factors(options.curves, split_scenes(options.scenes)[0])
     # Imported here: `gtr evaluate --help` does not need torch.
     from gtr_ros.cli.comparison import compare
 

@@ -14,15 +14,18 @@ from gtr_ros.boxes import match_boxes
 from gtr_ros.data.sequence import Sequence
 from gtr_ros.data.synthetic.scene import Hiding
 from gtr_ros.data.synthetic.scene import SEEN
+from gtr_ros.evaluation.gaps import Gap
 from gtr_ros.stamps import NANOSECONDS
 
 #: number of frames whose majority decides which id a person has
 MAJORITY_FRAMES = 5
+#: number of these in which a person must have an id, so that it is this person's
+MAJORITY = 3
 
 
 def identities_kept(
     sequence: Sequence,
-    hidings: Iterable[Hiding],
+    hidings: Iterable[Hiding | Gap],
     results: Iterable[tuple[np.ndarray, np.ndarray]],
 ) -> tuple[int, int]:
     """
@@ -74,6 +77,28 @@ def majority(ids: list[int]) -> int:
     """Return the most frequent id; among equally frequent ones, the latest."""
     counts = Counter(ids)
     return max(reversed(ids), key=counts.__getitem__)
+
+
+def false_joins(
+    sequence: Sequence, results: Iterable[tuple[np.ndarray, np.ndarray]]
+) -> tuple[int, int]:
+    """
+    Count the track ids that go on to another person.
+
+    An id belongs to a person who has it in at least 3 of 5 consecutive frames in which the person
+    is matched. It went on to another person if it belongs to more than one.
+
+    :param sequence: the ground truth
+    :param results: of each frame, ids (K,) int and boxes (K, 4), xyxy, pixels; matched with the
+        ground truth at IoU 0.5
+    :return: ids that belong to more than one person; ids that belong to anybody
+    """
+    owners: Counter[int] = Counter()
+    for seen in identities_given(sequence, results).values():
+        ids = [identity for _, identity in seen]
+        parts = [ids[k : k + MAJORITY_FRAMES] for k in range(len(ids))]
+        owners.update({i for part in parts for i in set(part) if part.count(i) >= MAJORITY})
+    return sum(count > 1 for count in owners.values()), len(owners)
 
 
 def largest_share(

@@ -22,6 +22,7 @@ from gtr_ros.evaluation.cache import load_arrays
 from gtr_ros.evaluation.cache import network_key
 from gtr_ros.evaluation.cache import save_arrays
 from gtr_ros.evaluation.found_boxes import find_boxes_cached
+from gtr_ros.evaluation.kept_images import with_kept_images
 from gtr_ros.evaluation.progress import ignore
 from gtr_ros.evaluation.progress import no_progress
 from gtr_ros.evaluation.progress import StartTask
@@ -123,6 +124,7 @@ def prepare(
     :param camera: whether camera motion is estimated, if there are images
     """
     cache = cache or cache_directory() / 'evaluation'
+    original, sequence = sequence, with_kept_images(sequence)
     found, class_labels = boxes is None, None
     if boxes is None:
         boxes = find_boxes_cached(networks.evaluated, networks.key, sequence, cache, start_task)
@@ -144,7 +146,7 @@ def prepare(
     motion = None
     if camera and sequence.images is not None:
         motion = _camera_motion(sequence, strong, cache, start_task)
-    return PreparedSequence(sequence, boxes, described, motion, class_labels)
+    return PreparedSequence(original, boxes, described, motion, class_labels)
 
 
 def _camera_motion(

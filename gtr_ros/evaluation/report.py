@@ -17,7 +17,7 @@ from PIL import ImageDraw
 from gtr_ros.data.sequence import read_images
 from gtr_ros.data.sequence import Sequence
 from gtr_ros.evaluation.curves import CurvePoint
-from gtr_ros.evaluation.curves import UNITS
+from gtr_ros.evaluation.curves import name_of_value
 from gtr_ros.evaluation.metrics import ALPHAS
 from gtr_ros.evaluation.metrics import Result
 from gtr_ros.evaluation.metrics import Scores
@@ -66,7 +66,7 @@ def write_report(
     """
     Write the report, a single file.
 
-    :param points: of the curves on synthetic scenes; may be empty
+    :param points: of the curves; may be empty
     :param about: description of the evaluation, shown at the top
     :param pictured: trackers whose id switches are shown as images, if the sequences have images
     """
@@ -171,37 +171,51 @@ def _plots(rows: SequenceOf[TableRow]) -> str:
 
 
 def _curves(points: SequenceOf[CurvePoint]) -> str:
-    parts = ['<h2>Synthetic scenes</h2><p>Identities kept through occlusions, percent.</p>']
-    parts.append('<div class="plots">')
+    parts = [
+        '<h2>Curves</h2><p>Identities kept: gaps after which a person has the same id as before. '
+        'False joins: track ids that went on to another person. Percent; in brackets, for the '
+        'tracker of the first line, the number of gaps or ids.</p><div class="plots">'
+    ]
     for factor in dict.fromkeys(p.factor for p in points):
         mine = [p for p in points if p.factor == factor]
         values = list(dict.fromkeys(p.value for p in mine))
-        lines = {}
-        for tracker in dict.fromkeys(p.tracker for p in mine):
-            kept = [100 * p.kept / max(p.hidings, 1) for p in mine if p.tracker == tracker]
-            lines[tracker] = (values, kept)
-        counts = {v: next(p.hidings for p in mine if p.value == v) for v in values}
-        label = f'{UNITS[factor]} (occlusions: {", ".join(map(str, counts.values()))})'
-        parts.append(_plot(lines, factor, label, 'kept, %', values))
+        trackers = dict.fromkeys(p.tracker for p in mine)
+        own = {t: [p for p in mine if p.tracker == t] for t in trackers}
+        first = next(iter(own.values()))
+        for measure, share, count in (
+            ('identities kept', 'kept_share', 'gaps'),
+            ('false joins', 'joined_share', 'ids'),
+        ):
+            lines = {t: (values, [100 * getattr(p, share) for p in ps]) for t, ps in own.items()}
+            counts = ', '.join(str(getattr(p, count)) for p in first)
+            label = f'{first[0].unit} ({counts})'
+            parts.append(_plot(lines, f'{factor}: {measure}', label, f'{measure}, %', values))
     return '\n'.join([*parts, '</div>'])
 
 
 def _plot(lines: dict, title: str, x: str, y: str, ticks: SequenceOf | None = None) -> str:
-    """Return an SVG plot of lines, {name: (xs, ys)}; with ticks, the xs are evenly spaced."""
+    """
+    Return an SVG plot of lines, {name: (xs, ys)}; with ticks, the xs are evenly spaced.
+
+    Points are not connected if the xs are names.
+    """
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.6), layout='constrained')
     axes = figure.add_subplot()
     styles = ('-', '--', ':', '-.')
+    named = any(isinstance(tick, str) for tick in ticks or ())
     for i, (name, (xs, ys)) in enumerate(lines.items()):
         if ticks is not None:
             xs = [list(ticks).index(v) for v in xs]
         colour = '#999999' if name == ORACLE else f'C{i % 10}'
         width = 3 if name.lower().startswith('gtr') else 1.5
-        axes.plot(xs, ys, styles[i // 10 % 4], color=colour, label=name, lw=width, marker='.')
+        style = 'None' if named else styles[i // 10 % 4]
+        marker = 'o' if named else '.'
+        axes.plot(xs, ys, marker, linestyle=style, color=colour, label=name, lw=width)
     if ticks is not None:
-        axes.set_xticks(range(len(ticks)), [f'{t:g}' for t in ticks])
+        axes.set_xticks(range(len(ticks)), [name_of_value(t) for t in ticks])
     axes.set(title=title, xlabel=x, ylabel=y)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=7, handlelength=3, loc='center left', bbox_to_anchor=(1.0, 0.5))

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
+import re
 
 from gtr_ros.data.formats.errors import FormatError
 from gtr_ros.data.formats.motchallenge import result_rows
@@ -16,16 +18,19 @@ from gtr_ros.data.opening import open_sequences
 from gtr_ros.data.opening import OpenedSequence
 from gtr_ros.data.sequence import check_images
 from gtr_ros.data.stored_boxes import read_boxes
-from gtr_ros.data.synthetic import Generated
 from gtr_ros.evaluation.ablations import Ablation
 from gtr_ros.evaluation.ablations import Variant
+from gtr_ros.evaluation.curve_scenes import Made
+from gtr_ros.evaluation.curve_scenes import scenes_of
 from gtr_ros.evaluation.curves import CurvePoint
 from gtr_ros.evaluation.curves import curves
-from gtr_ros.evaluation.names import FACTORS
 from gtr_ros.evaluation.names import NAMES
+from gtr_ros.evaluation.names import parse_factors
+from gtr_ros.evaluation.names import split_scenes
 from gtr_ros.evaluation.prepare import Networks
 from gtr_ros.evaluation.prepare import prepare
 from gtr_ros.evaluation.progress import no_progress
+from gtr_ros.evaluation.progress import Percent
 from gtr_ros.evaluation.progress import StartTask
 from gtr_ros.evaluation.run import delays_classes
 from gtr_ros.evaluation.run import have_class_scores
@@ -36,6 +41,8 @@ from gtr_ros.evaluation.trackers import parse_tracker
 from gtr_ros.evaluation.trackers import TrackerSpec
 from gtr_ros.model.options import ModelOptions
 from gtr_ros.structures import Detections
+
+_LONGEST_NAME = 120  # characters of a file's name without its extension
 
 
 @dataclass(frozen=True)
@@ -136,17 +143,31 @@ class Session:
             rows += [replace(r, tracker=variant.name) for r in own._rows(prepared, specs)]
         return sorted(rows, key=lambda row: row.stride)
 
-    def curves(self, factors: SequenceOf[str], seeds: int) -> list[CurvePoint]:
-        """Measure the identities kept in synthetic scenes of increasing difficulty."""
-        specs = self.specs()
-        values = sum(len(FACTORS.get(f, ())) for f in factors)
-        advance = self.start_task('synthetic scenes', values * seeds)
-        quiet = replace(self, start_task=no_progress)
+    def curves(
+        self, factors: SequenceOf[str], seeds: int, scenes: str = 'drawn'
+    ) -> list[CurvePoint]:
+        """
+        Measure the identities kept in scenes of increasing difficulty.
 
-        def prepared(made: Generated) -> PreparedSequence:
-            return quiet._prepare(made.sequence, made.detections, specs)
+        :param factors: as `parse_factors` reads them
+        :param seeds: scenes for each value
+        :param scenes: as `scenes_of` reads them
+        :raises ValueError: if the scenes lack a factor, or something is not valid
+        :raises DrawingError: if people are to be rendered, and OpenGL is not available
+        """
+        values = parse_factors(factors, split_scenes(scenes)[0])
+        kind, specs = scenes_of(scenes), self.specs()
+        for name in dict.fromkeys(spec.features for spec in specs if spec.features):
+            self.networks.get(name)  # raises here if it is missing, before anything is drawn
+        parts = sum(map(len, values.values())) * seeds
+        progress = Percent(self.start_task(f'{parts} scenes, percent of each', 100 * parts))
+        quiet = replace(self, start_task=progress.start_task)
 
-        return curves(factors, seeds, specs, prepared, self.options.threshold, advance=advance)
+        def prepared(made: Made) -> PreparedSequence:
+            return quiet._prepare(made.sequence, made.boxes, specs)
+
+        threshold, advance = self.options.threshold, progress.finish_part
+        return curves(kind, values, seeds, specs, prepared, threshold, advance)
 
     def _read_all(self, opened: SequenceOf[OpenedSequence], boxes: SequenceOf[str]) -> list:
         """Return the boxes of each sequence: from its file, from the scene, or None."""
@@ -224,7 +245,8 @@ def open_all(
     opened = [
         o for source in sources for o in open_sequences(source, half, images, topics, class_names)
     ]
-    names = [o.sequence.name for o in opened]
+    names = [_shown(o.sequence.name) for o in opened]
+    opened = [o._replace(sequence=replace(o.sequence, name=n)) for o, n in zip(opened, names)]
     twice = next((n for n in names if names.count(n) > 1), None)
     if twice:
         raise ValueError(f'two sequences have the name {twice!r}; names must be unique')
@@ -251,6 +273,14 @@ def save_tracks(folder: str | Path, rows: SequenceOf[TableRow]) -> int:
     return written
 
 
+def _shown(name: str) -> str:
+    """Return the name of a sequence without the folders of paths in the text form of a scene."""
+    return re.sub(r'=[^,=]*/([^,=/]+)/*(?=,|$)', r'=\1', name)
+
+
 def _file_name(text: str) -> str:
-    """Replace the characters that a file name must not contain."""
-    return ''.join(c if c.isalnum() or c in '-_.+@' else '_' for c in text)
+    """Replace the characters that a file name must not contain; the end of a long one, too."""
+    name = ''.join(c if c.isalnum() or c in '-_.+@' else '_' for c in text)
+    if len(name) <= _LONGEST_NAME:
+        return name
+    return f'{name[: _LONGEST_NAME - 9]}_{sha256(text.encode()).hexdigest()[:8]}'

@@ -26,8 +26,10 @@ from gtr_ros.data.sequence import Truth
 from gtr_ros.data.synthetic import generate
 from gtr_ros.data.synthetic import Scene
 from gtr_ros.evaluation.ablations import ABLATIONS
+from gtr_ros.evaluation.curve_scenes import scenes_of
 from gtr_ros.evaluation.curves import curves
 from gtr_ros.evaluation.metrics import Result
+from gtr_ros.evaluation.names import FACTORS
 from gtr_ros.evaluation.prepare import Networks
 from gtr_ros.evaluation.prepare import prepare
 from gtr_ros.evaluation.run import PreparedSequence
@@ -222,17 +224,16 @@ def test_missing_weights_of_separately_trained_rows_are_named(tmp_path, capfd):
 
 def test_curves_count_identities_kept():
     def prepare_scene(made):
-        return PreparedSequence(made.sequence, made.detections, {})
+        return PreparedSequence(made.sequence, made.boxes, {})
 
     specs = [spec('oracle'), spec('iou')]
-    base = Scene.parse('synthetic:duration=6,objects=4,size=240x320')
-    points = curves(['occlusion'], 1, specs, prepare_scene, 0.4, base)
-    assert len(points) == 4 * 2
+    scenes = scenes_of('drawn:duration=6,objects=4,size=240x320')
+    values = FACTORS['drawn']['occlusion']
+    points = curves(scenes, {'occlusion': values}, 1, specs, prepare_scene, 0.4)
+    assert [(p.value, p.tracker) for p in points] == [(v, s.name) for v in values for s in specs]
     oracle = [p for p in points if p.tracker == 'oracle']
-    assert all(p.kept == p.hidings > 0 for p in oracle)
+    assert all(p.kept == p.gaps > 0 == p.joins < p.ids for p in oracle)
     assert all(p.kept == 0 for p in points if p.tracker == 'iou' and p.value >= 2)
-    with pytest.raises(ValueError, match="factor 'colour'"):
-        curves(['colour'], 1, specs, prepare_scene, 0.4)
 
 
 @pytest.mark.parametrize(
@@ -244,6 +245,9 @@ def test_curves_count_identities_kept():
         ([SCENE, SCENE], 'two sequences have the name'),
         ([SCENE, '--boxes', 'a.npz', 'b.npz'], '2 files of boxes for 1 sequences'),
         ([SCENE, '--trackers', 'best'], "tracker 'best'; expected one of"),
+        (['--curves', 'absence'], "factor 'absence': drawn scenes do not have it"),
+        (['--curves', 'rate', '--scenes', 'filmed'], "scenes 'filmed'; expected drawn or people"),
+        (['people:camera=crane'], "camera is 'crane'; expected one of wall, stand"),
     ],
 )
 def test_bad_input_is_one_clear_line(tmp_path, capfd, arguments, said):

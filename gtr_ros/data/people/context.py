@@ -32,7 +32,7 @@ _MISSING = (
 )
 
 
-class DrawingError(RuntimeError):
+class DrawingError(OSError):
     """OpenGL is not available; the message says what to install."""
 
 
