@@ -27,7 +27,6 @@ from gtr_ros.training.assembly import make_source
 from gtr_ros.training.calibration import calibrate
 from gtr_ros.training.calibration import draw_clips
 from gtr_ros.training.config import read_config
-from gtr_ros.training.config import Videos
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CONFIGS = REPOSITORY / 'config' / 'training'
@@ -116,12 +115,16 @@ def link_backgrounds(annotations: Path, folder: Path) -> Path:
 
 def train_on_people(runs: Path, data: Path, start: Path) -> Path:
     """Run the third stage, with a frozen detector; return the file of its weights."""
-    backgrounds = link_backgrounds(data / 'coco_mini' / 'train.json', runs / 'backgrounds')
-    change = f'clips.0.people.backgrounds={backgrounds.resolve()}'
-    return train('mobile_people', runs, data, start, change)
+    return train('mobile_people', runs, data, start, with_backgrounds(runs, data))
 
 
-def write(trained: Path, data: Path, out: Path) -> None:
+def with_backgrounds(runs: Path, data: Path) -> str:
+    """Make the folder of backgrounds; return the change of the configuration that names it."""
+    folder = link_backgrounds(data / 'coco_mini' / 'train.json', runs / 'backgrounds')
+    return f'clips.0.people.backgrounds={folder.resolve()}'
+
+
+def write(trained: Path, runs: Path, data: Path, out: Path) -> None:
     """Write the default checkpoint from the weights of the last stage."""
     state, metadata = load_checkpoint(trained)
     metadata |= {
@@ -129,35 +132,37 @@ def write(trained: Path, data: Path, out: Path) -> None:
         'begun_from': 'MobileNetV3 CenterNet of the npm package that `gtr weights import` names',
         'card': 'gtr_ros/weights/README.md',
     }
-    write_calibrated(halve(state), metadata, data, out)
+    write_calibrated(halve(state), metadata, runs, data, out)
 
 
 def write_calibrated(
-    state: dict[str, torch.Tensor], metadata: dict[str, str], data: Path, out: Path
+    state: dict[str, torch.Tensor], metadata: dict[str, str], runs: Path, data: Path, out: Path
 ) -> None:
     """Write weights with their calibration."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / out.name
         save_checkpoint(file, state, metadata)
-        calibration = measure(file, data)
+        calibration = measure(file, runs, data)
     save_checkpoint(out, state, metadata | calibration.write())
     out.chmod(0o644)
     print(f'{out}: {calibration}')
 
 
-def measure(file: Path, data: Path) -> Calibration:
-    """Calibrate a checkpoint on clips like those used in the second stage."""
-    config, model = read_config(CONFIGS / 'mobile_joint.yaml'), gtr_mobile(file)
-    # In stills without pasted objects, no object is ever out of sight.
-    moving = [clips for clips in config.clips if isinstance(clips, Videos) or clips.pasted_objects]
-    source = make_source(config.model_copy(update={'clips': moving}), model, data)
-    return calibrate(model, draw_clips(source, config.seed))
+def measure(file: Path, runs: Path, data: Path) -> Calibration:
+    """
+    Calibrate a checkpoint on clips like those used in the last stage.
+
+    Without the longest absences: after these, tracks are compared by the gallery's own statistics.
+    """
+    changes = (with_backgrounds(runs, data), 'clips.0.people.returns=0')
+    config, model = read_config(CONFIGS / 'mobile_people.yaml', changes), gtr_mobile(file)
+    return calibrate(model, draw_clips(make_source(config, model, data), config.seed))
 
 
-def recalibrate(file: Path, data: Path) -> None:
+def recalibrate(file: Path, runs: Path, data: Path) -> None:
     """Replace the calibration of an existing file, without changing its weights."""
     state, metadata = load_checkpoint(file)
-    write_calibrated(state, metadata, data, file)
+    write_calibrated(state, metadata, runs, data, file)
     now, _ = load_checkpoint(file)
     if now.keys() != state.keys() or not all(_identical(state[k], now[k]) for k in state):
         raise SystemExit(f'{file}: its weights have changed; restore the file from git')
@@ -192,10 +197,10 @@ def main() -> None:
     options = parser.parse_args()
     data = options.data.resolve()
     if options.calibrate_only:
-        recalibrate(options.out, data)
+        recalibrate(options.out, options.runs, data)
         return
     start = options.out if options.keep_detector else train_detector(options.runs, data)
-    write(train_on_people(options.runs, data, start), data, options.out)
+    write(train_on_people(options.runs, data, start), options.runs, data, options.out)
     print(f'{options.out}: {options.out.stat().st_size / 1e6:.1f} MB')
 
 

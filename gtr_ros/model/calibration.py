@@ -30,9 +30,9 @@ class Calibration:
     :param same: mean cosine between a box's feature and the mean feature of its own track, after
         an absence
     :param different: mean cosine between a box's feature and the mean feature of another object
-    :param deviation: standard deviation of both cosines
+    :param deviation: standard deviation of both cosines, until the tracker has seen some
     :param drop: how much higher the cosine of successive boxes of a track is than `same`
-    :param trust: number of pairs observed online that weigh as much as `same` and `different`
+    :param trust: number of pairs observed online that weigh as much as these values
     :param logit_slope: evidence, in natural units, per unit of the transformer's logit G above
         `logit_level`; 0: not calibrated, and not used
     :param logit_level: logit G, of the best of a track's boxes, at which the evidence is 0

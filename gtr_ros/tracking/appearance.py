@@ -15,6 +15,8 @@ from gtr_ros.tracking.window import WindowView
 
 _MOST_AVERAGED = 9  # number of boxes in a running mean: from then on, a new box has the weight 0.1
 
+_LEAST_DEVIATION = 0.05  # of cosines
+
 _INITIAL_DEVIATION = 0.3  # of Fisher's z, before anything has been measured
 
 _LEAST_PROBABILITY = 1e-7
@@ -27,17 +29,21 @@ class AppearanceModel:
     How similar different people appear depends on the place and the camera. Objects in the same
     frame are known to be different, so the statistics are learnt from the camera's own images:
     where all people have a similar appearance, similarity is no evidence. With means s and d of
-    the cosines of the same and of different objects, and one deviation for both, the evidence of a
-    cosine c is (s - d) / deviation^2 * (c - (s + d) / 2): the log-ratio of two normal
-    distributions.
+    the cosines of the same and of different objects, and one deviation for both, the root mean
+    square of their deviations, the evidence of a cosine c is
+    (s - d) / deviation^2 * (c - (s + d) / 2): the log-ratio of two normal distributions. While an
+    object is out of sight, it turns and moves, so s falls with the time since it was last seen.
 
     :param calibration: prior of the statistics
     :param memory: time constant, seconds, with which older samples lose weight
+    :param drift: time constant, seconds, with which the similarity of an object out of sight falls
+        by the calibration's `drop`
     """
 
-    def __init__(self, calibration: Calibration, memory: float) -> None:
+    def __init__(self, calibration: Calibration, memory: float, drift: float) -> None:
         self.calibration = calibration
         self.memory = memory
+        self.drift = drift
         self._mean: torch.Tensor | None = None  # (K, D), mean of unit features; None: K = 0
         self._count = np.zeros(0)
         self._cosines = np.zeros((0, 0))
@@ -60,14 +66,24 @@ class AppearanceModel:
         return self._different.mean(self.calibration.different, self.calibration.trust)
 
     @property
-    def slope(self) -> float:
-        """Evidence, in natural units, per unit of cosine."""
-        return max(self.same - self.different, 0.0) / self.calibration.deviation**2
+    def deviation(self) -> float:
+        """Standard deviation of both cosines."""
+        prior = self.calibration
+        same = self._same.variance(prior.same + prior.drop, prior.deviation, prior.trust)
+        different = self._different.variance(prior.different, prior.deviation, prior.trust)
+        return max(((same + different) / 2) ** 0.5, _LEAST_DEVIATION)
 
-    @property
-    def level(self) -> float:
-        """Cosine at which the evidence is 0."""
-        return (self.same + self.different) / 2
+    def scale(self, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Return how cosines become evidence, for each track.
+
+        :param hidden: (K,) float, seconds between the track's last box and the previous frame
+        :return: evidence, in natural units, per unit of cosine, and the cosine at which it is 0,
+            both (K,)
+        """
+        same = self.same + self.calibration.drop * np.exp(-hidden / self.drift)
+        slope = np.maximum(same - self.different, 0.0) / self.deviation**2
+        return slope, (same + self.different) / 2
 
     def unit(self, features: torch.Tensor) -> torch.Tensor:
         """Normalise features, (M, D), on the host; those that are not finite become 0."""
@@ -146,22 +162,29 @@ class _PairSums:
     """Sums over the cosines of pairs, in which older pairs have less weight."""
 
     def __init__(self) -> None:
-        self._sums = np.zeros(4)  # sums of 1, the cosine, its z, and z^2
+        self._sums = np.zeros(5)  # sums of 1, the cosine, its z, z^2, and the cosine's square
 
     def add(self, cosines: np.ndarray, decay: float) -> None:
         """Add pairs after multiplying the previous sums by `decay`."""
         z = fisher_z(cosines)
         self._sums *= decay
-        self._sums += len(cosines), cosines.sum(), z.sum(), (z * z).sum()
+        squares = (cosines * cosines).sum()
+        self._sums += len(cosines), cosines.sum(), z.sum(), (z * z).sum(), squares
 
     def mean(self, prior: float, trust: float) -> float:
         """Return the mean cosine; the prior weighs as much as `trust` pairs."""
         return float((self._sums[1] + trust * prior) / (self._sums[0] + trust))
 
+    def variance(self, prior: float, deviation: float, trust: float) -> float:
+        """Return the variance of the cosine; `trust` pairs have the prior's mean and deviation."""
+        count, squares = self._sums[0] + trust, self._sums[4]
+        squares += trust * (prior**2 + deviation**2)
+        return max(float(squares / count - self.mean(prior, trust) ** 2), 0.0)
+
     def z(self, prior: float, trust: float) -> tuple[float, float]:
         """Return z's mean and standard deviation; the prior, a cosine, counts as `trust` pairs."""
         mean = float(fisher_z(prior))
-        count, _, total, squares = self._sums + trust * np.array(
+        count, _, total, squares = self._sums[:4] + trust * np.array(
             [1, prior, mean, mean**2 + _INITIAL_DEVIATION**2]
         )
         mean = total / count

@@ -99,7 +99,9 @@ class EvidenceLinker:
     def clear(self) -> None:
         """End all tracks. Their ids are not reused."""
         self.motion = MotionFilters(self.rule.motions, self.rule.motion_memory)
-        self.appearance = AppearanceModel(self.calibration, self.rule.appearance_memory)
+        self.appearance = AppearanceModel(
+            self.calibration, self.rule.appearance_memory, self.rule.appearance_drift
+        )
         self._ids = np.zeros(0, np.int64)
         self._log_height = np.zeros(0)
         self._size_variance = np.zeros(0)
@@ -107,6 +109,7 @@ class EvidenceLinker:
         self._votes = np.zeros((0, 1))  # boxes of each label
         self._label_counts = np.ones(1)  # boxes of each label in this camera
         self._time = 0.0  # seconds
+        self._interval = 0.0  # seconds between the last two frames
         self._away = np.zeros(0)  # seconds lost before the last re-identification; 0: none
         self._width: int | None = None  # D, of features; None: not known yet
         self._reidentifier = Reidentifier(self.rule.gallery)
@@ -171,6 +174,7 @@ class EvidenceLinker:
     def _predict(self, seconds: float, now: Detections) -> None:
         """Predict every track to the time of a frame; remove those lost for too long."""
         self._time += seconds
+        self._interval = seconds
         self.motion.predict(seconds, now.camera)
         self._gap += seconds
         self._size_variance += self.rule.size_drift**2 * seconds
@@ -233,10 +237,11 @@ class EvidenceLinker:
         )
         if features is not None:
             similarity = self.appearance.compare(features)  # always: the statistics need it
-            slope, level = self.appearance.slope, self.appearance.level
             if self.cue == 'transformer':
                 similarity = best_logits(view, self._ids)
                 slope, level = self.calibration.logit_slope, self.calibration.logit_level
+            else:
+                slope, level = self.appearance.scale(np.maximum(self._gap - self._interval, 0))
             from_appearance = appearance_evidence(similarity, slope, level, rule.appearance_limit)
             valid = features.any(dim=1).numpy()[:, None]  # non-finite features are 0
             evidence += np.where(valid, from_appearance, 0.0)

@@ -58,6 +58,8 @@ class EvidenceRule:
     :param appearance_limit: largest absolute evidence of appearance
     :param appearance_memory: time constant, seconds, of the similarity statistics that are learnt
         online
+    :param appearance_drift: time constant, seconds, with which the similarity of an object that is
+        out of sight falls to that after an absence
     :param gallery: which tracks are kept for longer than `memory`, and when they are re-identified
     """
 
@@ -78,6 +80,7 @@ class EvidenceRule:
     appearance: str = 'auto'
     appearance_limit: float = 6.0
     appearance_memory: float = 30.0
+    appearance_drift: float = 2.0
     gallery: GalleryOptions = GalleryOptions()
 
     def describe(self, association: Association) -> str:

@@ -124,7 +124,7 @@ def _collect_pairs(model: GTR, clip: Clip) -> _Pairs:
     """Track the true boxes of a clip by their ids, and compare each with previous identities."""
     transformer = isinstance(model.association, AssociationTransformer)
     window = Window(model.association, len(clip), None) if transformer else None
-    appearance = AppearanceModel(Calibration(), memory=1.0)
+    appearance = AppearanceModel(Calibration(), memory=1.0, drift=1.0)
     known, last = np.zeros(0, np.int64), np.zeros(0, np.int64)
     values, sames, gaps = [], [], []
     for t, ids in enumerate(clip.ids):

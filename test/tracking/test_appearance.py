@@ -21,13 +21,17 @@ from gtr_ros.tracking.window import WindowView
 PRIOR = Calibration(same=0.8, different=0.4, deviation=0.2, drop=0.1, trust=50.0)
 
 
+#: seconds after which an object looks as after an absence
+LONG = np.array([1e6])
+
+
 def unit(*rows: tuple[float, ...]) -> torch.Tensor:
     return torch.nn.functional.normalize(torch.tensor(rows, dtype=torch.float32), dim=1)
 
 
 def updated(features: torch.Tensor, times: int, seconds: float = 0.1, memory: float = 30.0):
     """Update with the same features a number of times after the tracks began."""
-    model = AppearanceModel(PRIOR, memory)
+    model = AppearanceModel(PRIOR, memory, drift=2.0)
     model.begin(features)
     rows = np.arange(len(features))
     for _ in range(times):
@@ -37,10 +41,11 @@ def updated(features: torch.Tensor, times: int, seconds: float = 0.1, memory: fl
 
 
 def test_the_calibration_is_the_prior():
-    model = AppearanceModel(PRIOR, 30.0)
+    model = AppearanceModel(PRIOR, 30.0, drift=2.0)
     assert (model.same, model.different) == pytest.approx((0.8, 0.4))
-    assert model.slope == pytest.approx((0.8 - 0.4) / 0.2**2)
-    assert model.level == pytest.approx(0.6)
+    slope, level = model.scale(LONG)
+    assert slope == pytest.approx((0.8 - 0.4) / 0.2**2)
+    assert level == pytest.approx(0.6)
 
 
 def test_means_combine_prior_and_samples():
@@ -48,7 +53,7 @@ def test_means_combine_prior_and_samples():
     model = updated(unit((1, 0), (0.6, 0.8)), 1)
     assert model.same == pytest.approx((50 * 0.9 + 2 * 1.0) / 52 - 0.1)
     assert model.different == pytest.approx((50 * 0.4 + 2 * 0.6) / 52)
-    assert model.level == pytest.approx((model.same + model.different) / 2)
+    assert model.scale(LONG)[1] == pytest.approx((model.same + model.different) / 2)
 
 
 def test_older_samples_weigh_less():
@@ -57,8 +62,42 @@ def test_older_samples_weigh_less():
     assert model.different == pytest.approx((50 * 0.4 + pairs * 0.6) / (50 + pairs))
 
 
+def test_the_similarity_of_an_object_out_of_sight_falls_with_time():
+    model = AppearanceModel(PRIOR, 30.0, drift=2.0)
+    slope, level = model.scale(np.array([0.0, 2.0, 1e6]))
+    same = 0.8 + 0.1 * np.array([1, np.exp(-1), 0])
+    assert level == pytest.approx((same + 0.4) / 2)
+    assert slope == pytest.approx((same - 0.4) / 0.2**2)
+
+
+def test_the_deviation_combines_prior_and_samples():
+    # Two pairs of the same object, cosine 1, and two of different ones, cosine 0.6.
+    model = updated(unit((1, 0), (0.6, 0.8)), 1)
+
+    def variance(prior: float, cosine: float) -> float:
+        squares = 50 * (prior**2 + 0.2**2) + 2 * cosine**2
+        return squares / 52 - ((50 * prior + 2 * cosine) / 52) ** 2
+
+    mean = (variance(0.9, 1.0) + variance(0.4, 0.6)) / 2
+    assert model.deviation == pytest.approx(np.sqrt(mean))
+
+
+def test_cosines_that_spread_little_are_stronger_evidence():
+    steady = updated(unit((1, 0), (0.6, 0.8)), 2000)
+    assert steady.deviation < 0.1 < PRIOR.deviation
+    shared = (steady.same - steady.different) / PRIOR.deviation**2
+    assert steady.scale(LONG)[0] > 4 * shared
+
+
+def test_the_deviation_never_vanishes():
+    model = updated(unit((1, 0), (1, 0)), 100000, memory=1e9)
+    assert model.deviation == pytest.approx(0.05)
+
+
 def test_appearance_is_no_evidence_where_different_objects_look_alike():
-    slopes = [updated(unit((1, 0), (1, 0.01), (1, -0.01)), n).slope for n in (0, 2, 5, 300)]
+    slopes = [
+        updated(unit((1, 0), (1, 0.01), (1, -0.01)), n).scale(LONG)[0] for n in (0, 2, 5, 300)
+    ]
     assert slopes == sorted(slopes, reverse=True)
     assert slopes[0] == pytest.approx(10)
     assert slopes[-1] == 0
@@ -66,8 +105,9 @@ def test_appearance_is_no_evidence_where_different_objects_look_alike():
 
 def test_appearance_is_more_evidence_where_different_objects_look_different():
     model = updated(unit((1, 0), (0, 1)), 300)
-    assert model.slope > AppearanceModel(PRIOR, 30.0).slope
-    assert model.level < 0.6
+    slope, level = model.scale(LONG)
+    assert slope > (0.8 - 0.4) / 0.2**2
+    assert level < 0.6
 
 
 def test_one_object_alone_does_not_change_the_statistics_of_different_ones():
@@ -76,7 +116,7 @@ def test_one_object_alone_does_not_change_the_statistics_of_different_ones():
 
 
 def test_the_feature_of_a_track_is_a_mean_at_first_and_then_decays():
-    model = AppearanceModel(PRIOR, 30.0)
+    model = AppearanceModel(PRIOR, 30.0, drift=2.0)
     model.begin(unit((1, 0)))
     expected, new = np.array([1.0, 0.0]), unit((0, 1))
     for count in range(1, 15):
@@ -89,7 +129,7 @@ def test_the_feature_of_a_track_is_a_mean_at_first_and_then_decays():
 
 
 def test_each_track_is_compared_with_each_detection():
-    model = AppearanceModel(PRIOR, 30.0)
+    model = AppearanceModel(PRIOR, 30.0, drift=2.0)
     model.begin(unit((1, 0), (0, 1)))
     model.begin(unit((-1, 0)))
     cosines = model.compare(unit((1, 0), (0.6, 0.8)))
@@ -99,7 +139,7 @@ def test_each_track_is_compared_with_each_detection():
 
 
 def test_features_of_another_length_are_rejected():
-    model = AppearanceModel(PRIOR, 30.0)
+    model = AppearanceModel(PRIOR, 30.0, drift=2.0)
     with pytest.raises(ValueError, match='length 2, the previous ones 0'):
         model.compare(unit((1, 0)))
     model.begin(unit((1, 0)))
@@ -108,7 +148,7 @@ def test_features_of_another_length_are_rejected():
 
 
 def test_tracks_can_begin_after_all_were_removed():
-    model = AppearanceModel(PRIOR, 30.0)
+    model = AppearanceModel(PRIOR, 30.0, drift=2.0)
     model.keep(np.zeros(0, np.int64))
     model.begin(unit((1, 0)))
     model.keep(np.zeros(0, np.int64))
@@ -118,7 +158,9 @@ def test_tracks_can_begin_after_all_were_removed():
 
 
 def test_features_that_are_not_finite_become_zero():
-    features = AppearanceModel(PRIOR, 30.0).unit(torch.tensor([[float('nan')] * 2, [3.0, 4.0]]))
+    features = AppearanceModel(PRIOR, 30.0, drift=2.0).unit(
+        torch.tensor([[float('nan')] * 2, [3.0, 4.0]])
+    )
     np.testing.assert_allclose(features, [[0, 0], [0.6, 0.8]])
 
 
