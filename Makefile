@@ -11,14 +11,14 @@ PYTHON_VENV := $(VENV)/bin/python
 help:
 	@echo 'make demo       track people in a real video with a ROS 2 node (sets up .venv first)'
 	@echo 'make test       run the linters and the tests (sets up .venv first)'
-	@echo 'make test-kilted  run the tests with ROS 2 Kilted, in .venv-kilted (another 6 GB)'
+	@echo 'make test-kilted  run the tests with ROS 2 Kilted, in .venv-kilted (another 7 GB)'
 	@echo 'make test-slow  run the tests that take minutes'
 	@echo 'make bench      measure the speed of networks, association, tracker, a whole frame and the node'
 	@echo 'make soak       run the node for ten minutes and check that its memory does not grow'
-	@echo 'make default-checkpoint  retrain the weights included in the package: DATA=folder with coco_mini'
+	@echo 'make default-checkpoint  retrain the weights included in the package: DATA=folder with coco_mini and avatars'
 	@echo 'make picture    track a part of the demo video and write docs/tracking.webp, the picture of README'
 	@echo 'make docs       build the documentation as a site, in build/site'
-	@echo 'make env        only set up .venv: ROS 2 Jazzy, torch and this package (6 GB)'
+	@echo 'make env        only set up .venv: ROS 2 Jazzy, torch and this package (7 GB)'
 	@echo 'make lint       run the linters'
 	@echo 'make clean      remove build output; environments, trained and imported weights are kept'
 

@@ -168,8 +168,8 @@ void main() {
 }
 """
 
-#: what is far away, painted with its light; nothing casts a shadow on it
-BACKDROP_VERTEX = """
+#: of the backdrop and the spots
+FLAT_VERTEX = """
 uniform mat4 to_clip;
 in vec3 in_position;
 in vec2 in_uv;
@@ -180,6 +180,7 @@ void main() {
 }
 """
 
+#: what is far away, painted with its light; nothing casts a shadow on it
 BACKDROP_FRAGMENT = """
 uniform sampler2D panorama;
 uniform vec3 glow;  // light on it
@@ -189,17 +190,6 @@ void main() { colour = vec4(developed(linear(texture(panorama, where).rgb) * glo
 """
 
 #: soft dark spots below the feet
-SPOT_VERTEX = """
-uniform mat4 to_clip;
-in vec3 in_position;
-in vec2 in_uv;
-out vec2 where;
-void main() {
-    gl_Position = to_clip * vec4(in_position, 1.0);
-    where = in_uv;
-}
-"""
-
 SPOT_FRAGMENT = """
 uniform float strength;
 in vec2 where;

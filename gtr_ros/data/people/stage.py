@@ -37,8 +37,8 @@ _SHADERS = {
     'truth': (shaders.TRUTH_VERTEX, shaders.TRUTH_FRAGMENT),
     'figures': (shaders.FIGURE_VERTEX, shaders.LIGHTING + shaders.FIGURE_FRAGMENT),
     'things': (shaders.THING_VERTEX, shaders.LIGHTING + shaders.THING_FRAGMENT),
-    'backdrop': (shaders.BACKDROP_VERTEX, shaders.LIGHTING + shaders.BACKDROP_FRAGMENT),
-    'spots': (shaders.SPOT_VERTEX, shaders.SPOT_FRAGMENT),
+    'backdrop': (shaders.FLAT_VERTEX, shaders.LIGHTING + shaders.BACKDROP_FRAGMENT),
+    'spots': (shaders.FLAT_VERTEX, shaders.SPOT_FRAGMENT),
     'behind': (shaders.SCREEN_VERTEX, shaders.BEHIND_FRAGMENT),
     'lens': (shaders.SCREEN_VERTEX, shaders.LENS_FRAGMENT),
 }
