@@ -70,3 +70,11 @@ def test_a_visit_has_its_own_random_numbers_and_shares_the_others():
     first, second = PeopleScene(), PeopleScene(visit=1)
     assert stream_of(first, 0).random() == stream_of(second, 0).random()
     assert visit_stream(first, 0).random() != visit_stream(second, 0).random()
+
+
+def test_the_image_key_changes_with_the_files_of_a_folder(tmp_path):
+    (tmp_path / 'a.png').write_bytes(b'1')
+    before = PeopleScene(backgrounds=str(tmp_path)).image_key
+    assert PeopleScene(backgrounds=str(tmp_path)).image_key == before
+    (tmp_path / 'b.png').write_bytes(b'2')
+    assert PeopleScene(backgrounds=str(tmp_path)).image_key != before

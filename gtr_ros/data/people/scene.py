@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 import math
+from pathlib import Path
 
 import numpy as np
 
@@ -121,10 +123,19 @@ class PeopleScene:
     def __str__(self) -> str:
         return write_text(PREFIX, self)
 
-    @property
+    @cached_property
     def image_key(self) -> str:
-        """Hex digest of all parameters, and of this version of the drawing."""
-        return make_image_key(PREFIX, self, drawing=_DRAWING)
+        """Hex digest of all parameters, the files of the folders, and the version of the drawing."""
+        files = (_list(self.avatars), _list(self.backgrounds))
+        return make_image_key(f'{PREFIX} {files}', self, drawing=_DRAWING)
+
+
+def _list(folder: str) -> str:
+    """Return names and sizes of the files in a folder, as text; '' if there is none."""
+    if not folder or not Path(folder).is_dir():
+        return ''
+    files = sorted(file for file in Path(folder).iterdir() if file.is_file())
+    return str([(file.name, file.stat().st_size) for file in files])
 
 
 def stream_of(scene: PeopleScene, *purpose: int) -> np.random.Generator:
