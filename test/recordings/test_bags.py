@@ -175,6 +175,8 @@ def test_an_image_without_a_stamp_gets_its_time_from_when_it_was_received(tmp_pa
 class OneBox:
     """A fake model that always finds the same box."""
 
+    name = 'mobile'
+    batches = False
     class_names = ('person',)
     association = CosineAssociation()
     score_threshold = 0.4

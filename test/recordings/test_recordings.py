@@ -48,6 +48,8 @@ def results(folder: Path) -> dict[str, str]:
 class Scripted:
     """A fake model that finds one box, with a given score in each frame; 0: no box."""
 
+    name = 'mobile'
+    batches = False
     class_names = ('person',)
     association = CosineAssociation()
     score_threshold = 0.5

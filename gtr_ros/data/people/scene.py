@@ -125,7 +125,7 @@ class PeopleScene:
 
     @cached_property
     def image_key(self) -> str:
-        """Hex digest of all parameters, the files of the folders, and the version of the drawing."""
+        """Hex digest of all parameters, the files of the folders, and the drawing's version."""
         files = (_list(self.avatars), _list(self.backgrounds))
         return make_image_key(f'{PREFIX} {files}', self, drawing=_DRAWING)
 
