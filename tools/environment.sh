@@ -202,8 +202,8 @@ readonly python python_version
 missing=$(missing_packages "$python" "$python_version" | tr '\n' ' ')
 [ -z "$missing" ] || install_packages $missing
 missing=$(missing_opengl "$python" | tr '\n' ' ')
-[ -z "$missing" ] || (install_packages $missing) ||
-  echo "note: without $missing scenes of rendered people cannot be drawn; everything else works"
+[ -z "$missing" ] || (install_packages $missing) 2>&1 | sed 's/^error: /note: /' ||
+  echo "note: scenes of rendered people cannot be drawn without these; everything else works"
 
 step '1/5 virtual environment' "$python_version" make_venv
 step "2/5 ROS 2 ${distribution^} (wheels)" "$(key_of "tools/requirements-$distribution.txt")" install_ros
