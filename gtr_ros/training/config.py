@@ -146,6 +146,15 @@ class PeopleOptions(_Part):
     returns: float = Field(0.3, ge=0, le=1)
     away: float = Field(20.0, gt=0)
 
+    @field_validator('objects', 'gaps')
+    @classmethod
+    def _is_range(cls, values: tuple[float, float]) -> tuple[float, float]:
+        """Raise ValueError if the bounds are not positive, or not in ascending order."""
+        low, high = values
+        if not 0 < low <= high:
+            raise ValueError(f'[{low}, {high}]; expected two positive numbers in ascending order')
+        return values
+
 
 class People(_Part):
     """

@@ -77,6 +77,13 @@ def test_a_run_trains_on_people(tmp_path: Path):
     assert gtr_mobile(weights).class_names[0] == 'person'
 
 
+@pytest.mark.parametrize(('key', 'value'), [('objects', [8, 4]), ('gaps', [0, 1])])
+def test_a_range_that_is_none_is_refused(tmp_path, key, value):
+    file = write_config(tmp_path / 'c.yaml', clips=[{'people': {key: value}}])
+    with pytest.raises(ConfigError, match=rf'clips.0.people.{key}: .*in ascending order'):
+        read_config(file)
+
+
 def test_people_need_a_model_that_detects_them(tmp_path):
     config = read_config(
         write_config(tmp_path / 'c.yaml', clips=[{'people': {}}], classes=['crate'])
