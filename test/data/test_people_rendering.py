@@ -11,10 +11,9 @@ import sys
 import threading
 
 import numpy as np
+from opengl import needs_opengl
 from paths import REPOSITORY
 import pytest
-
-pytest.importorskip('moderngl')
 
 from gtr_ros.boxes import clip_boxes
 from gtr_ros.data.opening import open_sequences
@@ -22,23 +21,16 @@ from gtr_ros.data.people import Frame
 from gtr_ros.data.people import generate
 from gtr_ros.data.people import People
 from gtr_ros.data.people import PeopleScene
-from gtr_ros.data.people.context import DrawingError
 from gtr_ros.data.people.places import Place
 from gtr_ros.data.sequence import Role
+
+pytestmark = needs_opengl
 
 SMALL = (192, 256)
 
 
 def small(**parameters) -> PeopleScene:
     return PeopleScene(**{'size': SMALL, 'objects': 6, 'duration': 2.0, **parameters})
-
-
-@pytest.fixture(scope='module', autouse=True)
-def opengl():
-    try:
-        generate(small()).truth(0)
-    except DrawingError as error:
-        pytest.skip(str(error))
 
 
 def same_truth(a: Frame, b: Frame) -> bool:

@@ -9,12 +9,12 @@ import subprocess
 import sys
 
 import numpy as np
+from opengl import needs_opengl
 from paths import REPOSITORY
 import pytest
 import torch
 
 pytest.importorskip('trackeval', reason='needs the evaluation extra')
-pytest.importorskip('moderngl', reason='needs the people extra')
 
 from gtr_ros.cli import main
 from gtr_ros.data.people import generate
@@ -31,6 +31,8 @@ from gtr_ros.evaluation.run import PreparedSequence
 from gtr_ros.evaluation.trackers import parse_tracker
 from gtr_ros.model.association import CosineAssociation
 from gtr_ros.structures import Detections
+
+pytestmark = needs_opengl
 
 SMALL = 'objects=5,duration=2,rate=4,size=192x256'
 

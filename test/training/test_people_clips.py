@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from opengl import needs_opengl
 import pytest
 import torch
 from training_data import write_config
@@ -20,6 +21,8 @@ from gtr_ros.training.config import read_config
 from gtr_ros.training.people_clips import PeopleClips
 from gtr_ros.training.people_clips import RATE
 from gtr_ros.training.run import train
+
+pytestmark = needs_opengl
 
 SMALL = PeopleScene(split='test', pool=20, size=(96, 128))
 
