@@ -100,6 +100,10 @@ _OPTIONS = {
     'weak': 'minimum score at which boxes below the threshold may continue a track',
     'appearance': 'cosine, transformer or none: the appearance cue of the rule evidence',
     'location': 'on or off: overlap, motion and position gates in addition to P_A',
+    'gallery': (
+        'on or off: whether an object that was lost for longer than the memory gets its id back; '
+        'the truth of MOTChallenge gives those who leave the image and return a new id'
+    ),
     'encoder': 'causal or full: an object is encoded once, or again in every frame',
     'features': 'model, untrained, or the path of an ONNX ReID network',
     'memory': f'native frames for which a lost track is kept (default {MEMORY})',
@@ -111,6 +115,7 @@ _OPTIONS = {
 _CHOICES: dict[str, dict] = {
     'location': {'on': True, 'off': False},
     'camera': {'on': True, 'off': False},
+    'gallery': {'on': True, 'off': False},
     'classes': {'delayed': True, 'online': False},
     'encoder': {'causal': True, 'full': False},
     'appearance': {cue: cue for cue in (*CUES, 'none')},
@@ -118,9 +123,12 @@ _CHOICES: dict[str, dict] = {
 _ALLOWED = {
     'gtr': (
         *('window', 'rule', 'min_hits', 'location', 'encoder', 'appearance', 'camera', 'weak'),
-        'classes',
+        *('classes', 'gallery'),
     ),
-    'cosine': ('window', 'rule', 'min_hits', 'location', 'features', 'camera', 'weak', 'classes'),
+    'cosine': (
+        *('window', 'rule', 'min_hits', 'location', 'features', 'camera', 'weak', 'classes'),
+        'gallery',
+    ),
     'motion': ('window', 'rule', 'min_hits', 'camera', 'weak', 'classes'),
     **dict.fromkeys(('reid', 'iou+reid'), ('memory', 'features', 'classes')),
     **dict.fromkeys(
@@ -220,6 +228,8 @@ def _ours(
     if isinstance(linking, EvidenceRule):
         appearance = {'motion': 'none', 'cosine': 'cosine'}.get(name, linking.appearance)
         linking = replace(linking, appearance=options.get('appearance', appearance))
+        if not options.get('gallery', True):
+            linking = replace(linking, gallery=replace(linking.gallery, size=0))
     if not options.get('location', True):
         linking = linking.without_location()
     frames = options.get('window', window)

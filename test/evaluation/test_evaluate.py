@@ -40,6 +40,7 @@ from gtr_ros.evaluation.trackers import NAMES
 from gtr_ros.evaluation.trackers import parse_tracker
 from gtr_ros.model.association import CosineAssociation
 from gtr_ros.model.options import ModelOptions
+from gtr_ros.structures import Detections
 
 SCENE = 'synthetic:duration=5,objects=5,size=240x320'
 COSINE = CosineAssociation()
@@ -101,6 +102,28 @@ def test_only_trackers_that_take_weak_boxes_get_them():
     assert run([weak], bold, 1, 0.1).evaluation.overall['Dets'] > 0
 
 
+def test_an_object_that_left_gets_its_id_back_only_from_the_gallery():
+    features = torch.nn.functional.one_hot(torch.tensor([3, 7]), 16).float()
+
+    def ids(name):
+        tracker, seen = spec(name).make(1), []
+        for frame in (*range(20), *range(300, 340)):  # at 10 Hz: away for 28 s
+            boxes = np.array([[10, 10, 30, 60], [100, 10, 120, 60]], np.float32)
+            scores, labels = np.full(2, 0.9, np.float32), np.zeros(2, np.int64)
+            stamp = frame * 10**8
+            tracks = tracker.update(
+                Detections(boxes, scores, labels, features, (120, 160), stamp=stamp)
+            )
+            seen.append(tracks.ids[np.argsort(tracks.boxes[:, 0])].tolist())
+        assert len(seen[19]) == 2
+        return seen[19], seen[-1]
+
+    before, after = ids('gtr')
+    assert before == after
+    before, after = ids('gtr:gallery=off')
+    assert not set(before) & set(after)
+
+
 def test_memory_is_counted_in_native_frames():
     assert spec('iou').make(1).rebirth == 30
     assert spec('iou').make(8).rebirth == 4
@@ -117,6 +140,8 @@ def test_memory_is_counted_in_native_frames():
         ('gtr:rule=mine', "rule of tracker 'gtr' is 'mine'; expected one of evidence"),
         ('motion:location=off', "no option 'location'"),
         ('gtr:encoder=full', "the model's association has no encoder"),
+        ('gtr:gallery=maybe', "gallery of tracker 'gtr' is 'maybe'; expected on or off"),
+        ('motion:gallery=off', "no option 'gallery'"),
         ('gtr:encoder=half', "encoder of tracker 'gtr' is 'half'; expected causal or full"),
     ],
 )
