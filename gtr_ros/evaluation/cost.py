@@ -18,7 +18,6 @@ from torchvision.ops import deform_conv2d  # noqa: F401  (registers the operator
 
 from gtr_ros.model.gtr import GTR
 from gtr_ros.model.registry import model_builder
-from gtr_ros.model.roi import rows_and_columns
 
 #: size of the counted association: objects per frame, and frames
 OBJECTS, WINDOW = 20, 16
@@ -99,8 +98,7 @@ def _run(model: GTR, image_size: tuple[int, int]) -> None:
     # With a threshold of 0, every proposal is refined, which is the highest cost.
     _, maps = model.detector.find(batch, 0.0)
     channels = sum(m.shape[1] for m in maps)
-    pooled = torch.rand(OBJECTS, channels, *rows_and_columns(model.pool_size))
-    features = model.head(pooled)
+    features = model.head(torch.rand(OBJECTS, channels, model.pool_size, model.pool_size))
     window = features.repeat(WINDOW, 1)
     model.association(window, [OBJECTS] * WINDOW, WINDOW - 1, torch.rand(len(window), 4))
 

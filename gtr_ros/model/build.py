@@ -91,14 +91,14 @@ def gtr_mobile(
     if association not in MOBILE_ASSOCIATIONS:
         raise ValueError(f'association {association!r}; expected one of {MOBILE_ASSOCIATIONS}')
     held = tuple(json.loads(metadata.get('class_names', 'null')) or CLASS_NAMES)
-    detector = MobileCenterNet(tuple(class_names or held))
+    detector, pool_size = MobileCenterNet(tuple(class_names or held)), 4
     features = model_spec('mobile').transformer['features']
-    channels, pool_size = sum(detector.channels), 4
-    whitening = Whitening(channels, pool_size, features)
+    shape = (sum(detector.channels), pool_size, features)
+    whitening = Whitening(*shape)
     with resources.as_file(APPEARANCE) as file:
         fit(whitening, load_checkpoint(file)[0], file)
     if association == 'transformer':
-        head, pool_size = Embedding(channels, features), Embedding.pool_size
+        head = Embedding(*shape)
         head.start_as(whitening)
         trained = metadata.get('association') == 'transformer'
         own = {'causal': metadata.get('encoder') == 'causal'} if trained else {}
@@ -111,9 +111,6 @@ def gtr_mobile(
     if detector.class_names != held:
         detector.adopt_classes(state, held, prefix)
     if checkpoint and metadata.get('association') == association:
-        if not any(key.startswith('head.cells.') for key in state):
-            # From before the head had them: they stay as initialised, with an output of 0.
-            state |= {k: v for k, v in model.state_dict().items() if k.startswith('head.cells.')}
         fit(model, state, checkpoint)
         model.association.calibration = _calibration(metadata, checkpoint)
     elif checkpoint:

@@ -17,7 +17,6 @@ from gtr_ros.model.association import Association
 from gtr_ros.model.detector import Detector
 from gtr_ros.model.detector import to_host
 from gtr_ros.model.roi import pool_boxes
-from gtr_ros.model.roi import PoolSize
 from gtr_ros.structures import Detections
 
 
@@ -26,9 +25,9 @@ class GTR(nn.Module):
     Computes detections with features from images; holds the association for the tracker.
 
     :param detector: computes the detections and the maps to pool from
-    :param head: (N, C, rows, columns) pooled maps -> (N, D) features
+    :param head: (N, C, S, S) pooled maps -> (N, D) features
     :param association: associates the features in a window, for `gtr_ros.tracking.Tracker`
-    :param pool_size: of a pooled map: its side S, or its rows and columns; cells
+    :param pool_size: S, side of a pooled map, cells
     :param clip: whether boxes are clipped to the image; amodal boxes are not
     :param score_threshold: default of `detect`
     """
@@ -38,7 +37,7 @@ class GTR(nn.Module):
         detector: Detector,
         head: nn.Module,
         association: Association,
-        pool_size: PoolSize,
+        pool_size: int,
         clip: bool,
         score_threshold: float,
     ) -> None:

@@ -23,7 +23,7 @@ class PooledClip:
     """
     The N proposals of a clip of T frames, oldest frame first.
 
-    :param maps: (N, C, rows, columns) float, pooled from the detector's maps
+    :param maps: (N, C, S, S) float, pooled from the detector's maps
     :param boxes: (N, 4) float32, xyxy, relative to the width and height of the frame
     :param counts: N_t, proposals of each frame, sum N
     :param assignment: of the proposals to the labelled objects
