@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from dataclasses import fields
 import json
 import math
+from typing import NamedTuple
 
 #: key in a checkpoint's metadata
 KEY = 'calibration'
@@ -18,13 +19,31 @@ KEY = 'calibration'
 CUES = ('cosine', 'transformer')
 
 
+class SimilarityPrior(NamedTuple):
+    """
+    A measure of similarity, between boxes and tracks, before a tracker has learnt more about it.
+
+    :param same: mean for a track and its object after an absence
+    :param different: mean for a track and another object
+    :param deviation: standard deviation of both
+    :param drop: how much higher it is from one box of a track to the next than `same`
+    :param trust: number of pairs observed online that weigh as much as these values
+    """
+
+    same: float
+    different: float
+    deviation: float
+    drop: float
+    trust: float
+
+
 @dataclass(frozen=True)
 class Calibration:
     """
     How cosines and logits of one network become evidence, in natural units.
 
-    The defaults are for a network that was not calibrated. A tracker also learns the statistics of
-    cosines online; `trust` is the weight of the values here.
+    The defaults are for a network that was not calibrated. A tracker also learns the statistics
+    online; `trust` is the weight of the values here.
 
     :param cue: the better measure of similarity, one of `CUES`
     :param same: mean cosine between a box's feature and the mean feature of its own track, after
@@ -33,9 +52,12 @@ class Calibration:
     :param deviation: standard deviation of both cosines, until the tracker has seen some
     :param drop: how much higher the cosine of successive boxes of a track is than `same`
     :param trust: number of pairs observed online that weigh as much as these values
-    :param logit_slope: evidence, in natural units, per unit of the transformer's logit G above
-        `logit_level`; 0: not calibrated, and not used
-    :param logit_level: logit G, of the best of a track's boxes, at which the evidence is 0
+    :param logit_slope: evidence, in natural units, per unit of the transformer's logit G, mean of
+        a track's boxes, above `logit_level`, after an absence; 0: not calibrated, and not used
+    :param logit_level: logit G at which the evidence is 0
+    :param logit_deviation: standard deviation of G for the same and for different objects, until
+        the tracker has seen some
+    :param logit_drop: how much higher G of successive boxes of a track is than after an absence
     :raises ValueError: if a number is not finite, or out of range
     """
 
@@ -47,6 +69,8 @@ class Calibration:
     trust: float = 50.0
     logit_slope: float = 0.0
     logit_level: float = 0.0
+    logit_deviation: float = 2.0
+    logit_drop: float = 0.0
 
     def __post_init__(self) -> None:
         if self.cue not in CUES:
@@ -57,9 +81,21 @@ class Calibration:
                 raise ValueError(f'{spec.name} is {value!r}; expected a number')
             if not math.isfinite(value):
                 raise ValueError(f'{spec.name} is {value}; expected a finite number')
-        for name in ('deviation', 'trust'):
+        for name in ('deviation', 'trust', 'logit_deviation'):
             if getattr(self, name) <= 0:
                 raise ValueError(f'{name} is {getattr(self, name)}; expected more than 0')
+
+    @property
+    def cosines(self) -> SimilarityPrior:
+        """What is known of the cosine."""
+        return SimilarityPrior(self.same, self.different, self.deviation, self.drop, self.trust)
+
+    @property
+    def logits(self) -> SimilarityPrior:
+        """What is known of the transformer's logit: slope and level, as normal distributions."""
+        half = self.logit_slope * self.logit_deviation**2 / 2
+        level, deviation = self.logit_level, self.logit_deviation
+        return SimilarityPrior(level + half, level - half, deviation, self.logit_drop, self.trust)
 
     @classmethod
     def read(cls, metadata: Mapping[str, str]) -> Calibration:

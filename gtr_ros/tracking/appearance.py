@@ -8,82 +8,44 @@ import numpy as np
 import torch
 
 from gtr_ros.model.calibration import Calibration
-from gtr_ros.tracking.gallery import fisher_z
-from gtr_ros.tracking.gallery import SimilarityStatistics
 from gtr_ros.tracking.past import Past
+from gtr_ros.tracking.similarity import LearntSimilarity
 from gtr_ros.tracking.window import WindowView
 
 _MOST_AVERAGED = 9  # number of boxes in a running mean: from then on, a new box has the weight 0.1
 
 _LEAST_DEVIATION = 0.05  # of cosines
 
-_INITIAL_DEVIATION = 0.3  # of Fisher's z, before anything has been measured
+_LEAST_LOGIT_DEVIATION = 0.3
+
+_LEAST_LOGIT = -4.0  # of one box of a track
 
 _LEAST_PROBABILITY = 1e-7
 
 
 class AppearanceModel:
     """
-    A mean feature for each of K tracks, and similarity statistics learnt online.
-
-    How similar different people appear depends on the place and the camera. Objects in the same
-    frame are known to be different, so the statistics are learnt from the camera's own images:
-    where all people have a similar appearance, similarity is no evidence. With means s and d of
-    the cosines of the same and of different objects, and one deviation for both, the root mean
-    square of their deviations, the evidence of a cosine c is
-    (s - d) / deviation^2 * (c - (s + d) / 2): the log-ratio of two normal distributions. While an
-    object is out of sight, it turns and moves, so s falls with the time since it was last seen.
+    A mean feature for each of K tracks, and what the similarity to tracks says in this camera.
 
     :param calibration: prior of the statistics
     :param memory: time constant, seconds, with which older samples lose weight
     :param drift: time constant, seconds, with which the similarity of an object out of sight falls
-        by the calibration's `drop`
+        by the calibration's `drop` and `logit_drop`
     """
 
     def __init__(self, calibration: Calibration, memory: float, drift: float) -> None:
-        self.calibration = calibration
         self.memory = memory
-        self.drift = drift
+        #: statistics of cosines between features and the tracks' mean features
+        self.cosines = LearntSimilarity(calibration.cosines, drift, _LEAST_DEVIATION)
+        #: statistics of the transformer's logits, where these are the cue
+        self.logits = LearntSimilarity(calibration.logits, drift, _LEAST_LOGIT_DEVIATION)
         self._mean: torch.Tensor | None = None  # (K, D), mean of unit features; None: K = 0
         self._count = np.zeros(0)
-        self._cosines = np.zeros((0, 0))
-        # Weighted sums over the pairs of the same and of different objects.
-        self._same, self._different = _PairSums(), _PairSums()
+        self._similarity: list[tuple[LearntSimilarity, np.ndarray]] = []  # of this frame
 
     def __len__(self) -> int:
         """Return K."""
         return 0 if self._mean is None else len(self._mean)
-
-    @property
-    def same(self) -> float:
-        """Mean cosine between a track and its object after an absence."""
-        prior = self.calibration.same + self.calibration.drop
-        return self._same.mean(prior, self.calibration.trust) - self.calibration.drop
-
-    @property
-    def different(self) -> float:
-        """Mean cosine between a track and another object."""
-        return self._different.mean(self.calibration.different, self.calibration.trust)
-
-    @property
-    def deviation(self) -> float:
-        """Standard deviation of both cosines."""
-        prior = self.calibration
-        same = self._same.variance(prior.same + prior.drop, prior.deviation, prior.trust)
-        different = self._different.variance(prior.different, prior.deviation, prior.trust)
-        return max(((same + different) / 2) ** 0.5, _LEAST_DEVIATION)
-
-    def scale(self, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """
-        Return how cosines become evidence, for each track.
-
-        :param hidden: (K,) float, seconds between the track's last box and the previous frame
-        :return: evidence, in natural units, per unit of cosine, and the cosine at which it is 0,
-            both (K,)
-        """
-        same = self.same + self.calibration.drop * np.exp(-hidden / self.drift)
-        slope = np.maximum(same - self.different, 0.0) / self.deviation**2
-        return slope, (same + self.different) / 2
 
     def unit(self, features: torch.Tensor) -> torch.Tensor:
         """Normalise features, (M, D), on the host; those that are not finite become 0."""
@@ -106,14 +68,27 @@ class AppearanceModel:
             )
         # Not numpy's matrix product: its threads would compete with torch's for the cores.
         mean = torch.nn.functional.normalize(self._mean, dim=1)
-        self._cosines = (features @ mean.T).numpy().astype(np.float64)
-        return self._cosines
+        cosines = (features @ mean.T).numpy().astype(np.float64)
+        self._similarity = [(self.cosines, cosines)]
+        return cosines
+
+    def compare_logits(self, view: WindowView, ids: np.ndarray) -> np.ndarray:
+        """
+        Compare the detections of a frame with every track by the transformer's logit.
+
+        :param view: of the frame, whose features were compared before
+        :param ids: (K,) int64, of the tracks
+        :return: (M, K) float64, see `mean_logits`
+        """
+        logits = mean_logits(view, ids)
+        self._similarity.append((self.logits, logits))
+        return logits
 
     def update(
         self, rows: np.ndarray, detections: np.ndarray, features: torch.Tensor, seconds: float
     ) -> None:
         """
-        Add features to R tracks, and their cosines to the statistics.
+        Add features to R tracks, and what was compared to the statistics.
 
         :param rows: (R,) int, indices of the tracks
         :param detections: (R,) int, indices of their detections among the M compared detections
@@ -122,11 +97,9 @@ class AppearanceModel:
         """
         if not len(rows):
             return
-        cosines = self._cosines[np.ix_(detections, rows)]
-        same = np.eye(len(rows), dtype=bool)
         decay = np.exp(-seconds / self.memory)
-        self._same.add(cosines[same], decay)
-        self._different.add(cosines[~same], decay)
+        for learnt, similarity in self._similarity:
+            learnt.add(similarity[np.ix_(detections, rows)], decay)
         old = np.minimum(self._count[rows], _MOST_AVERAGED)
         weight = torch.from_numpy((1 / (1 + old)).astype(np.float32))[:, None]
         tracks = torch.from_numpy(rows)
@@ -149,66 +122,26 @@ class AppearanceModel:
         self._mean = self._mean[torch.from_numpy(rows)] if len(rows) else None
         self._count = self._count[rows]
 
-    @property
-    def statistics(self) -> SimilarityStatistics:
-        """The statistics in Fisher's z of the cosines."""
-        prior = self.calibration
-        same, _ = self._same.z(prior.same + prior.drop, prior.trust)
-        different, deviation = self._different.z(prior.different, prior.trust)
-        return SimilarityStatistics(same, different, deviation)
 
-
-class _PairSums:
-    """Sums over the cosines of pairs, in which older pairs have less weight."""
-
-    def __init__(self) -> None:
-        self._sums = np.zeros(5)  # sums of 1, the cosine, its z, z^2, and the cosine's square
-
-    def add(self, cosines: np.ndarray, decay: float) -> None:
-        """Add pairs after multiplying the previous sums by `decay`."""
-        z = fisher_z(cosines)
-        self._sums *= decay
-        squares = (cosines * cosines).sum()
-        self._sums += len(cosines), cosines.sum(), z.sum(), (z * z).sum(), squares
-
-    def mean(self, prior: float, trust: float) -> float:
-        """Return the mean cosine; the prior weighs as much as `trust` pairs."""
-        return float((self._sums[1] + trust * prior) / (self._sums[0] + trust))
-
-    def variance(self, prior: float, deviation: float, trust: float) -> float:
-        """Return the variance of the cosine; `trust` pairs have the prior's mean and deviation."""
-        count, squares = self._sums[0] + trust, self._sums[4]
-        squares += trust * (prior**2 + deviation**2)
-        return max(float(squares / count - self.mean(prior, trust) ** 2), 0.0)
-
-    def z(self, prior: float, trust: float) -> tuple[float, float]:
-        """Return z's mean and standard deviation; the prior, a cosine, counts as `trust` pairs."""
-        mean = float(fisher_z(prior))
-        count, _, total, squares = self._sums[:4] + trust * np.array(
-            [1, prior, mean, mean**2 + _INITIAL_DEVIATION**2]
-        )
-        mean = total / count
-        return float(mean), float(np.sqrt(max(squares / count - mean**2, 0.0)))
-
-
-def best_logits(view: WindowView, ids: np.ndarray) -> np.ndarray:
+def mean_logits(view: WindowView, ids: np.ndarray) -> np.ndarray:
     """
-    Return the transformer's logit G between each detection and the best box of each track.
+    Return the transformer's logit G between each detection and each track: the mean of its boxes.
 
-    The best box, because the mean over a track's boxes is lowered by old boxes and partly hidden
-    ones. P_A is a softmax over the boxes of a frame and "none", whose logit is 0; therefore, G is
-    log P_A - log P("none").
+    P_A is a softmax over the boxes of a frame and "none", whose logit is 0; therefore, G is
+    log P_A - log P("none"). Where a box shows mostly something else, or the window has two boxes
+    of the object in one frame, G has no lower bound, so a box counts as at least -4.
 
     :param view: of the frame
     :param ids: (K,) int64, the tracks
-    :return: (M, K); 0, no evidence, for a track without a box in the window
+    :return: (M, K); 0 for a track without a box in the window
     """
     if not len(view) or not len(view.past.ids):
         return np.zeros((len(view.now), len(ids)))
     past = view.past
-    logits = np.log(past.best_by_track(association_odds(view.likelihoods, past)))
+    logits = np.maximum(np.log(association_odds(view.likelihoods, past)), _LEAST_LOGIT)
+    means = past.sum_by_track(logits) / past.lengths
     column = np.searchsorted(past.ids, ids).clip(0, len(past.ids) - 1)
-    return np.where(past.ids[column] == ids, logits[:, column], 0.0)
+    return np.where(past.ids[column] == ids, means[:, column], 0.0)
 
 
 def association_odds(likelihoods: np.ndarray, past: Past) -> np.ndarray:

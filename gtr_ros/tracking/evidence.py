@@ -64,14 +64,14 @@ def size_evidence(
 
 
 def appearance_evidence(
-    similarity: np.ndarray, slope: np.ndarray | float, level: np.ndarray | float, limit: float
+    similarity: np.ndarray, slope: np.ndarray, level: np.ndarray, limit: float
 ) -> np.ndarray:
     """
     Turn similarity into evidence, slope * (similarity - level), clipped to +-limit.
 
     :param similarity: (M, K) float, a cosine or the logit of the transformer
-    :param slope: evidence per unit of similarity
-    :param level: similarity at which the evidence is 0
+    :param slope: (K,) float, evidence per unit of similarity
+    :param level: (K,) float, similarity at which the evidence is 0
     """
     return np.clip(slope * (similarity - level), -limit, limit)
 

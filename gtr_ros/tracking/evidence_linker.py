@@ -12,7 +12,6 @@ from gtr_ros.boxes import box_centres
 from gtr_ros.model.calibration import Calibration
 from gtr_ros.structures import Detections
 from gtr_ros.tracking.appearance import AppearanceModel
-from gtr_ros.tracking.appearance import best_logits
 from gtr_ros.tracking.evidence import appearance_evidence
 from gtr_ros.tracking.evidence import class_evidence
 from gtr_ros.tracking.evidence import motion_evidence
@@ -203,7 +202,11 @@ class EvidenceLinker:
         self._reidentifier.begin(features[new], self._time)
         labels = self._votes.argmax(axis=1)
         self.reidentified = self._reidentifier.reidentify(
-            self._time, self._ids, labels, self.appearance.statistics, self.rule.label_error
+            self._time,
+            self._ids,
+            labels,
+            self.appearance.cosines.statistics,
+            self.rule.label_error,
         )
         for track in self.reidentified:
             self._ids[track.row], self._away[track.row] = track.id, track.away
@@ -236,12 +239,11 @@ class EvidenceLinker:
             rule.label_error,
         )
         if features is not None:
-            similarity = self.appearance.compare(features)  # always: the statistics need it
-            if self.cue == 'transformer':
-                similarity = best_logits(view, self._ids)
-                slope, level = self.calibration.logit_slope, self.calibration.logit_level
-            else:
-                slope, level = self.appearance.scale(np.maximum(self._gap - self._interval, 0))
+            appearance = self.appearance
+            similarity, learnt = appearance.compare(features), appearance.cosines
+            if self.cue == 'transformer':  # the gallery needs the statistics of cosines, too
+                similarity, learnt = appearance.compare_logits(view, self._ids), appearance.logits
+            slope, level = learnt.scale(np.maximum(self._gap - self._interval, 0))
             from_appearance = appearance_evidence(similarity, slope, level, rule.appearance_limit)
             valid = features.any(dim=1).numpy()[:, None]  # non-finite features are 0
             evidence += np.where(valid, from_appearance, 0.0)

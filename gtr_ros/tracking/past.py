@@ -49,11 +49,6 @@ class Past:
         order, begins = self._by_track
         return np.add.reduceat(values[:, order], begins, axis=1)
 
-    def best_by_track(self, values: np.ndarray) -> np.ndarray:
-        """Take the maximum over the objects of each track: (M, P) float -> (M, K)."""
-        order, begins = self._by_track
-        return np.maximum.reduceat(values[:, order], begins, axis=1)
-
     def any_by_track(self, values: np.ndarray) -> np.ndarray:
         """Return whether the value is true for any object of each track: (M, P) bool -> (M, K)."""
         order, begins = self._by_track

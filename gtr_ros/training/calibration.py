@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
@@ -18,7 +19,7 @@ from gtr_ros.model.calibration import Calibration
 from gtr_ros.model.gtr import GTR
 from gtr_ros.structures import Detections
 from gtr_ros.tracking.appearance import AppearanceModel
-from gtr_ros.tracking.appearance import best_logits
+from gtr_ros.tracking.appearance import mean_logits
 from gtr_ros.tracking.window import Window
 from gtr_ros.training.clip import Clip
 from gtr_ros.training.clip import ClipSource
@@ -27,6 +28,8 @@ from gtr_ros.training.clip import ClipSource
 CLIPS, FRAMES = 40, 8
 
 _MIN_DEVIATION = 0.15  # of cosines; clips show fewer places than a camera in use
+
+_MIN_LOGIT_DEVIATION = 0.5
 
 _MIN_RETURNS = 20  # with fewer returning objects, all pairs of the same object are used
 
@@ -83,20 +86,43 @@ def calibrate(model: GTR, clips: Iterable[Clip], cue: str = 'cosine') -> Calibra
     different = values[~is_same]
     if not len(same) or not len(different):
         return Calibration(cue=cue)
-    mean_same, mean_different = float(same[:, 0].mean()), float(different[:, 0].mean())
-    deviation = float(np.sqrt((same[:, 0].var() + different[:, 0].var()) / 2))
-    drop = float(successive[:, 0].mean()) - mean_same if len(successive) else 0.0
-    slope, level = fit_log_ratio(same[:, 1], different[:, 1])
-    # Further digits would depend on the machine.
-    return Calibration(
+    cosine, logit = _measure(same[:, 0], different[:, 0]), _measure(same[:, 1], different[:, 1])
+    drop = (successive.mean(axis=0) - same.mean(axis=0)).clip(0) if len(successive) else (0, 0)
+    calibration = Calibration(
         cue=cue,
-        same=round(mean_same, 4),
-        different=round(mean_different, 4),
-        deviation=round(max(deviation, _MIN_DEVIATION), 4),
-        drop=round(max(drop, 0.0), 4),
-        logit_slope=round(slope, 4),
-        logit_level=round(level, 4),
+        same=_rounded(cosine.same),
+        different=_rounded(cosine.different),
+        deviation=_rounded(max(cosine.deviation, _MIN_DEVIATION)),
+        drop=_rounded(drop[0]),
     )
+    slope, level = fit_log_ratio(same[:, 1], different[:, 1])
+    if not slope:  # without a transformer
+        return calibration
+    return replace(
+        calibration,
+        logit_slope=_rounded(slope),
+        logit_level=_rounded(level),
+        logit_deviation=_rounded(max(logit.deviation, _MIN_LOGIT_DEVIATION)),
+        logit_drop=_rounded(drop[1]),
+    )
+
+
+class _Distributions(NamedTuple):
+    """Means of the same and of different objects' similarity, and the deviation of both."""
+
+    same: float
+    different: float
+    deviation: float
+
+
+def _measure(same: np.ndarray, different: np.ndarray) -> _Distributions:
+    deviation = float(np.sqrt((same.var() + different.var()) / 2))
+    return _Distributions(float(same.mean()), float(different.mean()), deviation)
+
+
+def _rounded(value: float) -> float:
+    """Return the value without digits that would depend on the machine."""
+    return round(float(value), 4)
 
 
 def _is_usable(clip: Clip) -> bool:
@@ -110,7 +136,7 @@ class _Pairs:
     Pairs of a box and a previously seen identity that is also in the box's frame.
 
     :param values: (P, 2) float64: cosine of the box's feature and the identity's mean feature; the
-        transformer's logit G of the box and the identity's best box, 0 without a transformer
+        transformer's logit G, mean of the identity's boxes, 0 without a transformer
     :param is_same: (P,) bool, whether the box has this identity
     :param gap: (P,) int64, frames since the identity was last seen; 1: seen in the previous frame
     """
@@ -134,7 +160,7 @@ def _collect_pairs(model: GTR, clip: Clip) -> _Pairs:
         cosine = appearance.compare(features) if len(known) else np.zeros(same.shape)
         logit = np.zeros(same.shape)
         if window is not None:
-            logit = best_logits(window.view(now), known)
+            logit = mean_logits(window.view(now), known)
             window.add(now, ids)
         # Only identities in the same frame are certain to be different objects.
         paired = (ids > 0)[:, None] & same.any(axis=0)

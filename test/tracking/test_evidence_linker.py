@@ -261,7 +261,7 @@ def test_two_trackers_share_nothing():
     for i, t in enumerate(times):
         other.update(frame(rng.uniform(0, 400, (7, 2)), t, looks(range(20, 27))))
         assert track_all(one, WALKERS, np.array([t])) == [alone[i]]
-    assert one.linker.appearance.same != other.linker.appearance.same
+    assert one.linker.appearance.cosines.same != other.linker.appearance.cosines.same
 
 
 def test_a_reset_ends_all_tracks_and_reuses_no_id():
