@@ -14,10 +14,22 @@ from dataclasses import dataclass
 from dataclasses import Field
 from dataclasses import field
 from dataclasses import fields
+from numbers import Real
 from typing import Any
 
 #: linking rules, by the names that users write; `gtr_ros.tracking.rules` implements them
 RULES = ('evidence', 'mot', 'tao', 'paper', 'gaussian')
+
+
+#: ranges of the numbers of a tracker, by the names that node, command line and Python give them
+RANGES: dict[str, tuple[float, float]] = {
+    'score_threshold': (0.0, 1.0),
+    'weak_score_threshold': (0.0, 1.0),
+    'window': (2, 256),
+    'min_hits': (0, 64),
+    'gallery_size': (0, 100_000),
+    'gallery_seconds': (0.0, 86400.0),
+}
 
 
 class ConfigurationError(ValueError):
@@ -73,12 +85,29 @@ def check(spec: Field, value: Any) -> None:
     :raises ConfigurationError: if it is out of its range or not among the choices
     """
     limits, choices = spec.metadata['limits'], choices_of(spec)
-    if limits and not limits[0] <= value <= limits[1]:
-        raise ConfigurationError(
-            f'{spec.name} is {value}; expected a number from {limits[0]} to {limits[1]}'
-        )
+    if limits:
+        _check_limits(spec.name, value, limits)
     if choices and value not in choices:
         raise ConfigurationError(f'{spec.name} is {value!r}; expected one of {", ".join(choices)}')
+
+
+def check_range(name: str, value: Any) -> None:
+    """
+    Check a number that is an option of several programs.
+
+    :param name: one of `RANGES`
+    :raises ConfigurationError: if it is not a number, or out of its range
+    """
+    _check_limits(name, value, RANGES[name])
+
+
+def _check_limits(name: str, value: Any, limits: tuple[float, float]) -> None:
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    # Written so that it also refuses what is not a number, nan.
+    if not number or not limits[0] <= value <= limits[1]:
+        raise ConfigurationError(
+            f'{name} is {value}; expected a number from {limits[0]} to {limits[1]}'
+        )
 
 
 @dataclass(frozen=True)

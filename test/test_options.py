@@ -9,6 +9,7 @@ from dataclasses import fields
 
 import pytest
 
+from gtr_ros.evaluation.session import EvaluationOptions
 from gtr_ros.model.association import AssociationTransformer
 from gtr_ros.model.build import make_transformer
 from gtr_ros.model.options import ModelOptions
@@ -22,7 +23,9 @@ from gtr_ros.node.tracker.parameters import NodeParameters
 from gtr_ros.options import ConfigurationError
 from gtr_ros.options import option
 from gtr_ros.options import Options
+from gtr_ros.options import RANGES
 from gtr_ros.options import RULES
+from gtr_ros.recordings.options import TrackingOptions
 from gtr_ros.tracking import rules
 from gtr_ros.training.objective import Objective
 
@@ -36,6 +39,38 @@ class Example(Options):
 def test_a_value_out_of_its_range_is_refused():
     with pytest.raises(ConfigurationError, match=r'speed is 3\.0; expected a number from 0\.0 to'):
         Example(speed=3.0)
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf'), '1', None, True])
+def test_a_value_that_is_no_number_in_the_range_is_refused(value):
+    with pytest.raises(ConfigurationError, match=r'speed is .*; expected a number from 0\.0 to'):
+        Example(speed=value)
+
+
+WRONG = {
+    'score_threshold': (40.0, -1.0, float('nan'), float('inf')),
+    'weak_score_threshold': (40.0, -1.0, float('nan')),
+    'window': (1, 0, -4, 257),
+    'min_hits': (-1, 65),
+}
+
+
+@pytest.mark.parametrize(('name', 'value'), [(n, v) for n, some in WRONG.items() for v in some])
+def test_node_recordings_and_evaluations_have_the_same_ranges(name, value):
+    said = f'{name} is .*; expected a number from {RANGES[name][0]} to {RANGES[name][1]}'
+    with pytest.raises(ConfigurationError, match=said):
+        NodeParameters(**{name: value})
+    with pytest.raises(ConfigurationError, match=said):
+        TrackingOptions(**{name: value})
+    of_evaluations = {'score_threshold': 'threshold', 'window': 'window'}
+    if name in of_evaluations:
+        with pytest.raises(ConfigurationError, match=said):
+            EvaluationOptions(**{of_evaluations[name]: value})
+
+
+def test_the_ranges_of_the_node_are_those_of_all():
+    for spec in fields(NodeParameters):
+        assert spec.metadata['limits'] == RANGES.get(spec.name, spec.metadata['limits'])
 
 
 def test_a_value_that_is_no_choice_is_refused():

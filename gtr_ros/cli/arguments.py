@@ -6,14 +6,19 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
+import re
 from typing import Any
 
 from gtr_ros.model.options import ModelOptions
 from gtr_ros.model.registry import MODELS
 from gtr_ros.model.registry import tracking_defaults
 from gtr_ros.options import choices_of
+from gtr_ros.options import ConfigurationError
 from gtr_ros.options import Options
+from gtr_ros.options import RANGES
 from gtr_ros.options import RULES
 
 _METAVARS = {'checkpoint': 'FILE', 'exported': 'FOLDER', 'device': 'DEVICE', 'threads': 'N'}
@@ -50,6 +55,17 @@ def options_of(namespace: argparse.Namespace, kind: type[Options]) -> dict[str, 
     """Return what was given of a kind of options, by name."""
     given = vars(namespace)
     return {spec.name: given[spec.name] for spec in fields(kind) if spec.name in given}
+
+
+@contextmanager
+def named_as_flags() -> Iterator[None]:
+    """Name options in a `ConfigurationError` as the command line does: `--min-hits`."""
+    try:
+        yield
+    except ConfigurationError as error:
+        names = re.compile(rf'\b({"|".join(RANGES)})\b')
+        message = names.sub(lambda name: f'--{name[0].replace("_", "-")}', str(error))
+        raise ConfigurationError(message) from None
 
 
 def tracking_option(namespace: argparse.Namespace, name: str) -> int:

@@ -16,6 +16,7 @@ import sys
 from rich.console import Console
 
 from gtr_ros import __version__
+from gtr_ros.cli.arguments import named_as_flags
 from gtr_ros.cli.arguments import options_of
 from gtr_ros.cli.arguments import tracking_option
 from gtr_ros.cli.console import console
@@ -84,16 +85,17 @@ def compare(options: argparse.Namespace) -> None:
     for text in options.trackers or ():
         split_tracker(text)  # a wrong name is an error before the model is loaded
     ablation = ABLATIONS[options.table] if options.table else None
-    settings = EvaluationOptions(
-        **options_of(options, ModelOptions),
-        rule=_rule(options),
-        window=tracking_option(options, 'window'),
-        threshold=options.score_threshold,
-        strides=tuple(sorted(set(options.strides))),
-        track_map=options.track_map,
-        boxes_topic=options.boxes_topic,
-        cache=options.cache,
-    )
+    with named_as_flags():
+        settings = EvaluationOptions(
+            **options_of(options, ModelOptions),
+            rule=_rule(options),
+            window=tracking_option(options, 'window'),
+            threshold=options.score_threshold,
+            strides=tuple(sorted(set(options.strides))),
+            track_map=options.track_map,
+            boxes_topic=options.boxes_topic,
+            cache=options.cache,
+        )
     if options.checkpoint == RANDOM:
         console.print('the weights are untrained: the results are meaningless', style='yellow')
     rows, points = [], []

@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+import warnings
+
 from rich.console import Console
 from rich.progress import BarColumn
 from rich.progress import MofNCompleteColumn
@@ -14,6 +18,8 @@ from rich.progress import TextColumn
 from rich.progress import TimeRemainingColumn
 from rich.text import Text
 
+from gtr_ros.input_warning import InputWarning
+
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -22,6 +28,23 @@ class _Rate(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         return Text(f'{task.speed:.1f} frames/s' if task.speed else '')
+
+
+@contextmanager
+def show_warnings() -> Iterator[None]:
+    """Print warnings about inputs as messages of the command, each time."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('always', InputWarning)
+        usual = warnings.showwarning
+
+        def show(message, category, filename, lineno, file=None, line=None) -> None:
+            if issubclass(category, InputWarning):
+                console.print(f'gtr: warning: {message}', style='yellow', markup=False)
+            else:
+                usual(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show
+        yield
 
 
 def show_progress() -> Progress:

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gtr_ros import __version__
+from gtr_ros.cli import adapt
 from gtr_ros.cli import evaluate
 from gtr_ros.cli import export
 from gtr_ros.cli import track
 from gtr_ros.cli import train
 from gtr_ros.cli.console import console
+from gtr_ros.cli.console import show_warnings
 from gtr_ros.model.registry import cached_checkpoint
 from gtr_ros.model.registry import MODELS
 from gtr_ros.runtime.process import end_with_reader
@@ -26,12 +28,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Run the command line.
 
     :param arguments: None: `sys.argv`
-    :return: exit status: 0, 1 after an error, 130 after Ctrl-C
+    :return: exit status: 0, 1 after an error, 130 after Ctrl-C; that of a command, if it has one
     """
     try:
-        with end_with_reader():
+        with end_with_reader(), show_warnings():
             options = _parser().parse_args(arguments)
-            options.run(options)
+            return options.run(options) or 0
     except ModuleNotFoundError as error:
         console.print(f"gtr: {error}; pip install '{error.name}'", style='red', markup=False)
         return 1
@@ -41,7 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.print('gtr: interrupted')
         return 130
-    return 0
 
 
 def import_weights(options: argparse.Namespace) -> None:
@@ -109,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_command(commands)
     export.add_command(commands)
     train.add_command(commands)
+    adapt.add_command(commands)
 
     weights = commands.add_parser('weights', help='import, convert and show checkpoints')
     kinds = weights.add_subparsers(required=True, metavar='COMMAND')

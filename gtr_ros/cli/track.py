@@ -11,6 +11,7 @@ from pathlib import Path
 from gtr_ros.cli.arguments import add_min_hits
 from gtr_ros.cli.arguments import add_options
 from gtr_ros.cli.arguments import add_tracking_arguments
+from gtr_ros.cli.arguments import named_as_flags
 from gtr_ros.cli.arguments import options_of
 from gtr_ros.cli.arguments import tracking_option
 from gtr_ros.cli.window import check_display
@@ -136,7 +137,8 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 
 def track(options: argparse.Namespace) -> None:
     """Track one source, or many into a folder."""
-    settings = _settings(options)
+    with named_as_flags():
+        settings = _settings(options)
     sources = gather_images(options.sources)
     alone = len(sources) == 1 and not options.ray
     _check_numbers(options)
@@ -177,8 +179,6 @@ def _settings(options: argparse.Namespace) -> TrackingOptions:
 def _check_numbers(options: argparse.Namespace) -> None:
     if options.cores is not None and options.cores < 1:
         raise ValueError(f'--cores is {options.cores}; expected 1 or more')
-    if options.min_hits is not None and options.min_hits < 0:
-        raise ValueError(f'--min-hits is {options.min_hits}; expected 0 or more')
     if options.retries < 0:
         raise ValueError(f'--retries is {options.retries}; expected 0 or more')
 

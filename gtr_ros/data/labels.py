@@ -15,10 +15,14 @@ def label_map(names: Sequence[str], wanted: Sequence[str]) -> np.ndarray:
     """
     Return the index of each class name in another list, (len(names),) int64; -1 if it is missing.
 
-    Case is ignored, and 'person' and 'pedestrian' are the same class.
+    Case and blanks around a name are ignored, and 'person' and 'pedestrian' are the same class.
     """
-    index = {name.lower(): i for i, name in enumerate(wanted)}
+    index = {_plain(name): i for i, name in enumerate(wanted)}
     labels = []
-    for name in map(str.lower, names):
+    for name in map(_plain, names):
         labels.append(index.get(name, index.get(_SYNONYMS.get(name, ''), -1)))
     return np.array(labels, np.int64)
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower()

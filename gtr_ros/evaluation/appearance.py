@@ -20,6 +20,7 @@ from gtr_ros.evaluation.progress import Advance
 from gtr_ros.evaluation.progress import ignore
 from gtr_ros.model.resize import DEVIATION
 from gtr_ros.model.resize import MEAN
+from gtr_ros.runtime.packages import import_onnxruntime
 from gtr_ros.structures import Detections
 
 #: replaces the features of detections in an image, (H, W, 3) uint8 RGB
@@ -37,7 +38,7 @@ class OnnxAppearance:
     """
 
     def __init__(self, path: str | Path) -> None:
-        import onnxruntime
+        onnxruntime = import_onnxruntime()
         from onnxruntime.capi.onnxruntime_pybind11_state import Fail
         from onnxruntime.capi.onnxruntime_pybind11_state import InvalidGraph
         from onnxruntime.capi.onnxruntime_pybind11_state import InvalidProtobuf

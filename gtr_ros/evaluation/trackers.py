@@ -28,6 +28,8 @@ from gtr_ros.model.association import Association
 from gtr_ros.model.association import AssociationTransformer
 from gtr_ros.model.association import CosineAssociation
 from gtr_ros.model.calibration import CUES
+from gtr_ros.options import check_range
+from gtr_ros.options import RANGES
 from gtr_ros.structures import Detections
 from gtr_ros.structures import Tracks
 from gtr_ros.tracking.evidence_rule import EvidenceRule
@@ -287,4 +289,6 @@ def _parse_options(name: str, text: str) -> dict:
             raise ValueError(
                 f'{key} of tracker {name!r} is {value!r}; expected {_OPTIONS[key]}'
             ) from None
+        if key in RANGES:
+            check_range(key, options[key])
     return options

@@ -10,6 +10,10 @@ from pathlib import Path
 import re
 from typing import Any
 
+from gtr_ros.input_warning import ranges_of
+from gtr_ros.input_warning import warn
+from gtr_ros.media.frame_numbers import frame_indices
+from gtr_ros.media.frame_numbers import FrameNameError
 from gtr_ros.media.pixels import ImageError
 from gtr_ros.media.pixels import read_picture
 from gtr_ros.media.video import VideoError
@@ -17,7 +21,13 @@ from gtr_ros.media.video import VideoFrame
 from gtr_ros.stamps import NANOSECONDS
 
 #: file suffixes of frames, in lower case
-FRAME_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
+FRAME_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
+
+
+def is_frame(path: Path) -> bool:
+    """Return whether a file is a frame by its name; those with a dot first are hidden."""
+    # Other systems leave files such as ._1.jpg.
+    return path.suffix.lower() in FRAME_SUFFIXES and not path.name.startswith('.')
 
 
 def natural_order(path: Path) -> tuple[Any, ...]:
@@ -30,17 +40,32 @@ class ImageFilesReader:
     """
     The frames of a camera in image files: a context manager that can be iterated.
 
-    Images stand upright, see `gtr_ros.media.pixels.read_picture`.
+    Images stand upright, see `gtr_ros.media.pixels.read_picture`. If their names count frames one
+    by one, a number that is missing leaves a gap in index and time, and a warning names it.
 
     :param files: in order, at least one
     :param rate: frames per second
-    :raises VideoError: if the first is not a readable image
+    :raises VideoError: if the first is not a readable image, or two files of a folder differ only
+        in their suffix
     """
 
     def __init__(self, files: Sequence[Path], rate: float) -> None:
         self._files = files
         self.rate = rate
         self.frame_count = len(files)
+        try:
+            indices = frame_indices(files)
+        except FrameNameError as error:
+            raise VideoError(str(error)) from None
+        self._indices = range(len(files)) if indices is None else indices
+        if self._indices[-1] >= len(files):
+            known = set(self._indices)
+            gaps = [i for i in range(self._indices[-1]) if i not in known]
+            warn(
+                f'{files[0].parent}: {len(gaps)} frames are missing from {files[0].name} to '
+                f'{files[-1].name}: {ranges_of(i + 1 for i in gaps)} (counted from 1); time '
+                'passes there'
+            )
         height, width = self._read(0).image.shape[:2]
         #: (width, height), pixels
         self.size = (width, height)
@@ -72,4 +97,5 @@ class ImageFilesReader:
             image = read_picture(self._files[index])
         except ImageError as error:
             raise VideoError(f'{self._files[index]} is not a readable image: {error}') from error
-        return VideoFrame(image, round(index * NANOSECONDS / self.rate), index)
+        number = self._indices[index]
+        return VideoFrame(image, round(number * NANOSECONDS / self.rate), number)

@@ -125,7 +125,8 @@ def read_picture(
     Read an image file: JPEG, PNG, or another format that Pillow reads.
 
     The image stands upright: it is turned and mirrored as its EXIF orientation says, which
-    browsers and tools for annotation do, too.
+    browsers and tools for annotation do, too. Colour images of 16 bits are scaled by their full
+    range, as PNG and TIFF define it; transparency is ignored.
 
     :param source: path or content of the file
     :param stored_size: (height, width), pixels: an image that is stored with this size, and has
@@ -136,7 +137,11 @@ def read_picture(
     try:
         with Image.open(source) as image:
             if image.mode not in _MODES:
-                raise ImageError(f'its pixels have mode {image.mode}; expected 8 bits per channel')
+                raise ImageError(
+                    f'its pixels have mode {image.mode}; expected 8 bits per channel. Grey images '
+                    'of 16 or 32 bits, such as thermal and depth images, do not say which values '
+                    'are black and white: convert them with the range that is used'
+                )
             pixels = np.array(image.convert('RGB'))
             # After the conversion: a PNG may have its EXIF data behind the pixels.
             orientation = _orientation(image)

@@ -14,10 +14,18 @@ import av
 from av.error import FFmpegError
 import numpy as np
 
+from gtr_ros.input_warning import warn
 from gtr_ros.media.orientation import display_orientation
 from gtr_ros.media.orientation import Orientation
 from gtr_ros.media.orientation import UPRIGHT
 from gtr_ros.stamps import NANOSECONDS
+
+# Steps between the times of two frames up to this are none, nanoseconds: cameras take longer.
+_NO_INTERVAL = 2_000_000
+# FFmpeg takes times that restart in an MPEG stream for those after 26.5 hours, nanoseconds.
+_LONGEST_GAP = 90_000 * NANOSECONDS
+# Frames without an interval from which the times are said to stand still.
+_STANDING = 5
 
 
 class VideoError(ValueError):
@@ -58,6 +66,13 @@ class VideoReader:
             self._container = av.open(self.source, format='v4l2' if camera else None)
         except (FFmpegError, OSError) as error:
             raise VideoError(f'{self.source} is not a readable video: {error}') from error
+        if _is_still(self._container.format.name):
+            self._container.close()
+            raise VideoError(
+                f'{self.source} is an image, not a video: FFmpeg reads those by other rules. '
+                '`gtr track` and `ImageFilesReader` read images whose names end in .jpg, .png, '
+                '.bmp, .webp or .tif'
+            )
         if not self._container.streams.video:
             self._container.close()
             raise VideoError(f'{self.source} has no video stream')
@@ -111,6 +126,12 @@ class VideoReader:
             raise VideoError(f'{self.source} is damaged after frame {index}: {error}') from error
         if not index:
             raise VideoError(f'{self.source} has no readable frame')
+        if times.restarts or times.still:
+            warn(
+                f'{self.source}: the times of its frames go back ({times.restarts} times) or '
+                f'stand still ({times.still} of {index} frames), as in joined files; these frames '
+                'are taken to follow at the usual interval'
+            )
 
 
 class FrameTimes:
@@ -122,14 +143,22 @@ class FrameTimes:
     frame after the latest interval between frames, and later times continue from there; a frame
     with the same time as the previous one follows after half of that interval.
 
+    Programs that join files write the times of the second part as the last time of the first, or
+    one tick after each other, until the first part's length has passed. From the fifth frame of
+    that kind on, frames follow after the latest interval, and later times continue from there.
+
     :param rate: frames per second, used until an interval between two frames is known
     """
 
     def __init__(self, rate: float) -> None:
+        #: number of times that went back, and of frames whose times stood still
+        self.restarts = 0
+        self.still = 0
         self._interval = round(NANOSECONDS / rate)
         self._begin = 0
         self._written: int | None = None  # time of the previous frame in the file
         self._time = 0
+        self._standing = 0  # frames up to the previous one that came without an interval
 
     def next(self, written: int | None) -> int:
         """
@@ -143,14 +172,31 @@ class FrameTimes:
             return 0
         if written is None:
             written = before + self._interval
-        elif written < before:
-            self._begin = written - self._time - self._interval
-        elif written > before:
-            self._interval = min(written - before, NANOSECONDS)
         self._written = written
+        step = written - before
+        if abs(step) <= min(self._interval // 20, _NO_INTERVAL):
+            self._standing += 1
+            self.still += self._standing >= _STANDING
+            whole = self._standing >= _STANDING
+            self._time += self._interval if whole else max(self._interval // 2, 1)
+            return self._time
+        stood, self._standing = self._standing >= _STANDING, 0
+        if step < 0 or step > _LONGEST_GAP:
+            self.restarts += 1
+            self._begin = written - self._time - self._interval
+        elif stood:
+            least = self._time + min(step, self._interval)
+            self._begin = min(self._begin, written - least)
+        else:
+            self._interval = min(step, NANOSECONDS)
         time = written - self._begin
         self._time = time if time > self._time else self._time + max(self._interval // 2, 1)
         return self._time
+
+
+def _is_still(name: str) -> bool:
+    """Return whether FFmpeg's format of this name is one for images: png_pipe, image2."""
+    return name.endswith('_pipe') or name.startswith('image2')
 
 
 def _orientation(picture: av.VideoFrame) -> Orientation:

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import Field
 from dataclasses import fields
+import math
 import shutil
 import textwrap
 
@@ -80,6 +82,23 @@ def viewer_usage() -> str:
     )
 
 
+def _number(least: float, most: float, kind: type = float) -> Callable[[str], float]:
+    """Return a function that parses a number in a range, for argparse."""
+
+    def parse(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value <= most:  # also if it is nan
+            raise argparse.ArgumentTypeError(
+                f'{text} is not a {"whole " if kind is int else ""}number from {least} to {most}'
+            )
+        return value
+
+    return parse
+
+
 def video_parser() -> argparse.ArgumentParser:
     """Return the parser of the arguments of video_publisher."""
     parser = argparse.ArgumentParser(
@@ -92,15 +111,22 @@ def video_parser() -> argparse.ArgumentParser:
         '  video_publisher street.mp4 --loop --ros-args -r image:=/camera/image_raw',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument('source', help='video file, or a camera such as /dev/video0')
     parser.add_argument(
-        '--rate', type=float, metavar='HZ', help='frames per second (default: as in the video)'
+        'source', help='video file, folder or glob of images, or a camera such as /dev/video0'
     )
-    parser.add_argument('--frames', type=int, metavar='N', help='stop after N frames')
+    parser.add_argument(
+        '--rate',
+        type=_number(0.001, 1000.0),
+        metavar='HZ',
+        help='frames per second (default: as in the video)',
+    )
+    parser.add_argument(
+        '--frames', type=_number(1, 2**31, int), metavar='N', help='stop after N frames'
+    )
     parser.add_argument('--loop', action='store_true', help='repeat the video until interrupted')
     parser.add_argument(
         '--wait',
-        type=float,
+        type=_number(0.0, 86400.0),
         default=5.0,
         metavar='S',
         help='maximum time to wait for a subscriber, seconds (default: %(default)s)',

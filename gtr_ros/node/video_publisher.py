@@ -16,12 +16,15 @@ from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from gtr_ros.media.image_files import ImageFilesReader
 from gtr_ros.media.video import VideoError
 from gtr_ros.media.video import VideoFrame
 from gtr_ros.media.video import VideoReader
 from gtr_ros.node.messages.images import array_to_image
 from gtr_ros.node.running import run_node
 from gtr_ros.node.usage import video_parser
+from gtr_ros.recordings.options import TrackingOptions
+from gtr_ros.recordings.sources import image_files
 from gtr_ros.stamps import NANOSECONDS
 
 _NAME = 'video_publisher'
@@ -44,6 +47,7 @@ class VideoPublisher(Node):
         self._rate = rate
         self._publisher = self.create_publisher(Image, 'image', _QOS)
         self._start: float | None = None  # start of the video, seconds of the steady clock
+        self._elapsed = 0.0  # from there to the newest frame, seconds
         self._published = 0
 
     def wait_for_subscriber(self, timeout: float) -> bool:
@@ -55,15 +59,21 @@ class VideoPublisher(Node):
             rclpy.spin_once(self, timeout_sec=0.05)
         return True
 
-    def restart(self) -> None:
-        """Restart the video: its next frame is due at once."""
-        self._start = None
+    def restart(self, interval: float) -> None:
+        """
+        Restart the video: its first frame is due after its last one, at once if that was late.
+
+        :param interval: between frames, seconds
+        """
+        if self._start is not None:
+            self._start = max(self._start + self._elapsed + interval, monotonic())
 
     def publish(self, frame: VideoFrame) -> None:
         """Wait until the frame is due and publish it; a late frame is published at once."""
         elapsed = frame.index / self._rate if self._rate else frame.stamp / NANOSECONDS
         now = monotonic()
         self._start = now - elapsed if self._start is None else self._start
+        self._elapsed = elapsed
         while (wait := self._start + elapsed - monotonic()) > 0:
             rclpy.spin_once(self, timeout_sec=wait)
         header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._frame_id)
@@ -93,17 +103,28 @@ def main(args: list[str] | None = None) -> int:
     )
 
 
+def _open(options: argparse.Namespace) -> VideoReader | ImageFilesReader:
+    """Open a video, a camera or images as `gtr track` does."""
+    try:
+        files = image_files(options.source)
+    except ValueError as error:
+        raise VideoError(str(error)) from None
+    if files is None:
+        return VideoReader(options.source)
+    return ImageFilesReader(files, options.rate or TrackingOptions.rate)
+
+
 def _publish_video(node: VideoPublisher, options: argparse.Namespace) -> int:
     """Publish the video once, or in a loop until the context is shut down; return 0."""
     waited = False
     while rclpy.ok():
-        with VideoReader(options.source) as video:
+        with _open(options) as video:
             if not waited and not node.wait_for_subscriber(options.wait):
                 node.get_logger().info(f'no subscriber within {options.wait:g} s; continuing')
             waited = True
-            node.restart()
-            for frame in video:
-                if frame.index == options.frames or not rclpy.ok():
+            node.restart(1 / (options.rate or video.rate))
+            for count, frame in enumerate(video):
+                if count == options.frames or not rclpy.ok():
                     break
                 node.publish(frame)
         if not options.loop:

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import replace
 import re
 from typing import TYPE_CHECKING
 
 from gtr_ros.model.options import ModelOptions
+from gtr_ros.options import check_range
 from gtr_ros.options import ConfigurationError
 from gtr_ros.options import option
 
@@ -60,6 +62,13 @@ class TrackingOptions(ModelOptions):
         10.0, 'Frames per second of a folder of images, or a glob.', limits=(0.001, 1000.0)
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ('window', 'min_hits', 'score_threshold', 'weak_score_threshold'):
+            value = getattr(self, name)
+            if value is not None:
+                check_range(name, value)
+
     @property
     def rule(self) -> LinkingRule:
         """The rule that links boxes to tracks."""
@@ -78,17 +87,18 @@ class TrackingOptions(ModelOptions):
 
         return fingerprint(build(self.model, self.checkpoint))
 
-    def load(self) -> GTR:
+    def load(self, log: Callable[[str], None] = lambda line: None) -> GTR:
         """
         Load the model into its runtime.
 
+        :param log: called with a line of text before each slow step
         :raises ValueError: if that is not possible, or thresholds or classes do not fit the model
         """
         from gtr_ros.runtime.loading import load_model
         from gtr_ros.runtime.pipeline import labels_of
         from gtr_ros.runtime.pipeline import thresholds_of
 
-        model = load_model(self)
+        model = load_model(self, log)
         try:
             labels_of(self.classes, model.class_names)
             thresholds_of(model.score_threshold, self.score_threshold, self.weak_score_threshold)

@@ -7,12 +7,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from gtr_ros.data.formats.motchallenge import result_rows
 from gtr_ros.files import atomic_write
+from gtr_ros.input_warning import warn
 from gtr_ros.media.drawing import annotate
 from gtr_ros.media.image_files import ImageFilesReader
 from gtr_ros.media.read_ahead import ReadAhead
@@ -24,6 +26,8 @@ from gtr_ros.recordings.sources import image_files
 from gtr_ros.recordings.sources import is_camera
 from gtr_ros.recordings.sources import opens_as_bag
 from gtr_ros.runtime.pipeline import TrackingPipeline
+from gtr_ros.structures import Tracks
+from gtr_ros.tracking.clock import FrameClock
 from gtr_ros.tracking.rules import rule_name
 
 #: called with the number of frames (of a bag: messages) done, and their total number if known
@@ -149,9 +153,29 @@ def _track_bag(
         on_progress(done, total)
 
     trackers = {name: _pipeline(model, settings) for name in topics}
+    clocks = {name: FrameClock() for name in topics}
+
+    def track(name: str, image: np.ndarray, stamp: int) -> Tracks:
+        clocks[name].time(stamp)
+        return trackers[name](image, stamp)
+
     tracks = track_bag(
-        source, out, topics, trackers, model.class_names, settings.storage, on_message
+        source,
+        out,
+        topics,
+        {name: partial(track, name) for name in topics},
+        model.class_names,
+        settings.storage,
+        on_message,
     )
+    for name, clock in clocks.items():
+        if clock.restarts or clock.repaired:
+            warn(
+                f'{source}: the stamps of {name} go back by more than a second {clock.restarts} '
+                'times, where all tracks end, as in a new recording; in '
+                f'{clock.repaired} images they repeat or go back by less: these are taken to '
+                'follow at the usual interval'
+            )
     return Summary(
         tracks.images,
         tracks.boxes,

@@ -12,6 +12,7 @@ import re
 
 from gtr_ros.data.formats.bag_paths import STORAGE_SUFFIXES
 from gtr_ros.media.image_files import FRAME_SUFFIXES
+from gtr_ros.media.image_files import is_frame
 from gtr_ros.media.image_files import natural_order
 
 
@@ -41,11 +42,11 @@ def image_files(source: str | os.PathLike) -> list[Path] | None:
     if path.is_dir():
         return None if _has_bag(path) else _images_in(path) or None
     if path.exists():
-        return [path] if _is_image(path) else None
+        return [path] if is_frame(path) else None
     if not glob.has_magic(str(source)):
         return None
     files = [Path(name) for name in glob.glob(str(source))]
-    images = [file for file in files if _is_image(file)]
+    images = [file for file in files if is_frame(file)]
     if not images:
         found = f'{files[0]} is none' if files else 'no file does'
         raise ValueError(f'no image matches {source}: {found}; expected {_suffixes()}')
@@ -62,7 +63,7 @@ def gather_images(sources: Sequence[str]) -> list[str]:
     """
     groups: dict[str, list[str]] = {}
     for source in sources:
-        alone = _is_image(Path(source)) and Path(source).is_file()
+        alone = is_frame(Path(source)) and Path(source).is_file()
         # The others stay alone: no folder is named like a source.
         key = f'{Path(source).parent}{os.sep}' if alone else source
         groups.setdefault(key, []).append(source)
@@ -96,12 +97,7 @@ def _has_bag(folder: Path) -> bool:
 
 
 def _images_in(folder: Path) -> list[Path]:
-    return sorted(filter(_is_image, folder.iterdir()), key=natural_order)
-
-
-def _is_image(path: Path) -> bool:
-    # Names with a dot first are metadata of other systems, such as ._1.jpg.
-    return path.suffix.lower() in FRAME_SUFFIXES and not path.name.startswith('.')
+    return sorted(filter(is_frame, folder.iterdir()), key=natural_order)
 
 
 def _suffixes() -> str:

@@ -14,15 +14,17 @@ class FrameClock:
     """
     Strictly ascending frame times, whatever the stamps are.
 
-    A stamp that is missing, repeats, or goes back by up to a second does not indicate a new
-    recording: the frame is assumed to follow at the usual frame interval. Later valid stamps are
-    used again; if the time is ahead of them, it advances at half the rate until they have caught
-    up. A stamp of 0 after other stamps counts as missing, as is usual in ROS.
+    A stamp that is missing, repeats (up to a millisecond), or goes back by up to a second does not
+    indicate a new recording: the frame is assumed to follow at the usual frame interval. Later
+    valid stamps are used again; if the time is ahead of them, it advances at half the rate until
+    they have caught up. A stamp of 0 after other stamps counts as missing, as is usual in ROS.
     """
 
     def __init__(self) -> None:
         #: number of stamps that were present but not after the previous one
         self.repaired = 0
+        #: number of stamps at which the camera's clock was reset
+        self.restarts = 0
         self._interval = _INITIAL_INTERVAL
         self.reset()
 
@@ -47,17 +49,22 @@ class FrameClock:
         """
         Return the time of the next frame, which is after that of the previous frame.
 
+        After a stamp that `was_reset`, times begin again with it.
+
         :param stamp: nanoseconds; None if missing
         :return: nanoseconds
         """
+        if self.was_reset(stamp):
+            self.restarts += 1
+            self.reset()
         previous, latest = self._time, self._latest_stamp
         if stamp == 0 and latest is not None:
             stamp = None
-        if stamp is not None and (latest is None or stamp > latest):
+        if stamp is not None and (latest is None or stamp - latest >= _LEAST_INTERVAL):
             time = self._accept(stamp)
         else:
             self.repaired += stamp is not None
-            self._stampless_frames += stamp is None or stamp == latest
+            self._stampless_frames += stamp is None or stamp >= latest
             time = self._interval if previous is None else previous + self._interval
         # The first stamp after frames without one is assumed to be one frame later.
         known = previous is not None and (latest is not None or self._latest_stamp is None)

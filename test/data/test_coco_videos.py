@@ -206,6 +206,7 @@ def test_images_come_in_order_and_a_missing_one_is_named(tmp_path):
         ({'annotations__2__track_id': None}, 'annotation 3: it has no track_id or instance_id'),
         ({'annotations__2__track_id': 'x'}, "annotation 3: track_id is 'x'"),
         ({'annotations__2__track_id': 102}, 'annotation 3: track_id is 102, .* no such track'),
+        ({'annotations__2__track_id': [1]}, r'annotation 3: track_id is \[1\]; expected a number'),
         (
             {'annotations__0__video_id': 2},
             'annotation 1: video_id is 2, but that of its image is 4',

@@ -7,7 +7,6 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 import pytest
-from writers import write_boxes
 from writers import write_kitti
 from writers import write_motchallenge
 
@@ -17,7 +16,6 @@ from gtr_ros.data.formats.motchallenge import read_motchallenge
 from gtr_ros.data.formats.motchallenge import result_rows
 from gtr_ros.data.opening import open_sequences
 from gtr_ros.data.sequence import Role
-from gtr_ros.data.stored_boxes import read_boxes
 from gtr_ros.media.video import VideoWriter
 
 INFO = '[Sequence]\nname={name}\nimDir=img1\nframeRate=10\nseqLength=4\nimWidth=64\nimHeight=48\n'
@@ -168,13 +166,13 @@ def kitti(tmp_path):
 def test_fewer_images_than_frames_are_found_when_a_sequence_is_opened(make, kitti, tmp_path):
     folder = make(['1,1,10,10,5,10,1,1,1'])
     frames(folder / 'img1', 3)
-    with pytest.raises(FormatError, match='it has 3 images, but seqLength in '):
+    with pytest.raises(FormatError, match=r'1 of the frames 1 to 4 have no image: 4; .*seqLength'):
         read_motchallenge(folder)
     frames(folder / 'img1', 5)  # more are allowed
     assert len(read_motchallenge(folder)) == 4
     path = kitti('5 1 Car 0 0 0 10 10 20 20')
     frames(path.parent.parent / 'image_02' / path.stem, 5)
-    with pytest.raises(FormatError, match=r'its last frame is 5 .* has 5 images'):
+    with pytest.raises(FormatError, match='1 of the frames 0 to 5 have no image: 0'):
         read_kitti(path)
 
 
@@ -238,48 +236,58 @@ def test_unknown_data_sets_are_refused(tmp_path):
         open_sequences(str(tmp_path / 'nowhere'))
 
 
-def test_boxes_are_read_from_text_and_npz(make, tmp_path):
-    sequence = read_motchallenge(make(['1,1,1,1,5,5,1']))
-    (tmp_path / 'det.txt').write_text(
-        '1,-1,1,2,10,20,0.9\n1,-1,3,2,10,20,0.05\n4,-1,1,2,5,5,0.5\n'
-    )
-    boxes = read_boxes(tmp_path / 'det.txt', sequence)
-    assert [len(d) for d in boxes] == [1, 0, 0, 1]
-    assert boxes[0].boxes.tolist() == [[1, 2, 11, 22]]
-    assert [d.stamp for d in boxes] == sequence.stamps.tolist()
-    write_boxes(tmp_path / 'det.npz', boxes, ['dog', 'pedestrian'])
-    assert [len(d) for d in read_boxes(tmp_path / 'det.npz', sequence)] == [0, 0, 0, 0]
-    write_boxes(tmp_path / 'det.npz', boxes, ['pedestrian'])
-    again = read_boxes(tmp_path / 'det.npz', sequence)
-    assert again[3].boxes.tolist() == boxes[3].boxes.tolist()
+MOT_ROWS = ['1,1,10,10,5,10,1,1,1', '2,1,11,10,5,10,1,1,1']
 
 
 @pytest.mark.parametrize(
-    ('rows', 'rule'),
+    'written',
     [
-        ([[1, 1, 1, 5, 5]], "'det' is of shape"),
-        (
-            [[2, 1, 1, 5, 5, 0.5], [1, 1, 1, 5, 5, 0.5]],
-            r'row 2 of det, .*: frames are out',
-        ),
-        ([[9, 1, 1, 5, 5, 0.5]], 'row 1 of det, .*: the frame is not a whole number from 1 to 4'),
-        ([[1, 5, 1, 1, 5, 0.5]], 'x2 must be above x1'),
-        ([[1, 1, 1, 5, 5, 1.5]], r'the score must be in \[0, 1\]'),
-        ([[1, 1, 1, 5, float('nan'), 0.5]], 'a number is not finite'),
+        '\n'.join(MOT_ROWS).encode('utf-8-sig'),
+        '\r\n'.join(MOT_ROWS).encode('utf-16'),
+        '\r'.join(MOT_ROWS).encode(),
+        '\n'.join(MOT_ROWS).replace(',', ';').encode(),
+        '\n'.join(MOT_ROWS).replace(',', '\t').encode(),
+        '\n'.join(MOT_ROWS).replace(',', ' , ').encode(),
+        '\n'.join(f'{row},' for row in MOT_ROWS).encode(),
+        '\n'.join(['frame,id,left,top,w,h,conf,class,vis', '# made', *MOT_ROWS]).encode(),
+        '\n'.join(MOT_ROWS).replace(',1,', ',1.0,').encode(),
     ],
 )
-def test_broken_boxes_name_file_row_and_rule(make, tmp_path, rows, rule):
-    sequence = read_motchallenge(make(['1,1,1,1,5,5,1']))
-    np.savez(tmp_path / 'det.npz', det=np.array(rows, float))
-    with pytest.raises(FormatError, match=rule) as caught:
-        read_boxes(tmp_path / 'det.npz', sequence)
-    assert 'det.npz' in str(caught.value)
+def test_text_is_read_as_other_programs_write_it(make, written):
+    folder = make([])
+    (folder / 'gt' / 'gt.txt').write_bytes(written)
+    truth = read_motchallenge(folder).truth
+    assert [t.boxes.tolist() for t in truth] == [[[10, 10, 15, 20]], [[11, 10, 16, 20]], [], []]
+    assert [t.counted.sum() for t in truth] == [1, 1, 0, 0]
 
 
-def test_a_truncated_npz_is_named(make, tmp_path):
-    sequence = read_motchallenge(make(['1,1,1,1,5,5,1']))
-    np.savez(tmp_path / 'det.npz', det=np.zeros((100, 6)))
-    data = (tmp_path / 'det.npz').read_bytes()
-    (tmp_path / 'det.npz').write_bytes(data[: len(data) // 2])
-    with pytest.raises(FormatError, match=r'det.npz: not a readable npz file'):
-        read_boxes(tmp_path / 'det.npz', sequence)
+@pytest.mark.parametrize(
+    ('written', 'said'),
+    [
+        ('1,1,10,10,5,10,,1,1', r"gt\.txt:1: confidence is ''; expected a finite number"),
+        ('1;1;10,5;10;5;10;1', r'gt\.txt:1: a row has 2 columns'),
+        ('1,1,1_0,10,5,10,1', r"gt\.txt:1: left is '1_0'"),
+        (f'1,{2**53 + 1}00,10,10,5,10,1', r'gt\.txt:1: id is .*; expected at most'),
+        ('1\0,1,10', 'not a text file'),
+    ],
+)
+def test_text_that_is_ambiguous_is_named(make, written, said):
+    folder = make([])
+    (folder / 'gt' / 'gt.txt').write_text(written)
+    with pytest.raises(FormatError, match=said):
+        read_motchallenge(folder)
+
+
+def test_an_ini_file_is_read_as_other_programs_write_it(make):
+    info = '\ufeff[sequence]\r\nname="50%"\r\nframeRate=10.0\r\nseqLength=4.0\r\n'
+    folder = make(['1,1,10,10,5,10,1'], info=f'{info}imWidth=64\r\nimHeight=48\r\nimDir=img1\r\n')
+    sequence = read_motchallenge(folder)
+    assert (sequence.name, len(sequence), sequence.frame_rate) == ('50%', 4, 10)
+    (folder / 'seqinfo.ini').write_text('[Sequence]\nframeRate=10\nseqLength=4.5\n')
+    with pytest.raises(FormatError, match=r"seqlength must be a whole number, not '4\.5'"):
+        read_motchallenge(folder)
+
+
+def test_the_flag_of_ground_truth_is_no_score(make):
+    folder = make(['1,1,10,10,5,10,-1', '1,2,20,10,5,10,0', '1,3,30,10,5,10,87'])
+    assert read_motchallenge(folder).truth[0].ids.tolist() == [1, 3]

@@ -136,7 +136,7 @@ def test_memory_is_counted_in_native_frames():
         ('deepsort', "tracker 'deepsort'; expected one of oracle, gtr"),
         ('gtr:size=3', "no option 'size'; it has window"),
         ('gtr:window=many', "window of tracker 'gtr' is 'many'"),
-        ('gtr:window=1', 'window is 1 frames; expected at least 2'),
+        ('gtr:window=1', 'window is 1; expected a number from 2 to 256'),
         ('gtr:rule=mine', "rule of tracker 'gtr' is 'mine'; expected one of evidence"),
         ('motion:location=off', "no option 'location'"),
         ('gtr:encoder=full', "the model's association has no encoder"),

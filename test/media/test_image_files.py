@@ -12,6 +12,7 @@ import pytest
 from upright import corner_image
 from upright import photo
 
+from gtr_ros.input_warning import InputWarning
 from gtr_ros.media.image_files import ImageFilesReader
 from gtr_ros.media.image_files import natural_order
 from gtr_ros.media.video import VideoError
@@ -71,3 +72,20 @@ def test_numbers_in_names_are_sorted_by_value():
         'a.jpg',
         'b1.jpg',
     ]
+
+
+def test_a_missing_frame_leaves_a_gap_in_index_and_time(tmp_path):
+    files = [write(tmp_path / f'{number}.png', number) for number in (9, 10, 12, 13)]
+    with pytest.warns(InputWarning, match='1 frames are missing .*: 3 '):
+        reader = ImageFilesReader(files, rate=10)
+    frames = list(reader)
+    assert [frame.index for frame in frames] == [0, 1, 3, 4]
+    assert [frame.stamp for frame in frames] == [0, 100_000_000, 300_000_000, 400_000_000]
+    assert [frame.image[0, 0, 0] for frame in frames] == [9, 10, 12, 13]
+    assert reader.frame_count == 4
+
+
+def test_an_image_and_its_mask_are_not_two_frames(tmp_path):
+    files = [write(tmp_path / name, 0) for name in ('1.jpg', '1.png')]
+    with pytest.raises(VideoError, match=r'1\.jpg and 1\.png have the same name'):
+        ImageFilesReader(files, rate=10)

@@ -12,6 +12,7 @@ import av
 import numpy as np
 import pytest
 
+from gtr_ros.input_warning import InputWarning
 from gtr_ros.media.drawing import annotate
 from gtr_ros.media.drawing import colour_of
 from gtr_ros.media.pixels import encode_jpeg
@@ -118,13 +119,30 @@ MILLISECOND = 1_000_000
         # restarted: three concatenated files, the last one with an offset
         ([0, 40, 80, 0, 40, 80, 5000, 5040], [0, 40, 80, 120, 160, 200, 5120, 5160]),
         ([9000, 9040, 9080, 0, 40, 80], [0, 40, 80, 120, 160, 200]),
+        # joined by a program that writes the first part's last time, or one tick more, until that
+        # has passed: from the fifth such frame on, at the usual interval
+        (
+            [0, 100, 200, 200, 200, 200, 200, 200, 200, 300, 400],
+            [0, 100, 200, 250, 300, 350, 400, 500, 600, 700, 800],
+        ),
+        (
+            [0, 100, 200, 200.1, 200.2, 200.1, 200.3, 200.4, 200.5, 300, 400],
+            [0, 100, 200, 250, 300, 350, 400, 500, 600, 699.5, 799.5],
+        ),
+        # stood still for a second, and went on where it should be
+        (
+            [0, 100, 200, 200, 200, 200, 200, 200, 200, 900, 1000],
+            [0, 100, 200, 250, 300, 350, 400, 500, 600, 900, 1000],
+        ),
+        # FFmpeg takes times that restart in MPEG-TS for those after 26.5 hours
+        ([0, 40, 80, 95443717, 95443757], [0, 40, 80, 120, 160]),
         # one step back
         ([0, 100, 50, 200, 300], [0, 100, 200, 350, 450]),
     ],
 )
 def test_wrong_times_are_repaired(written, expected):
     times = FrameTimes(rate=10)
-    given = [times.next(None if t is None else t * MILLISECOND) for t in written]
+    given = [times.next(None if t is None else round(t * MILLISECOND)) for t in written]
     assert [t / MILLISECOND for t in given] == expected
 
 
@@ -152,10 +170,35 @@ def test_in_a_video_whose_times_restart_frames_continue_at_its_rate(tmp_path):
     with av.open(str(path)) as container:
         written = [frame.pts for frame in container.decode(video=0)]
     assert any(b < a for a, b in pairwise(written))
-    with VideoReader(path) as video:
+    with VideoReader(path) as video, pytest.warns(InputWarning, match=r'go back \(2 times\)'):
         stamps = [frame.stamp for frame in video]
     assert len(stamps) == len(written)
     assert {b - a for a, b in pairwise(stamps)} == {100 * MILLISECOND}
+
+
+@pytest.mark.parametrize('suffix', ['mp4', 'mkv'])
+def test_times_that_stand_still_in_the_second_part_of_a_joined_file_go_on(tmp_path, suffix):
+    # As `ffmpeg -c copy` joins MPEG-TS: times that are not after the last one are set just after.
+    part = grey_video(tmp_path / 'part.mp4', [10 * level for level in range(20)])
+    path, end = tmp_path / f'joined.{suffix}', -1
+    with av.open(str(path), 'w') as joined:
+        for _ in range(2):
+            with av.open(str(part)) as container:
+                stream = joined.streams.video[0] if joined.streams.video else None
+                stream = stream or joined.add_stream_from_template(container.streams.video[0])
+                for packet in container.demux(video=0):
+                    if packet.dts is None:
+                        continue
+                    packet.dts = end = max(packet.dts, end + 1)
+                    packet.pts = max(packet.pts, packet.dts)
+                    packet.stream = stream
+                    joined.mux(packet)
+    with VideoReader(path) as video, pytest.warns(InputWarning, match=r'still \((\d+) of 40'):
+        steps = np.diff([frame.stamp for frame in video]) / MILLISECOND
+    assert len(steps) == 39
+    np.testing.assert_allclose(steps[:19], 100, atol=1)
+    assert (steps[19:] > 45).all()
+    np.testing.assert_allclose(steps[25:], 100, atol=3)
 
 
 def tracks(box=(20, 30, 60, 90), confirmed=True) -> Tracks:

@@ -4,6 +4,7 @@
 
 import math
 
+from hypothesis import assume
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
@@ -54,6 +55,7 @@ def test_boxes_are_in_the_cameras_pixels_for_any_two_image_sizes(size, boxes_siz
     x1, x2 = sorted((corners[0], corners[2]))
     y1, y2 = sorted((corners[1], corners[3]))
     height, width = boxes_size
+    assume(max(x2 * width, y2 * height) > 1.5)  # smaller ones are taken for fractions
     given_box = detection(x1 * width, y1 * height, x2 * width, y2 * height)
     found, _ = read(given_box, size=size, boxes_size=boxes_size)
     expected = np.array([x1 * size[1], y1 * size[0], x2 * size[1], y2 * size[0]])
@@ -101,3 +103,36 @@ def test_without_boxes_there_are_no_detections():
 def test_an_invalid_box_is_refused_with_its_index(bad, words):
     with pytest.raises(ValueError, match=words.replace('[', r'\[')):
         read(detection(1, 1, 5, 5), bad)
+
+
+@pytest.mark.parametrize(
+    ('results', 'said'),
+    [
+        ([('dog', 87.0)], 'detection 0: the score is 87; .* per cent'),
+        ([('dog', -1.0)], 'detection 0: the score is -1; .* no score'),
+        ([('dog', -3.2), ('cat', 4.1)], 'detection 0: the score is -3.2; .* logits'),
+    ],
+)
+def test_scores_of_another_scale_are_refused(results, said):
+    with pytest.raises(ValueError, match=said):
+        read(detection(10, 10, 50, 50, results))
+
+
+def test_a_box_with_a_negative_side_is_refused():
+    with pytest.raises(ValueError, match='detection 1 has a box of -40 x 40 pixels'):
+        read(detection(10, 10, 50, 50), detection(50, 10, 10, 50))
+
+
+def test_boxes_in_other_units_than_pixels_are_refused():
+    with pytest.raises(ValueError, match='fractions of the image'):
+        read(detection(0.1, 0.2, 0.6, 0.9))
+    wide = [detection(300 + 10 * i, 50, 340 + 10 * i, 90) for i in range(4)]
+    with pytest.raises(ValueError, match=r'4 of 4 boxes .* detections_width'):
+        read(*wide)
+    found, _ = read(*wide, boxes_size=(100, 400))
+    assert len(found) == 4
+
+
+def test_some_boxes_outside_are_left_out():
+    found, _ = read(detection(10, 10, 50, 50), detection(300, 10, 340, 50))
+    assert len(found) == 1

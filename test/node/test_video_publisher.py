@@ -8,6 +8,7 @@ from itertools import pairwise
 import signal
 
 import numpy as np
+from PIL import Image as Picture
 import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
@@ -26,6 +27,7 @@ from sensor_msgs.msg import Image
 from gtr_ros.media.video import VideoWriter
 from gtr_ros.node.messages.images import image_to_array
 from gtr_ros.node.messages.tracks import stamp_to_nanoseconds
+from gtr_ros.node.usage import video_parser
 
 pytestmark = pytest.mark.ros
 
@@ -92,6 +94,15 @@ def test_every_frame_arrives_in_order_and_the_process_ends(video, viewer):
     assert stamps[-1] - stamps[0] > 0.8e9
 
 
+def test_images_of_a_folder_are_published_in_the_order_of_their_numbers(tmp_path, viewer):
+    for number, level in enumerate(LEVELS, 8):  # 8.png to 13.png
+        Picture.new('RGB', (64, 48), (level,) * 3).save(tmp_path / f'{number}.png')
+    with process(*executable('video_publisher'), tmp_path, '--rate', '20') as publisher:
+        images = viewer.receive(len(LEVELS))
+        assert publisher.wait(STOP_SECONDS) == 0
+    assert [image_to_array(image).mean() for image in images] == LEVELS
+
+
 def test_a_loop_repeats_until_it_is_interrupted(video, viewer):
     command = [*executable('video_publisher'), video, '--loop', '--rate', '50']
     with process(*command) as publisher:
@@ -100,6 +111,26 @@ def test_a_loop_repeats_until_it_is_interrupted(video, viewer):
         assert publisher.wait(STOP_SECONDS) == 0
         assert 'Traceback' not in publisher.output
         assert 'Failed to publish' not in publisher.output
+
+
+def test_a_still_in_a_loop_is_published_at_the_rate(tmp_path, viewer):
+    Picture.new('RGB', (64, 48), (90, 90, 90)).save(tmp_path / 'still.png')
+    command = [*executable('video_publisher'), tmp_path / 'still.png', '--loop', '--rate', '10']
+    with process(*command) as publisher:
+        images = viewer.receive(6)[:6]
+        publisher.send(signal.SIGINT)
+        assert publisher.wait(STOP_SECONDS) == 0
+    stamps = [stamp_to_nanoseconds(image.header.stamp) for image in images]
+    assert stamps[-1] - stamps[0] > 0.4e9
+
+
+@pytest.mark.parametrize(
+    'flags', ['--rate=-1', '--rate=nan', '--rate=0', '--frames=0', '--wait=-1']
+)
+def test_a_number_out_of_its_range_is_refused(capsys, flags):
+    with pytest.raises(SystemExit):
+        video_parser().parse_args(['video.mp4', flags])
+    assert 'is not a ' in capsys.readouterr().err
 
 
 def test_a_missing_video_is_one_clear_error():

@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 import re
 import sqlite3
+import warnings
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from gtr_ros.data.formats.bag_messages import typestore
 from gtr_ros.data.formats.bag_reader import STORAGES
 from gtr_ros.data.formats.errors import FormatError
 from gtr_ros.data.formats.rosbag import read_bag_detections
+from gtr_ros.input_warning import InputWarning
 from gtr_ros.media.video import VideoReader
 from gtr_ros.model.association import CosineAssociation
 from gtr_ros.model.build import gtr_mobile
@@ -195,18 +197,25 @@ class OneBox:
 
 
 @pytest.mark.parametrize(
-    ('tenths', 'ids'),
+    ('tenths', 'ids', 'warned'),
     [
-        ([50, 51, 51, 50, 53, 54, 46, 55], '11111111'),  # jitter
-        ([50, 51, 52, 12, 13, 14], '111222'),  # the clock was reset
-        ([50, 51, 0, 0, 54, 0], '111111'),  # some images have no stamp
+        # jitter
+        ([50, 51, 51, 50, 53, 54, 46, 55], '11111111', r'second 0 times, .*; in 3 images'),
+        # the clock was reset, or another recording was joined
+        ([50, 51, 52, 12, 13, 14], '111222', r'stamps of /image go back .* second 1 times'),
+        # some images have no stamp
+        ([50, 51, 0, 0, 54, 0], '111111', None),
     ],
 )
-def test_stamps_that_jitter_keep_the_ids_of_a_bag(tmp_path, tenths, ids):
+def test_stamps_that_jitter_keep_the_ids_of_a_bag(tmp_path, tenths, ids, warned):
     bag, out = write_stamps(tmp_path / 'bag', [t * TENTH for t in tenths]), tmp_path / 'out'
-    track_recording(
-        OneBox(), str(bag), out, TrackingOptions(min_hits=1, gallery=False), lambda *_: None
-    )
+    settings = TrackingOptions(min_hits=1, gallery=False)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter('always')
+        track_recording(OneBox(), str(bag), out, settings, lambda *_: None)
+    found = [str(w.message) for w in found if w.category is InputWarning]
+    assert len(found) == (warned is not None)
+    assert all(re.search(warned, text) for text in found)
     found = read_bag_detections(out, class_names=('person',), image_size=(16, 24))
     assert [''.join(names) for _, _, names in found] == list(ids)
 

@@ -284,7 +284,7 @@ def test_files_of_the_same_name_are_named_by_their_folders(tmp_path):
         (['a.mp4', 'b.mp4', '--video', 'c.mp4'], '--video is for a single video'),
         (['a.mp4', 'b.mp4', '--cores', '0'], '--cores is 0'),
         (['a.mp4', '--ray', 'local', '--retries', '-1'], '--retries is -1'),
-        (['a.mp4', '--min-hits', '-1'], '--min-hits is -1; expected 0 or more'),
+        (['a.mp4', '--min-hits', '-1'], '--min-hits is -1; expected a number from 0 to 64'),
         (
             # A file that exists: the model is loaded first, and states its threshold.
             [__file__, '--checkpoint', 'random', '--weak-score-threshold', '0.5'],

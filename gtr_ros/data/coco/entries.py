@@ -8,9 +8,25 @@ from collections.abc import Container
 import json
 import math
 from pathlib import Path
+import re
 from typing import Any
 
 from gtr_ros.data.formats.errors import FormatError
+from gtr_ros.data.formats.text import read_text
+
+_WHOLE = re.compile('[+-]?[0-9]{1,19}')
+_FLAGS = {
+    '0': False,
+    '0.0': False,
+    'false': False,
+    'no': False,
+    'none': False,
+    '': False,
+    '1': True,
+    '1.0': True,
+    'true': True,
+    'yes': True,
+}
 
 
 def load_entries(
@@ -24,15 +40,13 @@ def load_entries(
     :raises FormatError: if it cannot be read, or a list is missing or invalid
     """
     try:
-        data = json.loads(path.read_text(encoding='utf-8'))
-    except OSError as error:
-        raise FormatError(path, f'cannot be read: {error.strerror}') from error
+        data = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise FormatError(
             path, f'not JSON: {error.msg} (column {error.colno})', error.lineno
         ) from None
-    except UnicodeDecodeError as error:
-        raise FormatError(path, f'not a text file: {error}') from error
+    except RecursionError:
+        raise FormatError(path, 'not a data set: it is nested too deeply') from None
     if not isinstance(data, dict):
         raise FormatError(path, f'expected an object with {", ".join(lists)}')
     for name in (*lists, *(name for name in optional if name in data)):
@@ -53,41 +67,106 @@ def get_value(path: Path, place: str, entry: dict, *keys: str) -> Any:
 
 
 def get_reference(path: Path, place: str, entry: dict, kind: str, among: Container) -> Any:
-    """Return the id of the image, category or video that an entry refers to; it must exist."""
-    identity = get_value(path, place, entry, f'{kind}_id')
-    if not isinstance(identity, int | str) or identity not in among:
-        raise FormatError(path, f'{place}: {kind}_id is {identity!r}, but there is no such {kind}')
+    """
+    Return the id of the image, category or video that an entry refers to; it must exist.
+
+    :param among: ids, as `index_by_id` returns them
+    """
+    value = get_value(path, place, entry, f'{kind}_id')
+    identity = as_id(value)
+    if identity is None or identity not in among:
+        raise FormatError(path, f'{place}: {kind}_id is {value!r}, but there is no such {kind}')
     return identity
 
 
-def is_whole(value: Any) -> bool:
-    """Return whether a value is a whole number that fits into 64 bits."""
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+def as_id(value: Any) -> int | str | None:
+    """
+    Return an id as it is compared: the whole number 7 for 7, 7.0 and '7', or a text; None: no id.
+
+    A number as text with leading zeros is a text, so that '07' and '7' are two ids.
+    """
+    if isinstance(value, str):
+        number = as_whole(value)
+        return value if number is None or str(number) != value else number
+    return as_whole(value)
 
 
-def is_finite(value: Any) -> bool:
-    """Return whether a value is a finite number."""
-    return is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+def as_whole(value: Any) -> int | None:
+    """Return a whole number that may be written as 7, 7.0 or '7'; None: it is something else."""
+    if isinstance(value, str):
+        text = value.strip()
+        number = int(text) if _WHOLE.fullmatch(text) else None
+    elif isinstance(value, float):
+        number = int(value) if value.is_integer() and abs(value) <= 2**53 else None
+    else:
+        number = value if isinstance(value, int) and not isinstance(value, bool) else None
+    return number if number is not None and abs(number) < 2**62 else None
+
+
+def as_number(value: Any) -> float | None:
+    """Return a finite number, which may be written as text; None: it is something else."""
+    if isinstance(value, str):
+        try:
+            value = float('nan' if '_' in value else value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None
+
+
+def read_flag(path: Path, place: str, entry: dict, key: str) -> bool:
+    """
+    Return a flag; one that is missing is not set.
+
+    :raises FormatError: if it is neither 0 or 1, nor one of the words for them
+    """
+    value = entry.get(key)
+    flag = _FLAGS.get(str(value).strip().lower())
+    if flag is None:
+        raise FormatError(path, f'{place}: {key} is {value!r}; expected 0 or 1')
+    return flag
 
 
 def index_by_id(path: Path, kind: str, entries: list[dict]) -> dict[Any, dict]:
-    """Return entries by their id, which must be unique."""
+    """Return entries by their id, see `as_id`, which must be unique."""
     found: dict[Any, dict] = {}
     for position, entry in enumerate(entries):
-        identity = get_value(path, f'{kind} at position {position} (from 0)', entry, 'id')
-        if not isinstance(identity, int | str):
-            raise FormatError(path, f'{kind} {identity}: id is neither a number nor a string')
+        value = get_value(path, f'{kind} at position {position} (from 0)', entry, 'id')
+        identity = as_id(value)
+        if identity is None:
+            raise FormatError(path, f'{kind} {value}: id is neither a number nor a string')
         if identity in found:
             raise FormatError(path, f'{kind} {identity}: the id occurs twice')
         found[identity] = entry
     return found
 
 
+def read_ids(path: Path, place: str, key: str, values: Any) -> list[int]:
+    """Return a list of ids that are whole numbers."""
+    ids = [as_whole(value) for value in values] if isinstance(values, list) else [None]
+    if None in ids:
+        raise FormatError(path, f'{place}: {key} is not a list of whole numbers')
+    return ids
+
+
+def read_numbers(box: Any) -> list[float] | None:
+    """Return x, y, width and height of a box, of any sign; None: it is not a box."""
+    if not isinstance(box, list) or len(box) != 4:
+        return None
+    numbers = [as_number(value) for value in box]
+    return None if None in numbers else numbers
+
+
 def read_corners(path: Path, place: str, box: Any) -> list[float]:
     """Return x1, y1, x2, y2 of a box given as x, y, width and height."""
-    if not isinstance(box, list) or len(box) != 4 or not all(map(is_finite, box)):
+    numbers = read_numbers(box)
+    if numbers is None:
         raise FormatError(path, f'{place}: bbox is {box!r}; expected x, y, width, height')
-    x, y, width, height = box
+    x, y, width, height = numbers
     if width <= 0 or height <= 0:
         raise FormatError(
             path, f'{place}: bbox is {width:g} x {height:g} pixels; expected a positive size'

@@ -12,7 +12,7 @@ import numpy as np
 
 from gtr_ros.boxes import box_iou
 from gtr_ros.data.coco.entries import get_value
-from gtr_ros.data.coco.entries import is_whole
+from gtr_ros.data.coco.entries import read_ids
 from gtr_ros.data.coco.stills import category_names
 from gtr_ros.data.coco.stills import ImageEntry
 from gtr_ros.data.coco.stills import load_json
@@ -111,9 +111,7 @@ def _files(path: Path, entries: dict[Any, ImageEntry], folder: Path) -> dict[Any
 def _absent(path: Path, place: str, image: dict, labels: dict[int, int]) -> set[int]:
     """Return the labels that are known to be absent from an image."""
     ids = get_value(path, place, image, 'neg_category_ids')
-    if not isinstance(ids, list) or not all(map(is_whole, ids)):
-        raise FormatError(path, f'{place}: neg_category_ids is not a list of whole numbers')
-    return {labels[i] for i in ids if i in labels}
+    return {labels[i] for i in read_ids(path, place, 'neg_category_ids', ids) if i in labels}
 
 
 def _read_coco(path: Path, label_of: dict[str, int]) -> dict[str, ImageObjects]:

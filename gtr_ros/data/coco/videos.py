@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gtr_ros.box_checks import boxes_fault
+from gtr_ros.data.coco.entries import as_id
+from gtr_ros.data.coco.entries import as_number
+from gtr_ros.data.coco.entries import as_whole
 from gtr_ros.data.coco.entries import get_reference
 from gtr_ros.data.coco.entries import get_value
 from gtr_ros.data.coco.entries import index_by_id
-from gtr_ros.data.coco.entries import is_finite
-from gtr_ros.data.coco.entries import is_whole
 from gtr_ros.data.coco.entries import load_entries
 from gtr_ros.data.coco.entries import read_corners
+from gtr_ros.data.coco.entries import read_flag
+from gtr_ros.data.coco.entries import read_ids
 from gtr_ros.data.formats.errors import FormatError
 from gtr_ros.data.formats.images import files_key
 from gtr_ros.data.formats.images import ImageFiles
@@ -53,7 +58,7 @@ def read_coco_video(path: str | Path, images: str | Path | None = None) -> list[
     videos = index_by_id(path, 'video', data['videos'])
     categories = index_by_id(path, 'category', data['categories'])
     for identity in categories:
-        if not is_whole(identity):
+        if not isinstance(identity, int):
             raise FormatError(path, f'category {identity!r}: id is not a whole number')
     classes = {identity: label for label, identity in enumerate(sorted(categories))}
     class_names = tuple(
@@ -139,10 +144,11 @@ def _frames(path: Path, images: list[dict], videos: dict[Any, dict]) -> dict[Any
     for identity, image in index_by_id(path, 'image', images).items():
         place = f'image {identity}'
         video = get_reference(path, place, image, 'video', videos)
-        index = get_value(path, place, image, 'frame_index', 'frame_id')
-        if not is_whole(index) or index < 0:
+        given = get_value(path, place, image, 'frame_index', 'frame_id')
+        index = as_whole(given)
+        if index is None or index < 0:
             raise FormatError(
-                path, f'{place}: frame_index is {index!r}; expected a whole number from 0'
+                path, f'{place}: frame_index is {given!r}; expected a whole number from 0'
             )
         if (video, index) in taken:
             raise FormatError(
@@ -154,10 +160,11 @@ def _frames(path: Path, images: list[dict], videos: dict[Any, dict]) -> dict[Any
         size = []
         for side in ('height', 'width'):
             # Some files have it only once, in the video's entry.
-            length = get_value(path, place, {side: videos[video].get(side)} | image, side)
-            if not is_whole(length) or length < 1:
+            given = get_value(path, place, {side: videos[video].get(side)} | image, side)
+            length = as_whole(given)
+            if length is None or length < 1:
                 raise FormatError(
-                    path, f'{place}: {side} is {length!r}; expected a whole number from 1'
+                    path, f'{place}: {side} is {given!r}; expected a whole number from 1'
                 )
             size.append(length)
         name = str(get_value(path, place, image, 'file_name'))
@@ -174,7 +181,7 @@ def _merged(path: Path, categories: dict[int, dict], classes: dict[int, int]) ->
             raise FormatError(path, f'category {identity}: merged is not a list of objects')
         for other in others:
             merged = get_value(path, f'category {identity}: merged', other, 'id')
-            labels[merged] = classes[identity]
+            labels[as_id(merged)] = classes[identity]
     return labels
 
 
@@ -191,20 +198,21 @@ def _truth(
         image = get_reference(path, place, annotation, 'image', frames)
         video = frames[image].video
         video_id = annotation.get('video_id')
-        if video_id not in (None, video):
+        if video_id is not None and as_id(video_id) != video:
             raise FormatError(
                 path, f'{place}: video_id is {video_id!r}, but that of its image is {video!r}'
             )
         category = get_reference(path, place, annotation, 'category', labels)
         box = read_corners(path, place, get_value(path, place, annotation, 'bbox'))
-        if annotation.get('iscrowd'):
+        if read_flag(path, place, annotation, 'iscrowd'):
             regions[image].append(box)
             continue
-        track = get_value(path, place, annotation, 'track_id', 'instance_id')
-        if not is_whole(track):
-            raise FormatError(path, f'{place}: track_id is {track!r}; expected a whole number')
+        given = get_value(path, place, annotation, 'track_id', 'instance_id')
+        track = as_id(given)
+        if track is None:
+            raise FormatError(path, f'{place}: track_id is {given!r}; expected a number or a text')
         if tracks is not None and track not in tracks:
-            raise FormatError(path, f'{place}: track_id is {track}, but there is no such track')
+            raise FormatError(path, f'{place}: track_id is {given!r}, but there is no such track')
         label = labels[category]
         if (image, label, track) in seen:
             raise FormatError(
@@ -213,19 +221,37 @@ def _truth(
             )
         seen.add((image, label, track))
         rows[image].append((track, box, label))
+    fault = boxes_fault(
+        np.array([row[1] for found in rows.values() for row in found]),
+        np.array([frames[image].size for image, found in rows.items() for _ in found]),
+    )
+    if fault:
+        raise FormatError(path, f'{fault}; expected bbox as x, y, width, height in pixels')
+    numbers = _numbers(track for found in rows.values() for track, _, _ in found)
     truth = {}
     for image, found in rows.items():
         ids, boxes, classes = zip(*found) if found else ((), (), ())
-        truth[image] = Truth.of(ids, boxes, classes, regions=regions[image])
+        truth[image] = Truth.of([numbers[i] for i in ids], boxes, classes, regions=regions[image])
     return truth
+
+
+def _numbers(tracks: Iterable[int | str]) -> dict[int | str, int]:
+    """Return the number of each track: its id, or for a text the next after the highest id."""
+    ids = list(dict.fromkeys(tracks))
+    texts = [track for track in ids if isinstance(track, str)]
+    numbers = {track: track for track in ids if not isinstance(track, str)}
+    last = max(numbers.values(), default=0)
+    return numbers | {text: last + i for i, text in enumerate(texts, 1)}
 
 
 def _native_rate(path: Path, place: str, video: dict) -> float:
     keys = [key for key in ('fps', 'frame_rate') if video.get(key) is not None]
-    rate = video[keys[0]] if keys else NATIVE_RATE
-    if not is_finite(rate) or rate <= 0:
-        raise FormatError(path, f'{place}: {keys[0]} is {rate!r}; expected a positive number')
-    return float(rate)
+    rate = as_number(video[keys[0]]) if keys else NATIVE_RATE
+    if rate is None or rate <= 0:
+        raise FormatError(
+            path, f'{place}: {keys[0]} is {video[keys[0]]!r}; expected a positive number'
+        )
+    return rate
 
 
 def _federated(path: Path, place: str, video: dict, classes: dict[int, int]) -> Federated | None:
@@ -234,9 +260,7 @@ def _federated(path: Path, place: str, video: dict, classes: dict[int, int]) -> 
         return None
     found = []
     for key in keys:
-        ids = video.get(key) or []
-        if not isinstance(ids, list) or not all(map(is_whole, ids)):
-            raise FormatError(path, f'{place}: {key} is not a list of whole numbers')
+        ids = read_ids(path, place, key, video.get(key) or [])
         # A category missing from this file has neither ground truth nor results.
         found.append(frozenset(classes[i] for i in ids if i in classes))
     federated = Federated(*found)

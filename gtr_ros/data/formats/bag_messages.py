@@ -15,6 +15,8 @@ from rosbags.typesys import get_typestore
 from rosbags.typesys import Stores
 from rosbags.typesys.store import Typestore
 
+from gtr_ros.box_checks import scores_fault
+from gtr_ros.box_checks import unit_scores
 from gtr_ros.boxes import centre_to_corners
 from gtr_ros.boxes import corners_to_centre
 from gtr_ros.media.pixels import ImageError
@@ -90,13 +92,16 @@ def read_box(
         raise ValueError(f'bbox is rotated by {box.center.theta:g} rad; expected upright boxes')
     if not detection.results:
         raise ValueError('results is empty; expected a hypothesis with class_id and score')
-    hypothesis = detection.results[0].hypothesis
-    if not 0 <= hypothesis.score <= 1:
-        raise ValueError(f'score is {hypothesis.score:g}; expected one in [0, 1]')
+    # As in the node, see gtr_ros.node.messages.received.
+    hypothesis = max(detection.results, key=lambda result: result.hypothesis.score).hypothesis
+    fault = scores_fault([result.hypothesis.score for result in detection.results])
+    if fault:
+        raise ValueError(fault[1])
     label = _find_label(hypothesis.class_id, class_names)
     if label is None:
         return None
-    return centre_to_corners(x, y, width, height), hypothesis.score, label, detection.id
+    score = float(unit_scores(hypothesis.score))
+    return centre_to_corners(x, y, width, height), score, label, detection.id
 
 
 def _find_label(class_id: str, class_names: tuple[str, ...]) -> int | None:

@@ -6,6 +6,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
+from gtr_ros.box_checks import boxes_fault
 from gtr_ros.data.formats.errors import FormatError
 from gtr_ros.data.formats.images import frame_folder
 from gtr_ros.data.formats.text import check_whole
@@ -43,7 +46,6 @@ def read_kitti(path: str | Path) -> Sequence:
     :raises FormatError: names file, line and rule
     """
     path = Path(path)
-    source = frame_folder(path.parent.parent / 'image_02' / path.stem)
     rows: dict[int, list[tuple]] = {}
     regions: dict[int, list[list[float]]] = {}
     seen: set[tuple[int, int]] = set()
@@ -85,13 +87,13 @@ def read_kitti(path: str | Path) -> Sequence:
             if occluded > _MAX_OCCLUSION or truncated > _MAX_TRUNCATION:
                 role = Role.DISTRACTOR
             rows.setdefault(frame, []).append((identity, box, label, role))
+    source = frame_folder(path.parent.parent / 'image_02' / path.stem, 0, None, last)
+    size = source.size if source else _SIZE
+    every = [row[1] for found in rows.values() for row in found]
+    fault = boxes_fault(np.array(every), size)
+    if fault:
+        raise FormatError(path, f'{fault}; expected left, top, right, bottom in pixels')
     count = max(last + 1, source.count if source else 0)
-    if source and source.count < count:
-        raise FormatError(
-            path,
-            f'its last frame is {last} (from 0), but image_02/{path.stem} has {source.count} '
-            'images; add the missing ones',
-        )
     truth = []
     for t in range(count):
         ids, boxes, labels, roles = zip(*rows[t]) if t in rows else ((), (), (), ())
@@ -99,7 +101,7 @@ def read_kitti(path: str | Path) -> Sequence:
     return Sequence(
         name=path.stem,
         class_names=CLASS_NAMES,
-        image_size=source.size if source else _SIZE,
+        image_size=size,
         frame_rate=_RATE,
         truth=tuple(truth),
         stamps=regular_stamps(count, _RATE),

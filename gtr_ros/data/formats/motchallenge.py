@@ -8,24 +8,35 @@ from collections import defaultdict
 from collections.abc import Iterable
 from collections.abc import Sequence as SequenceOf
 import configparser
+import math
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
+from gtr_ros.box_checks import boxes_fault
+from gtr_ros.box_checks import scores_fault
 from gtr_ros.data.formats.errors import FormatError
 from gtr_ros.data.formats.images import frame_folder
+from gtr_ros.data.formats.images import ImageSource
 from gtr_ros.data.formats.images import video_file
 from gtr_ros.data.formats.text import check_whole
 from gtr_ros.data.formats.text import parse_numbers
 from gtr_ros.data.formats.text import read_lines
+from gtr_ros.data.formats.text import read_text
+from gtr_ros.data.formats.text import split_row
 from gtr_ros.data.halves import HALVES
 from gtr_ros.data.sequence import regular_stamps
 from gtr_ros.data.sequence import Role
 from gtr_ros.data.sequence import Sequence
 from gtr_ros.data.sequence import Truth
+from gtr_ros.input_warning import first_of
+from gtr_ros.media.image_files import is_frame
 
 _PEDESTRIAN, _NON_MOT_VEHICLE, _LAST_CLASS = 1, 6, 13
 # Person on a vehicle, static person, distractor, reflection.
 _DISTRACTORS = frozenset({2, 7, 8, 12})
+_BOX = 'left, top, width, height in pixels'
 _COLUMNS = ('frame', 'id', 'left', 'top', 'width', 'height', 'confidence')
 
 
@@ -51,17 +62,25 @@ def read_rows(path: Path, frames: int | None = None, ids: bool = True) -> list[B
     """
     Read a file of ground truth, detections or results.
 
+    Lines that begin with # and a first line of column names are left out. The seventh column is
+    the score of a detection, from 0 to 1. In ground truth it is a flag: boxes with 0 are not
+    considered, whatever other number the others have. The columns after it are -1 where the
+    format does not use them.
+
     :param frames: number of frames of the sequence; None: unknown
     :param ids: whether the second column is an id; detections have -1 there
     :raises FormatError: names line and rule: a column is missing or not a number, a frame is not
-        in the sequence, a box has no area, an id occurs twice in a frame, or frames do not ascend
-        (with ids: those of each id, as MOT16 and later sort their ground truth)
+        in the sequence, a box has no area, a score of a detection is not in [0, 1], an id occurs
+        twice in a frame, or frames do not ascend (with ids: those of each id, as MOT16 and later
+        sort their ground truth)
     """
-    rows = []
+    rows: list[BoxRow] = []
     seen: set[tuple[int, int]] = set()
     newest: dict[int, int] = defaultdict(int)
     for line, text in read_lines(path):
-        cells = text.replace(',', ' ').split()
+        cells = split_row(text)
+        if text.startswith('#') or (not rows and line == 1 and all(map(_is_name, cells))):
+            continue
         others = (f'column {i + 1}' for i in range(len(_COLUMNS), len(cells)))
         values = parse_numbers(path, line, cells, (*_COLUMNS, *others))
         frame = check_whole(path, line, 'frame', values[0], 1)
@@ -86,7 +105,14 @@ def read_rows(path: Path, frames: int | None = None, ids: bool = True) -> list[B
         newest[identity] = frame
         box = (left, top, left + width, top + height)
         rows.append(BoxRow(line, frame, identity, box, score, tuple(values[7:])))
+    fault = None if ids else scores_fault(np.array([row.score for row in rows]))
+    if fault:
+        raise FormatError(path, fault[1], rows[fault[0]].line)
     return rows
+
+
+def _is_name(cell: str) -> bool:
+    return cell.strip('"\'')[:1].isalpha() and cell.lower() not in ('nan', 'inf', 'infinity')
 
 
 def read_motchallenge(folder: str | Path, half: str | None = None) -> Sequence:
@@ -94,9 +120,12 @@ def read_motchallenge(folder: str | Path, half: str | None = None) -> Sequence:
     Read a sequence of MOT15, 16, 17 or 20, or any other in their format.
 
     The folder has `seqinfo.ini`, the ground truth in `gt/gt.txt` or `gt.txt`, and the frames in
-    its `imDir` or one video file. Rows of 8 or 9 columns have MOT16's classes: pedestrians are
-    counted; static persons, reflections and similar classes are distractors. Other rows have no
-    class; those with confidence 0 do not count.
+    its `imDir` or one video file. Images are frames by the numbers in their names, see
+    `gtr_ros.data.formats.images.frame_folder`; with `imExt`, only files of that suffix.
+
+    Rows of 8 or 9 columns have MOT16's classes: pedestrians are counted; static persons,
+    reflections and similar classes are distractors. Other rows have no class; those with
+    confidence 0 do not count.
 
     :param half: 'train' (frames 0 to N // 2) or 'val' (the others); None: all
     :raises FormatError: names file, line and rule
@@ -105,21 +134,22 @@ def read_motchallenge(folder: str | Path, half: str | None = None) -> Sequence:
     if half not in (None, *HALVES):
         raise ValueError(f'half is {half!r}; expected one of {", ".join(HALVES)}')
     info = _read_info(folder / 'seqinfo.ini')
-    source = frame_folder(folder / info.get('imdir', 'img1')) or video_file(folder)
     truth_file = next(
         (f for f in (folder / 'gt' / 'gt.txt', folder / 'gt.txt') if f.is_file()), None
     )
     if truth_file is None:
         raise FormatError(folder, 'no ground truth: neither gt/gt.txt nor gt.txt exists')
-    count = info.get('seqlength') or (source and source.count)
-    if source and source.count is not None and source.count < (count or 0):
+    length = info.get('seqlength')
+    rows = read_rows(truth_file, length)
+    labelled = max((row.frame for row in rows), default=0)
+    source = _images(folder, info, length, labelled)
+    count = length or (source and source.count) or labelled
+    if source and source.count is not None and not labelled <= source.count >= count:
         raise FormatError(
             folder,
-            f'it has {source.count} images, but seqLength in seqinfo.ini is {count}; add the '
-            'missing images, or correct seqLength',
+            f'its video has {source.count} frames, but there are {max(count, labelled)} in '
+            'seqinfo.ini (seqLength) or the ground truth',
         )
-    rows = read_rows(truth_file, count)
-    count = count or max((row.frame for row in rows), default=0)
     rate = info.get('framerate') or (source and source.rate)
     if not rate:
         raise FormatError(
@@ -130,6 +160,15 @@ def read_motchallenge(folder: str | Path, half: str | None = None) -> Sequence:
         if source is None:
             raise FormatError(folder / 'seqinfo.ini', 'imWidth and imHeight are missing')
         size = source.size
+    elif source and source.size != size:
+        raise FormatError(
+            folder,
+            f'its video is {source.size[1]} x {source.size[0]} pixels, but imWidth x imHeight in '
+            f'seqinfo.ini are {size[1]} x {size[0]}; boxes refer to the pixels of the video',
+        )
+    fault = boxes_fault(np.array([row.box for row in rows]), size)
+    if fault:
+        raise FormatError(truth_file, f'{fault}; expected {_BOX}')
     name = info.get('name', folder.name)
     frames: list[list[BoxRow]] = [[] for _ in range(count)]
     for row in rows:
@@ -149,6 +188,40 @@ def read_motchallenge(folder: str | Path, half: str | None = None) -> Sequence:
     middle = count // 2 + 1
     chosen = range(middle) if half == 'train' else range(middle, count)
     return sequence.select(chosen, f'{name}-{half}')
+
+
+def _images(folder: Path, info: dict, length: int | None, labelled: int) -> ImageSource | None:
+    """Return the frames in `imDir`, or the video instead of them; None if there are none."""
+    size = (info.get('imheight'), info.get('imwidth'))
+    stated = info.get('imdir')
+    images = _subfolder(folder, stated or 'img1')
+    if images is not None:
+        source = frame_folder(
+            images, 1, length, labelled, info.get('imext'), size if all(size) else None
+        )
+        if source is not None:
+            return source
+    source = video_file(folder)
+    if source is None and stated:
+        others = [f for f in sorted(folder.iterdir()) if f.is_dir() and f != images]
+        filled = [f.name for f in others if any(map(is_frame, f.iterdir()))]
+        if filled:
+            raise FormatError(
+                folder / 'seqinfo.ini',
+                f'imDir is {stated}, which has no images; {first_of(filled)} has some',
+            )
+    return source
+
+
+def _subfolder(folder: Path, name: str) -> Path | None:
+    """Return a folder in a folder; one that differs only in case if there is no other."""
+    # Paths of Windows, and a / at the end, occur.
+    path = folder / name.replace('\\', '/')
+    if path.is_dir():
+        return path
+    return next(
+        (f for f in folder.iterdir() if f.is_dir() and f.name.lower() == path.name.lower()), None
+    )
 
 
 def result_rows(
@@ -197,23 +270,29 @@ def _read_info(path: Path) -> dict:
     """Return the values of seqinfo.ini, with numbers parsed; empty if there is no such file."""
     if not path.is_file():
         return {}
-    parser = configparser.ConfigParser()
+    # Without interpolation, a % is a character like others.
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
     try:
-        parser.read(path, encoding='utf-8')
-    except (configparser.Error, UnicodeDecodeError) as error:
+        parser.read_string(read_text(path), str(path))
+    except configparser.Error as error:
         raise FormatError(path, f'not an ini file: {error}') from error
-    if 'Sequence' not in parser:
+    section = next((name for name in parser.sections() if name.lower() == 'sequence'), None)
+    if section is None:
         raise FormatError(path, 'section [Sequence] is missing')
-    info: dict = dict(parser['Sequence'])
-    kinds = {'framerate': float, 'seqlength': int, 'imwidth': int, 'imheight': int}
-    for key, kind in kinds.items():
+    info: dict = {key: value.strip('"\'') for key, value in parser[section].items() if value}
+    for key in ('framerate', 'seqlength', 'imwidth', 'imheight'):
         if key in info:
             try:
-                info[key] = kind(info[key])
+                value = float(info[key])
             except ValueError:
-                info[key] = 0
-            if not info[key] > 0:
-                raise FormatError(path, f'{key} must be a number above 0')
+                value = 0.0
+            if not 0 < value < math.inf:
+                raise FormatError(path, f'{key} must be a number above 0, not {info[key]!r}')
+            if key != 'framerate':
+                if value != int(value):
+                    raise FormatError(path, f'{key} must be a whole number, not {info[key]!r}')
+                value = int(value)
+            info[key] = value
     return info
 
 

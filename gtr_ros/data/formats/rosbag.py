@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from gtr_ros.box_checks import boxes_fault
 from gtr_ros.data.formats.bag_messages import COMPRESSED_IMAGE
 from gtr_ros.data.formats.bag_messages import DETECTIONS
 from gtr_ros.data.formats.bag_messages import IMAGE
@@ -25,6 +28,8 @@ from gtr_ros.data.formats.errors import FormatError
 from gtr_ros.data.formats.images import files_key
 from gtr_ros.data.sequence import Sequence
 from gtr_ros.data.sequence import Truth
+from gtr_ros.input_warning import first_of
+from gtr_ros.input_warning import warn
 from gtr_ros.media.pixels import ImageError
 from gtr_ros.media.video import VideoFrame
 from gtr_ros.stamps import NANOSECONDS
@@ -156,7 +161,7 @@ def read_bag_detections(
     :raises FormatError: names the bag, and message and detection, if a detection has no upright
         box of positive size, no hypothesis, or a score outside [0, 1]
     """
-    messages = _read_boxes(Path(path), topic, tuple(class_names))
+    messages = _read_boxes(Path(path), topic, tuple(class_names), image_size)
     return [
         (
             message.stamp,
@@ -198,7 +203,7 @@ def read_rosbag(
     """
     path = Path(path)
     images = BagImages(path, image_topic)
-    messages = _read_boxes(path, truth_topic, tuple(class_names))
+    messages = _read_boxes(path, truth_topic, tuple(class_names), images.size[::-1])
     numbers = _number_ids(messages)
     truth: dict[int, Truth] = {}
     for index, message in enumerate(messages):
@@ -221,6 +226,7 @@ def read_rosbag(
             'no ground truth has the stamp of an image; expected the same header.stamp in both. '
             f'The first stamps are {messages[0].stamp} ns and {stamps[0]} ns',
         )
+    warn_unmatched(path, 'ground truth', truth, stamps.tolist())
     return Sequence(
         name=name or (path.name if path.is_dir() else path.stem),
         class_names=tuple(class_names),
@@ -233,9 +239,11 @@ def read_rosbag(
     )
 
 
-def _read_boxes(path: Path, name: str | None, class_names: tuple[str, ...]) -> list[LabelledBoxes]:
+def _read_boxes(
+    path: Path, name: str | None, class_names: tuple[str, ...], image_size: tuple[int, int]
+) -> list[LabelledBoxes]:
     topic = find_topic(path, name, (DETECTIONS,), 'detection')
-    messages = []
+    messages, others = [], Counter()
     for index, (stamp, message) in enumerate(read_messages(path, topic)):
         rows = []
         for number, detection in enumerate(message.detections):
@@ -249,6 +257,8 @@ def _read_boxes(path: Path, name: str | None, class_names: tuple[str, ...]) -> l
                 ) from None
             if row is not None:
                 rows.append(row)
+            else:
+                others[detection.results[0].hypothesis.class_id] += 1
         boxes, scores, labels, ids = zip(*rows) if rows else ((), (), (), ())
         messages.append(
             LabelledBoxes(
@@ -259,7 +269,27 @@ def _read_boxes(path: Path, name: str | None, class_names: tuple[str, ...]) -> l
                 list(ids),
             )
         )
+    boxes = [message.boxes for message in messages]
+    fault = boxes_fault(np.concatenate(boxes), image_size) if boxes else None
+    if fault:
+        raise FormatError(path, f'{topic.name}: {fault}')
+    if others and not any(map(len, boxes)):
+        warn(
+            f'{path}: none of the {others.total()} detections on {topic.name} is of '
+            f'{first_of(class_names)}; their class_id is {first_of(map(repr, others))}'
+        )
     return messages
+
+
+def warn_unmatched(path: Path, what: str, found: Collection[int], stamps: Collection[int]) -> None:
+    """Warn if messages have no frame, and frames have no message: then their stamps may differ."""
+    frames = set(stamps)
+    lost, empty = len(set(found) - frames), len(frames - set(found))
+    if lost and empty:
+        warn(
+            f'{path}: {lost} of {len(found)} messages of {what} have the stamp of no frame, and '
+            f'{empty} of {len(frames)} frames have none; they are matched by equal stamps'
+        )
 
 
 def _number_ids(messages: list[LabelledBoxes]) -> dict[str, int]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gtr_ros.data.coco.entries import get_value
+from gtr_ros.data.coco.entries import read_flag
 from gtr_ros.data.formats.errors import FormatError
 from gtr_ros.data.formats.text import read_lines
 from gtr_ros.data.stills.still import check_stills
@@ -52,7 +53,7 @@ def read_crowdhuman(
             place = f'line {number}, box {position} (from 0)'
             box = read_box(path, f'{place}, its fbox', get_value(path, place, entry, 'fbox'))
             person = get_value(path, place, entry, 'tag') == _PERSON
-            ignored = (entry.get('extra') or {}).get('ignore') == 1
+            ignored = read_flag(path, place, entry.get('extra') or {}, 'ignore')
             found.add(box, label, crowd=ignored or not person)
         stills.append(found.still(folder / f'{identity}.jpg'))
         dropped += found.dropped

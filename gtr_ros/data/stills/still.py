@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from gtr_ros.data.coco.entries import is_finite
 from gtr_ros.data.coco.entries import read_corners
+from gtr_ros.data.coco.entries import read_numbers
 from gtr_ros.data.formats.errors import FormatError
 from gtr_ros.data.formats.images import read_image
 
@@ -50,14 +50,7 @@ class Still:
 
         :raises FormatError: if it cannot be read, or its size differs from the annotations
         """
-        image = read_image(self.file, self.size)
-        if self.size is not None and image.shape[:2] != self.size:
-            raise FormatError(
-                self.file,
-                f'its size is {image.shape[1]} x {image.shape[0]}; expected {self.size[1]} x '
-                f'{self.size[0]}, as in its annotations',
-            )
-        return image
+        return read_image(self.file, self.size)
 
 
 @dataclass(frozen=True)
@@ -140,9 +133,8 @@ def read_box(
 
 
 def _is_thin(box: Any) -> bool:
-    if not isinstance(box, list) or len(box) != 4 or not all(map(is_finite, box)):
-        return False
-    return min(box[2:]) < _LEAST_SIDE
+    numbers = read_numbers(box)
+    return numbers is not None and min(numbers[2:]) < _LEAST_SIDE
 
 
 def check_stills(path: Path, found: StillSet) -> StillSet:

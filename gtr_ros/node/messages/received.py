@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from gtr_ros.box_checks import boxes_fault
+from gtr_ros.box_checks import scores_fault
+from gtr_ros.box_checks import unit_scores
 from gtr_ros.boxes import centre_to_corners
 from gtr_ros.boxes import clip_boxes
 from gtr_ros.structures import Detections
@@ -18,6 +21,10 @@ from gtr_ros.structures import Detections
 if TYPE_CHECKING:
     from vision_msgs.msg import Detection2D
     from vision_msgs.msg import Detection2DArray
+
+
+# Share of the boxes of one image above which centres outside it are an error.
+_OUTSIDE = 0.5
 
 
 def read_detections(
@@ -38,18 +45,35 @@ def read_detections(
     :param boxes_size: (height, width) of the resized image that the boxes refer to, pixels; None:
         they refer to the camera's image
     :return: detections in pixels of the camera's image
-    :raises ValueError: if a box or a score is not finite, or a box has no hypothesis
+    :raises ValueError: if a box is not finite or has a negative side, a score is not in [0, 1], a
+        box has no hypothesis, or the boxes seem to be in other units than pixels, see
+        `gtr_ros.box_checks`
     """
     height, width = image_size
     rows = [_row(i, detection) for i, detection in enumerate(message.detections)]
     boxes = np.array([row[0] for row in rows], np.float64).reshape(-1, 4)
+    scores = np.array([row[1] for row in rows], np.float64)
+    every = [
+        (i, result.hypothesis.score)
+        for i, detection in enumerate(message.detections)
+        for result in detection.results
+    ]
+    fault = scores_fault([score for _, score in every])
+    if fault:
+        raise ValueError(f'detection {every[fault[0]][0]}: {fault[1]}')
+    fault = boxes_fault(boxes, boxes_size or image_size, _OUTSIDE)
+    if fault:
+        raise ValueError(
+            f'{fault}. Publish pixels of the image, or set detections_width and '
+            'detections_height to the size of the image that the boxes refer to'
+        )
     if boxes_size is not None:
         boxes *= np.tile([width / boxes_size[1], height / boxes_size[0]], 2)
     boxes = clip_boxes(boxes, image_size).astype(np.float32)
     labels = np.array([label_of(row[2]) for row in rows], np.int64)
     detections = Detections(
         boxes=boxes,
-        scores=np.array([row[1] for row in rows], np.float32),
+        scores=unit_scores(scores).astype(np.float32),
         labels=labels,
         features=torch.zeros(len(rows), 1),
         image_size=image_size,
@@ -76,5 +100,10 @@ def _row(index: int, detection: Detection2D) -> tuple[tuple[float, ...], float, 
         raise ValueError(
             f'detection {index} has the box {list(corners)} and the score {best.score}; expected '
             'finite numbers'
+        )
+    if box.size_x < 0 or box.size_y < 0:
+        raise ValueError(
+            f'detection {index} has a box of {box.size_x:g} x {box.size_y:g} pixels; expected a '
+            'positive size'
         )
     return corners, best.score, best.class_id

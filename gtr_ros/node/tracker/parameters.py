@@ -11,6 +11,7 @@ from gtr_ros.model.options import ModelOptions
 from gtr_ros.node.image_transport import image_transport_option
 from gtr_ros.options import ConfigurationError
 from gtr_ros.options import option
+from gtr_ros.options import RANGES
 from gtr_ros.options import RULES
 
 # A ROS name that is a single token, so that it can be part of a topic.
@@ -49,14 +50,14 @@ class NodeParameters(ModelOptions):
         0.4,
         'Detections with a lower score do not start tracks, and are discarded unless '
         'weak_score_threshold keeps them.',
-        limits=(0.0, 1.0),
+        limits=RANGES['score_threshold'],
         read_only=False,
     )
     weak_score_threshold: float = option(
         0.0,
         'Detections with a score between this and score_threshold can continue a track, but not '
         'start one; 0: off.',
-        limits=(0.0, 1.0),
+        limits=RANGES['weak_score_threshold'],
         read_only=False,
     )
     class_names: tuple[str, ...] = option(
@@ -69,14 +70,14 @@ class NodeParameters(ModelOptions):
         'Number of frames in the window: in trajectories and for the association probability '
         'P_A. With the rules evidence and gaussian these frames span 4.5 and 4 seconds at any '
         'frame rate; with the other rules they are the most recent ones.',
-        limits=(2, 256),
+        limits=RANGES['window'],
         read_only=False,
     )
     min_hits: int = option(
         0,
         'Number of detections after which a track is confirmed and published; 0: confirm it when '
         'its probability of existence, computed from scores and misses, reaches 0.9.',
-        limits=(0, 64),
+        limits=RANGES['min_hits'],
         read_only=False,
     )
     camera_motion: bool = option(
@@ -90,10 +91,12 @@ class NodeParameters(ModelOptions):
         'Maximum number of lost tracks, per camera, that the rule evidence keeps in its gallery '
         'to re-identify them by appearance after more than 4.5 seconds; the oldest are removed '
         'first. 0: no gallery.',
-        limits=(0, 100_000),
+        limits=RANGES['gallery_size'],
     )
     gallery_seconds: float = option(
-        900.0, 'Seconds for which the gallery keeps a lost track.', limits=(0.0, 86400.0)
+        900.0,
+        'Seconds for which the gallery keeps a lost track.',
+        limits=RANGES['gallery_seconds'],
     )
     max_rate: float = option(
         0.0,
