@@ -20,7 +20,16 @@ MOST_LINES = 400
 
 #: rooms of the package by floor, from the ground up: imports only point down, or stay in a room
 FLOORS = (
-    {'stamps', 'boxes', 'files', 'options', 'structures', 'profiling'},
+    {
+        'stamps',
+        'boxes',
+        'box_checks',
+        'input_warning',
+        'files',
+        'options',
+        'structures',
+        'profiling',
+    },
     {'media'},
     {'model'},
     {'tracking'},

@@ -18,6 +18,7 @@ from gtr_ros.media.video import VideoFrame
 from gtr_ros.model.gtr import GTR
 from gtr_ros.model.options import ModelOptions
 from gtr_ros.model.registry import tracking_defaults
+from gtr_ros.options import check_range
 from gtr_ros.options import ConfigurationError
 from gtr_ros.options import RULES
 from gtr_ros.runtime.loading import load_model
@@ -97,9 +98,14 @@ class TrackingPipeline:
         defaults = tracking_defaults(name)
         window = defaults['window'] if window is None else window
         min_hits = defaults['min_hits'] if min_hits is None else min_hits
-        _check_not_negative(
-            min_hits=min_hits, gallery_size=gallery_size, gallery_seconds=gallery_seconds
-        )
+        numbers = {
+            'window': window,
+            'min_hits': min_hits,
+            'gallery_size': gallery_size,
+            'gallery_seconds': gallery_seconds,
+        }
+        for option, value in numbers.items():
+            check_range(option, value)
         _check_colour(colour)
         linking = find_rule(rule, name, True, gallery_size, gallery_seconds)
         #: what computes the detections; `GTR.describe` computes features of another detector's
@@ -243,20 +249,13 @@ def thresholds_of(own: float, start: float | None, weak: float) -> tuple[float, 
     """
     start = own if start is None else start
     for name, value in (('score_threshold', start), ('weak_score_threshold', weak)):
-        if not 0 <= value <= 1:
-            raise ConfigurationError(f'{name} is {value}; expected a number from 0 to 1')
+        check_range(name, value)
     if weak > start:
         raise ConfigurationError(
             f'weak_score_threshold is {weak:g}, above score_threshold {start:g}; set it below '
             'that, or to 0: no weak boxes'
         )
     return start, weak or start
-
-
-def _check_not_negative(**values: float) -> None:
-    for name, value in values.items():
-        if value < 0:
-            raise ConfigurationError(f'{name} is {value}; expected 0 or more')
 
 
 def _check_colour(colour: str | None) -> None:

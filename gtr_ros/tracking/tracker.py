@@ -55,7 +55,8 @@ class Tracker:
         #: number of re-identifications, and the newest of them
         self.returns = 0
         self.last_return: Reidentification | None = None
-        self._existence = Existence(begin_score)
+        self._existence = Existence()
+        self.begin_score = begin_score
         self.min_hits = min_hits
         self._linker = make_linker(rule, association.calibration)
         self._window = Window(
@@ -90,6 +91,8 @@ class Tracker:
 
     @begin_score.setter
     def begin_score(self, score: float) -> None:
+        if not 0 <= score <= 1:  # also if it is nan
+            raise ValueError(f'begin_score is {score}; expected a number from 0 to 1')
         self._existence.threshold = score
 
     @property

@@ -30,6 +30,16 @@ def test_features_of_another_length_are_rejected_and_the_tracks_continue():
     assert tracker.update(frame([(100, 200)], 0.3, np.ones((1, 7)))).ids.tolist() == [2]
 
 
+@pytest.mark.parametrize('score', [40, -0.1, np.nan])
+def test_a_score_that_no_box_can_have_starts_no_tracker(score):
+    with pytest.raises(ValueError, match='begin_score is .*; expected a number from 0 to 1'):
+        make_tracker(begin_score=score)
+    tracker = make_tracker()
+    with pytest.raises(ValueError, match='begin_score is'):
+        tracker.begin_score = score
+    assert tracker.begin_score == 0
+
+
 @pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])
 def test_a_box_that_is_not_finite_has_no_track(value):
     tracker = make_tracker()
