@@ -1,9 +1,10 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """
-Speed on a GPU, in less than ten minutes: networks, whole frames, association.
+Speed on a GPU, in five minutes by default: networks, whole frames, association.
 
     python -m benchmarks gpu --json gpu.json
+    python -m benchmarks gpu:mobile --seconds 60       # one of association, mobile, mot
     python -m benchmarks gpu --device cpu --quick      # tries out the script without a GPU
 """
 
@@ -11,8 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+import math
+from time import perf_counter
 
 import numpy as np
 import torch
@@ -46,35 +50,78 @@ VARIANTS = {
 
 #: by model: (width, height) of the camera, (height, width) of the network's input, batch sizes
 SIZES = {
-    'mot': ((1920, 1080), (896, 1664), (1, 8)),
     'mobile': ((640, 480), (448, 576), (1, 8, 32)),
+    'mot': ((1920, 1080), (896, 1664), (1, 8)),
 }
 QUICK_SIZES = {
-    'mot': ((192, 108), (128, 256), (1, 2)),
     'mobile': ((160, 120), (128, 160), (1, 2)),
+    'mot': ((192, 108), (128, 256), (1, 2)),
 }
 
 
-def measure(device: torch.device, quick: bool = False) -> Iterator[Row]:
-    """Measure on a device; the comparator is the model as built, in float32."""
-    for measured in _measure(device, quick):
-        # Other parts use the same names for the CPU.
-        yield replace(measured, name=f'{device.type}: {measured.name}')
+#: what can be measured on its own
+PARTS = ('association', *SIZES)
 
 
-def _measure(device: torch.device, quick: bool) -> Iterator[Row]:
-    repeats = 2 if quick else 30
-    variants = {k: v for k, v in VARIANTS.items() if device.type == 'cuda' or v[0] == 'bfloat16'}
-    sizes = QUICK_SIZES if quick else SIZES
+def measure(
+    device: torch.device,
+    quick: bool = False,
+    parts: Sequence[str] = PARTS,
+    seconds: float = math.inf,
+    on_skip: Callable[[str], None] = lambda name: None,
+) -> Iterator[Row]:
+    """
+    Measure on a device; the comparator is the model as built, in float32.
+
+    :param parts: of `PARTS`
+    :param seconds: after which no further block of rows is begun
+    :param on_skip: called with the name of a block that was left out for want of time
+    """
+    end = perf_counter() + seconds
     with torch.inference_mode():
-        yield from _association(device, repeats, window=4 if quick else 32)
+        for name, rows in _blocks(device, quick, parts):
+            if perf_counter() > end:
+                on_skip(name)
+                continue
+            for measured in rows():
+                # Other parts use the same names for the CPU.
+                yield replace(measured, name=f'{device.type}: {measured.name}')
+
+
+def _blocks(
+    device: torch.device, quick: bool, parts: Sequence[str]
+) -> Iterator[tuple[str, Callable[[], Iterator[Row]]]]:
+    """Return the blocks of rows by name; single images come before batches."""
+    repeats = 2 if quick else 30
+    sizes = {k: v for k, v in (QUICK_SIZES if quick else SIZES).items() if k in parts}
+    if 'association' in parts:
+        yield 'association', partial(_association, device, repeats, window=4 if quick else 32)
+    most = max((len(batches) for *_, batches in sizes.values()), default=0)
+    for i in range(most):
         for model, (camera, size, batches) in sizes.items():
-            for batch in batches:
-                # Compiling takes a minute per batch size, so only the first one is compiled.
-                chosen = {k: v for k, v in variants.items() if batch == batches[0] or not v[1]}
-                built = models(model, device, chosen)
-                yield from _network(model, size, batch, built, chosen, repeats)
-                yield from _frames(model, camera, batch, built, repeats)
+            if i < len(batches):
+                rows = partial(_model, model, device, camera, size, batches[i], i == 0, repeats)
+                yield f'{model}, batch {batches[i]}', rows
+
+
+def _model(
+    model: str,
+    device: torch.device,
+    camera: tuple[int, int],
+    size: tuple[int, int],
+    batch: int,
+    compiled: bool,
+    repeats: int,
+) -> Iterator[Row]:
+    """Measure the network and whole frames; compiling takes a minute per batch size."""
+    variants = {
+        name: variant
+        for name, variant in VARIANTS.items()
+        if (device.type == 'cuda' or variant[0] == 'bfloat16') and (compiled or not variant[1])
+    }
+    built = models(model, device, variants)
+    yield from _network(model, size, batch, built, variants, repeats)
+    yield from _frames(model, camera, batch, built, repeats)
 
 
 def _network(

@@ -12,7 +12,9 @@ import sys
 
 from paths import REPOSITORY
 import pytest
+import torch
 
+from benchmarks import gpu
 from benchmarks.measuring import row
 from benchmarks.measuring import slower_than
 
@@ -67,6 +69,27 @@ def test_the_node_is_compared_with_a_bare_one():
     assert all(each.low <= each.milliseconds <= each.high for each in table)
     assert '7 published' in table[0].note
     assert table[0].comparator == table[3].comparator == 'bare'
+
+
+def gpu_rows(**options) -> list[str]:
+    device = torch.device('cpu')
+    return [row.name for row in gpu.measure(device, quick=True, **options)]
+
+
+def test_a_part_of_the_gpu_benchmark_is_measured_alone():
+    names = gpu_rows(parts=('association',))
+    assert names
+    assert all(name.startswith('cpu: association') for name in names)
+
+
+def test_the_gpu_benchmark_begins_no_block_after_its_time():
+    skipped = []
+    assert gpu_rows(seconds=-1, on_skip=skipped.append) == []
+    # Single images come first: they matter most.
+    assert skipped == [
+        'association',
+        *('mobile, batch 1', 'mot, batch 1', 'mobile, batch 2', 'mot, batch 2'),
+    ]
 
 
 def test_a_ratio_that_is_worse_than_tolerated_is_reported():
