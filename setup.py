@@ -49,6 +49,7 @@ setup(
         ],
         'cluster': ['ray>=2.9'],
         'onnx': ['onnx>=1.17', 'onnxruntime>=1.24'],
+        'openvino': ['onnx>=1.17', 'openvino>=2025.0'],
         'people': ['moderngl>=5.12'],
         'training': ['pydantic>=2.5', 'pyyaml>=6', 'tensorboard>=2.15'],
     },

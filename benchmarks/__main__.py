@@ -66,12 +66,18 @@ def main() -> int:
         epilog='\n'.join(_help()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    names = [*PARTS, GPU]
+    names = [*PARTS, GPU, *(f'{GPU}:{part}' for part in gpu.PARTS)]
     parser.add_argument(
         'parts', nargs='*', metavar='PART', help=f'any of {", ".join(names)} (default: all)'
     )
     parser.add_argument(
         '--device', default='auto', help=f'device of the part {GPU} (default: a GPU)'
+    )
+    parser.add_argument(
+        '--seconds',
+        type=float,
+        default=300.0,
+        help=f'after which the part {GPU} begins no further block of rows (default: 300)',
     )
     parser.add_argument('--quick', action='store_true', help='smaller sizes; takes a minute')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write a report')
@@ -86,15 +92,18 @@ def main() -> int:
     if unknown := set(options.parts) - set(names):
         parser.error(f'no such part: {", ".join(sorted(unknown))}; expected {", ".join(names)}')
     device = choose_device(options.device)
-    if GPU in options.parts and device.type != 'cuda' and options.device == 'auto':
+    wants_gpu = any(name.partition(':')[0] == GPU for name in options.parts)
+    if wants_gpu and device.type != 'cuda' and options.device == 'auto':
         parser.error(f'no GPU found; --device cpu runs the part {GPU} on the CPU, to try it out')
     earlier = _read(options.against) if options.against else {}
     threads, limits = torch.get_num_threads(), {}
     rows: list[Row] = []
-    for name in options.parts or (names if device.type == 'cuda' else PARTS):
-        if name == GPU:
+    for name in options.parts or ((*PARTS, GPU) if device.type == 'cuda' else PARTS):
+        own, _, block = name.partition(':')
+        if own == GPU:
             place, found = str(device), machine_limits(device)
-            measured = gpu.measure(device, options.quick)
+            chosen = [block] if block else gpu.PARTS
+            measured = gpu.measure(device, options.quick, chosen, options.seconds, _say_skipped)
         else:
             measure, wanted = PARTS[name]
             torch.set_num_threads(wanted or threads)
@@ -106,10 +115,12 @@ def main() -> int:
         for row in measured:
             part.append(row)
             console.print(f'{row.name}: {row.milliseconds:.2f} ms', style='dim')
+            if options.json:  # also if it is interrupted later
+                report = _report([*rows, *part], limits, device)
+                options.json.write_text(json.dumps(report, indent=1))
         console.print(_table(name, part, place, found))
         rows += part
     if options.json:
-        options.json.write_text(json.dumps(_report(rows, limits, device), indent=1))
         console.print(f'wrote {options.json}')
     slower = list(slower_than(earlier, rows, options.tolerance))
     for line in slower:
@@ -117,6 +128,10 @@ def main() -> int:
     if earlier and not slower:
         console.print(f'no ratio is worse than in {options.against} by more than the tolerance')
     return 1 if slower else 0
+
+
+def _say_skipped(block: str) -> None:
+    console.print(f'{block} is left out: --seconds are over', style='yellow')
 
 
 def _help() -> Iterator[str]:
@@ -128,8 +143,8 @@ def _help() -> Iterator[str]:
 
 def _table(name: str, rows: list[Row], place: str, limits: Limits) -> Table:
     table = Table(
-        title=f'{name}; {place}, peak {limits.flops / 1e9:.0f} GFLOP/s in float32 and '
-        f'{limits.bandwidth / 1e9:.0f} GB/s'
+        title=f'{name}; {_processor()}, {place}, peak {limits.flops / 1e9:.0f} GFLOP/s in '
+        f'float32 and {limits.bandwidth / 1e9:.0f} GB/s'
     )
     table.add_column('')
     for column in ('ms', '10 to 90 %', 'times as fast as', '', 'lower bound, ms', ''):
@@ -167,10 +182,14 @@ def _report(rows: list[Row], limits: dict[str, Limits], device: torch.device) ->
 
 
 def _processor() -> str:
-    for line in Path('/proc/cpuinfo').read_text().splitlines():
-        if line.startswith('model name'):
-            return line.partition(':')[2].strip()
-    return platform.processor()
+    """Return the model of the processor and its vector instructions."""
+    lines = Path('/proc/cpuinfo').read_text().splitlines()
+    told = {
+        key.strip(): value.strip() for key, _, value in (line.partition(':') for line in lines)
+    }
+    flags = told.get('flags', '').split()
+    widest = next((name for name in ('avx512f', 'avx2') if name in flags), '')
+    return f'{told.get("model name", platform.processor())} {widest}'.strip()
 
 
 def _read(file: Path) -> dict[str, dict]:

@@ -94,7 +94,7 @@ def _track(objects: int, window: int) -> dict[str, list[float]]:
 
 def _cameras(counts: tuple[int, ...]) -> Iterator[Point]:
     """Measure one image of each camera: detection in one batch, one tracker per camera."""
-    model = load_model(ModelOptions(device='cpu'))
+    model = load_model(ModelOptions(device='cpu', runtime='torch'))
     pictures = images(_CAMERA, 8)
     for count in counts:
         trackers = [Tracker(model.association, _RULE, _WINDOW) for _ in range(count)]

@@ -17,6 +17,8 @@ os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
 os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
 os.environ.setdefault('ROS_PYTHON_CHECK_FIELDS', '1')
 os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
+# What runtime auto would measure depends on the machine; tests of it unset this.
+os.environ.setdefault('GTR_AUTO_RUNTIME', 'torch')
 
 # A shell starts its background jobs with Ctrl-C ignored, and what they start inherits that; tests
 # send Ctrl-C to what they start.

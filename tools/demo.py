@@ -31,8 +31,10 @@ from recorder import Recorder
 from rich.console import Console
 from rich.table import Table
 
+from gtr_ros.files import cache_directory
 from gtr_ros.media.video import VideoError
 from gtr_ros.media.video import VideoReader
+from gtr_ros.model.options import FORCED
 
 START_SECONDS = 120.0
 QUIET_SECONDS = 2.0
@@ -147,6 +149,7 @@ def run(video: Path, frames: int | None, folder: Path) -> None:
         rate = reader.rate
         total = min(filter(None, (frames, reader.frame_count)), default=None)
     isolate()
+    measure_runtimes(folder)
     # rclpy must not install signal handlers; see Interrupt.
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     children: list[Child] = []
@@ -183,6 +186,21 @@ def isolate() -> None:
     os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
     os.environ.setdefault('FASTRTPS_DEFAULT_PROFILES_FILE', str(profiles))  # up to Jazzy
     os.environ.setdefault('FASTDDS_DEFAULT_PROFILES_FILE', str(profiles))  # from Kilted on
+
+
+def measure_runtimes(folder: Path) -> None:
+    """
+    Measure which runtime is the fastest, once, as on a robot before its first mission.
+
+    Otherwise the node would do it while it tracks, and drop images meanwhile.
+    """
+    if FORCED in os.environ or any((cache_directory() / 'runtimes').glob('mobile-*')):
+        return
+    console.print('measuring once which runtime is the fastest here: gtr export --measure')
+    command = [sys.executable, '-m', 'gtr_ros.cli', 'export', '--measure']
+    with (folder / 'export.log').open('w') as log:
+        # If this fails, the node tracks all the same, and says what is missing.
+        subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False)
 
 
 def wait_for_node(recorder: Recorder, tracker: Child, interrupt: Interrupt) -> None:

@@ -35,7 +35,7 @@ _CORES_PER_WORKER = 2
 
 
 def _load(settings: TrackingOptions) -> GTR:
-    model = settings.load()
+    model = settings.load(lambda line: console.print(line, markup=False))
     linking = settings.rule.describe(model.association)
     where = describe_runtime(settings, model)
     console.print(f'{settings.model} on {where}; linking by {linking}')
@@ -63,7 +63,7 @@ def track_one(
         if options.show:
             show = stack.enter_context(ImageWindow(f'gtr track: {name}')).show
         progress = stack.enter_context(show_progress())
-        task = progress.add_task(name)
+        task = progress.add_task(name, total=None)
 
         def on_progress(done: int, total: int | None) -> None:
             progress.update(task, completed=done, total=total)
@@ -123,7 +123,7 @@ def _results(
     """Track the waiting recordings, in this process or on a cluster, and show their progress."""
     with show_progress() as progress:
         tasks = {
-            job.name: progress.add_task(job.name, start=False, visible=False)
+            job.name: progress.add_task(job.name, start=False, total=None, visible=False)
             for job in folder.waiting
         }
 

@@ -39,6 +39,7 @@ from gtr_ros.model.registry import cached_checkpoint
 from gtr_ros.model.registry import default_checkpoint
 from gtr_ros.model.registry import RANDOM
 from gtr_ros.runtime.loading import load_model
+from gtr_ros.runtime.loading import taken_runtime
 from gtr_ros.structures import Detections
 from gtr_ros.tracking.camera_motion import CameraMotion
 
@@ -70,7 +71,8 @@ class Networks:
         if o.checkpoint == RANDOM:
             return None
         file = o.checkpoint or default_checkpoint(o.model)
-        return f'{o.model} {network_key(file)} {o.runtime} {o.precision}'
+        runtime = taken_runtime(o, self.evaluated)
+        return f'{o.model} {network_key(file)} {runtime} {o.precision}'
 
     def get(self, name: str) -> tuple[Callable, str | None]:
         """

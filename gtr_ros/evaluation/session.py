@@ -40,6 +40,7 @@ from gtr_ros.evaluation.run import TableRow
 from gtr_ros.evaluation.trackers import parse_tracker
 from gtr_ros.evaluation.trackers import TrackerSpec
 from gtr_ros.model.options import ModelOptions
+from gtr_ros.options import check_range
 from gtr_ros.structures import Detections
 
 _LONGEST_NAME = 120  # characters of a file's name without its extension
@@ -58,6 +59,7 @@ class EvaluationOptions(ModelOptions):
     :param track_map: whether TAO's track mAP is computed
     :param boxes_topic: of bags with boxes; None: the only topic of detections
     :param cache: folder for computed boxes and features; None: in the user's cache
+    :raises ConfigurationError: if a number is out of its range
     """
 
     rule: str = 'evidence'
@@ -68,6 +70,11 @@ class EvaluationOptions(ModelOptions):
     track_map: bool = False
     boxes_topic: str | None = None
     cache: Path | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range('window', self.window)
+        check_range('score_threshold', self.threshold)
 
 
 @dataclass

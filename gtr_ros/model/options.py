@@ -17,9 +17,14 @@ from gtr_ros.options import Options
 
 #: what can run a model: the class that does, in `gtr_ros.runtime`
 RUNTIMES = {
+    'auto': 'gtr_ros.runtime.auto_runtime:AutoRuntime',
     'torch': 'gtr_ros.runtime.torch_runtime:TorchRuntime',
     'onnxruntime': 'gtr_ros.runtime.onnx_runtime:OnnxRuntime',
+    'openvino': 'gtr_ros.runtime.openvino_runtime:OpenVinoRuntime',
 }
+
+#: environment variable: the runtime that `auto` takes on a CPU without measuring
+FORCED = 'GTR_AUTO_RUNTIME'
 
 PRECISIONS = ('float32', 'bfloat16', 'float16')
 
@@ -47,21 +52,24 @@ class ModelOptions(Options):
         "Device of the model: 'auto' (CUDA if available), 'cpu', 'cuda' or 'cuda:N'.",
     )
     runtime: str = option(
-        'torch',
-        'Runtime of the networks: torch, or ONNX Runtime (onnxruntime), which is faster on some '
-        'CPUs and needs the files that `gtr export` writes once.',
+        'auto',
+        'Runtime of the networks. auto: torch on CUDA; on a CPU the fastest of those installed, '
+        'measured once on each machine, while torch tracks. onnxruntime and openvino (CPU only) '
+        'need the files that `gtr export` writes once.',
         choices=lambda: tuple(RUNTIMES),
     )
     precision: str = option(
         'float32',
-        'Precision of the network (runtime torch), except for box regression: bfloat16 is faster '
-        'on a CPU that supports it (avx512_bf16, amx), float16 is for CUDA.',
+        'Precision of the network (runtime auto or torch), except for box regression: bfloat16 '
+        'is faster than float32 in torch on a CPU that supports it (avx512_bf16, amx), float16 is '
+        'for CUDA.',
         choices=PRECISIONS,
     )
     compile: bool = option(
         False,
-        'Whether to compile the network with torch.compile. Needs a C++ compiler, and half a '
-        'minute at the first image of each size; on CUDA the network is then replayed as a graph.',
+        'Whether to compile the network with torch.compile (runtime auto or torch). Needs a C++ '
+        'compiler, and half a minute at the first image of each size; on CUDA the network is then '
+        'replayed as a graph.',
     )
     provider: str = option(
         'auto',
@@ -71,16 +79,19 @@ class ModelOptions(Options):
     )
     exported: str = option(
         '',
-        "Folder that `gtr export --out` wrote, for ONNX Runtime. Empty: the user's cache.",
+        'Folder that `gtr export --out` wrote, for the runtimes other than torch. Empty: the '
+        "user's cache.",
     )
-    threads: int = option(0, "CPU threads of the model; 0: torch's default.", limits=(0, 256))
+    threads: int = option(
+        0, "CPU threads of the model, in every runtime; 0: torch's default.", limits=(0, 256)
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.runtime != 'torch' and (self.precision != 'float32' or self.compile):
+        if self.runtime not in ('auto', 'torch') and (self.precision != 'float32' or self.compile):
             raise ConfigurationError(
-                f'precision {self.precision} and compile {self.compile} are for runtime torch; '
-                f'{self.runtime} runs what was exported, in float32'
+                f'precision {self.precision} and compile {self.compile} are for runtime torch, or '
+                f'auto, which is torch then; {self.runtime} runs what was exported, in float32'
             )
 
     def absolute_paths(self) -> dict[str, Any]:

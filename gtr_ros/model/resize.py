@@ -91,7 +91,8 @@ class FixedSize:
     def __call__(self, images: Sequence[np.ndarray], device: torch.device) -> Batch:
         """(H, W, 3) uint8 RGB images of any sizes -> a batch of values 0..255."""
         sizes = [image.shape[:2] for image in images]
-        pixels = torch.cat([_resize(image, self.height, self.width, device) for image in images])
+        resized = [_resize(image, self.height, self.width, device) for image in images]
+        pixels = torch.cat(resized) if len(resized) > 1 else resized[0]
         scales = torch.tensor([(self.width / w, self.height / h) for h, w in sizes], device=device)
         return Batch(pixels, scales, sizes)
 
@@ -226,6 +227,7 @@ def _resize(image: np.ndarray, height: int, width: int, device: torch.device) ->
     """Resize bilinearly: (H, W, 3) uint8 -> (1, 3, height, width) float, 0..255."""
     pixels, reverse = upload(image, device)
     if pixels.is_cuda:  # no kernel for bytes; on a CPU the byte kernel is many times faster
-        pixels = pixels.float()
-    pixels = F.interpolate(pixels, (height, width), mode='bilinear').float().round()
+        pixels = F.interpolate(pixels.float(), (height, width), mode='bilinear').round()
+    else:
+        pixels = F.interpolate(pixels, (height, width), mode='bilinear').float()
     return pixels.flip(1) if reverse else pixels

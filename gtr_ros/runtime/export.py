@@ -15,10 +15,13 @@ import torch
 from torch import nn
 from torch import Tensor
 
+from gtr_ros.files import atomic_write
 from gtr_ros.files import cache_directory
 from gtr_ros.model.association import AssociationTransformer
 from gtr_ros.model.association import CosineAssociation
+from gtr_ros.model.detector import Detector
 from gtr_ros.model.gtr import GTR
+from gtr_ros.model.options import ModelOptions
 from gtr_ros.model.roi import pool_regions
 from gtr_ros.tracking.online import CachingAssociation
 from gtr_ros.tracking.online import make_online
@@ -41,9 +44,9 @@ class ExportError(ValueError):
 class _Network(nn.Module):
     """Pixels -> feature maps and outputs to decode."""
 
-    def __init__(self, model: GTR) -> None:
+    def __init__(self, detector: Detector) -> None:
         super().__init__()
-        self.detector = model.detector
+        self.detector = detector
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         return self.detector.network(pixels)
@@ -99,8 +102,17 @@ class _FullStep(nn.Module):
 
 def fingerprint(model: GTR) -> str:
     """Return a digest of the weights of a model and of the way they are exported."""
-    digest = hashlib.sha256(f'{_FORMAT} {OPSET} {model.association.description}'.encode())
-    for name, value in sorted(model.state_dict().items()):
+    return _digest(model, model.association.description)
+
+
+def detector_fingerprint(detector: Detector) -> str:
+    """Return the same for a detector alone."""
+    return _digest(detector, detector.kind)
+
+
+def _digest(module: nn.Module, kind: str) -> str:
+    digest = hashlib.sha256(f'{_FORMAT} {OPSET} {kind}'.encode())
+    for name, value in sorted(module.state_dict().items()):
         digest.update(f'{name} {tuple(value.shape)}'.encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
@@ -109,6 +121,23 @@ def fingerprint(model: GTR) -> str:
 def export_folder(name: str, model: GTR) -> Path:
     """Return the folder in the user's cache for the files of these weights; it may not exist."""
     return cache_directory() / 'onnx' / f'gtr_{name}-{fingerprint(model)[:12]}'
+
+
+def exported_folder(options: ModelOptions, model: GTR) -> Path:
+    """
+    Return the folder of the files that were exported from these weights.
+
+    :raises ExportError: if there is none
+    """
+    given = options.exported
+    folder = Path(given).expanduser() if given else export_folder(options.model, model)
+    if folder.is_dir():
+        return folder
+    weights = f' --checkpoint {options.checkpoint}' if options.checkpoint else ''
+    raise ExportError(
+        f'these weights are not exported to {folder}; export them once with `gtr export '
+        f'--model {options.model}{weights}{f" --out {given}" if given else ""}`'
+    )
 
 
 @torch.inference_mode()
@@ -137,6 +166,24 @@ def export_model(model: GTR, folder: Path) -> list[Path]:
         raise ExportError(f'cannot write {folder}: {error}') from error
 
 
+@torch.inference_mode()
+def export_detector(detector: Detector, file: Path) -> None:
+    """
+    Write the network of a detector as an ONNX file, as `export_model` does; replaces the file.
+
+    :param detector: in evaluation mode, on the CPU
+    :param file: its folder is created if necessary; gets the fingerprint of the detector
+    :raises ExportError: if it cannot be written
+    :raises ModuleNotFoundError: if the package onnx is not installed
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(file) as part:
+            _export_detector(detector, part, detector_fingerprint(detector))
+    except OSError as error:
+        raise ExportError(f'cannot write {file}: {error}') from error
+
+
 def _step(model: GTR) -> nn.Module | None:
     association = model.association
     if isinstance(association, CosineAssociation):
@@ -153,31 +200,36 @@ def _step(model: GTR) -> nn.Module | None:
     )
 
 
-def _export_all(model: GTR, step: nn.Module | None, folder: Path, mark: str) -> None:
+def _export_detector(detector: Detector, file: Path, mark: str) -> dict[str, Tensor]:
+    """Write the network of a detector; return its maps, by name."""
     pixels = torch.rand(1, 3, *_TRACED)
-    outputs = model.detector.network(pixels)
-    maps = outputs[: len(model.detector.strides)]
+    outputs = detector.network(pixels)
+    maps = outputs[: len(detector.strides)]
     map_names = [f'map{i}' for i in range(len(maps))]
     others = [f'output{i}' for i in range(len(outputs) - len(maps))]
-    plane = {0: 'batch', 2: 'height', 3: 'width'}
     _write(
-        folder / 'detector.onnx',
-        _Network(model),
+        file,
+        _Network(detector),
         {'pixels': pixels},
         [*map_names, *others],
-        {name: _sizes(name, plane) for name in ('pixels', *map_names, *others)},
+        {name: _sizes(name) for name in ('pixels', *map_names, *others)},
         mark,
     )
+    return dict(zip(map_names, maps))
+
+
+def _export_all(model: GTR, step: nn.Module | None, folder: Path, mark: str) -> None:
+    maps = _export_detector(model.detector, folder / 'detector.onnx', mark)
     regions = torch.tensor([[0, 10, 20, 110, 220], [0, 50, 20, 90, 70.0]])
     _write(
         folder / 'features.onnx',
         _Features(model),
-        {'regions': regions, **dict(zip(map_names, maps))},
+        {'regions': regions, **maps},
         ['features'],
         {
             'regions': {0: 'boxes'},
             'features': {0: 'boxes'},
-            **{name: _sizes(name, plane) for name in map_names},
+            **{name: _sizes(name) for name in maps},
         },
         mark,
     )
@@ -205,9 +257,9 @@ def _export_all(model: GTR, step: nn.Module | None, folder: Path, mark: str) -> 
     )
 
 
-def _sizes(name: str, plane: dict[int, str]) -> dict[int, str]:
+def _sizes(name: str) -> dict[int, str]:
     """Return names for the dynamic sizes of a tensor; only the batch size is shared by all."""
-    return {k: v if k == 0 else f'{name}_{v}' for k, v in plane.items()}
+    return {0: 'batch', 2: f'{name}_height', 3: f'{name}_width'}
 
 
 def _write(

@@ -24,12 +24,21 @@ class Runtime(Protocol):
     It returns the same boxes, scores and ids as the plain model, within its stated tolerances.
     """
 
-    def load(self, model: GTR, options: ModelOptions, log: Callable[[str], None]) -> GTR:
+    def load(
+        self,
+        model: GTR,
+        options: ModelOptions,
+        log: Callable[[str], None],
+        background: bool = False,
+    ) -> GTR:
         """
         Prepare a model to run.
 
         :param model: as `build` returns it: in evaluation mode, on the CPU; may be changed
-        :param log: called with a line of text before each slow step
+        :param log: called with a line of text before each slow step; in the background on other
+            threads
+        :param background: whether the model may run in a slower form until a faster one is
+            prepared, and then change between two frames
         :raises ValueError: if the runtime, the device or a file it needs is not available
         """
 
@@ -41,18 +50,32 @@ def load_model(
     options: ModelOptions,
     log: Callable[[str], None] = lambda line: None,
     association: AssociationTransformer | None = None,
+    background: bool = False,
 ) -> GTR:
     """
     Build a model and load it into its runtime.
 
-    :param log: called with a line of text before each slow step
+    :param log: called with a line of text before each slow step, or on another thread
     :param association: instead of the model's own, for the paper's ablations
+    :param background: for a live camera, see `Runtime.load`; `stop_preparing` ends what it starts
     :raises ValueError: if weights, device or runtime are not available, or do not fit
     """
     if options.threads:
         torch.set_num_threads(options.threads)
     model = build(options.model, options.checkpoint, association)
-    return _runtime(options).load(model, options, log)
+    return _runtime(options).load(model, options, log, background)
+
+
+def stop_preparing(model: GTR) -> None:
+    """End what is still being prepared for a model in the background; it stays as it is."""
+    stop = getattr(getattr(model, 'detector', None), 'stop', None)
+    if stop is not None:
+        stop()
+
+
+def taken_runtime(options: ModelOptions, model: GTR) -> str:
+    """Return the name of the runtime that computes a model's next frame; of 'auto' the taken."""
+    return getattr(_runtime(options), 'taken', lambda _: options.runtime)(model)
 
 
 def describe_runtime(options: ModelOptions, model: GTR) -> str:

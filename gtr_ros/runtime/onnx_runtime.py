@@ -20,9 +20,10 @@ from gtr_ros.model.gtr import GTR
 from gtr_ros.model.options import ModelOptions
 from gtr_ros.model.roi import regions_of
 from gtr_ros.runtime.detector import RuntimeDetector
-from gtr_ros.runtime.export import export_folder
+from gtr_ros.runtime.export import exported_folder
 from gtr_ros.runtime.export import ExportError
 from gtr_ros.runtime.export import fingerprint
+from gtr_ros.runtime.packages import import_onnxruntime
 from gtr_ros.tracking.online import make_online
 from gtr_ros.tracking.online import OnlineAssociation
 
@@ -36,30 +37,43 @@ _PROVIDERS = {
 class OnnxRuntime:
     """Runs a model in ONNX Runtime; see `gtr_ros.runtime.loading.Runtime`."""
 
-    def load(self, model: GTR, options: ModelOptions, log: Callable[[str], None]) -> GTR:
+    def load(
+        self,
+        model: GTR,
+        options: ModelOptions,
+        log: Callable[[str], None],
+        background: bool = False,
+    ) -> GTR:
         """Load the files that `gtr export` wrote for these weights."""
-        exported = options.exported
-        folder = Path(exported).expanduser() if exported else export_folder(options.model, model)
-        if not folder.is_dir():
-            given = f' --checkpoint {options.checkpoint}' if options.checkpoint else ''
-            raise ExportError(
-                f'these weights are not exported to {folder}; export them once with `gtr export '
-                f'--model {options.model}{given}{f" --out {exported}" if exported else ""}`'
-            )
+        folder = exported_folder(options, model)
         try:
             return OnnxGTR(model, folder, _providers(options.provider, options.device, folder))
         except ModuleNotFoundError as error:
-            raise ValueError(
-                f'runtime is onnxruntime, but {error}; pip install onnxruntime (or '
-                'onnxruntime-gpu)'
-            ) from error
+            raise _not_installed(error) from error
+
+    def network(self, file: Path, mark: str) -> OnnxNetwork:
+        """
+        Open an exported detector on the CPU.
+
+        :raises ValueError: if ONNX Runtime is not installed, or the file cannot be used
+        """
+        try:
+            return OnnxNetwork(file, ['pixels'], mark, [(_PROVIDERS['cpu'], {})])
+        except ModuleNotFoundError as error:
+            raise _not_installed(error) from error
 
     def describe(self, options: ModelOptions, model: GTR) -> str:
         """Return the runtime and its execution provider."""
         return f'onnxruntime, provider {options.provider}'
 
 
-class _ExportedNetwork:
+def _not_installed(error: ModuleNotFoundError) -> ValueError:
+    return ValueError(
+        f'runtime is onnxruntime, but {error}; pip install onnxruntime (or onnxruntime-gpu)'
+    )
+
+
+class OnnxNetwork:
     """
     An inference session for one exported file.
 
@@ -75,8 +89,7 @@ class _ExportedNetwork:
         mark: str,
         providers: Sequence[tuple[str, dict]],
     ) -> None:
-        import onnxruntime
-
+        onnxruntime = import_onnxruntime()
         if not path.is_file():
             raise ExportError(f'there is no {path}; `gtr export` writes it')
         options = onnxruntime.SessionOptions()
@@ -100,6 +113,13 @@ class _ExportedNetwork:
         # The exporter leaves out inputs that the network does not use.
         self._used = {value.name for value in self._session.get_inputs()}
 
+    def is_ready(self, size: tuple[int, ...]) -> bool:
+        """Return whether the network needs no preparation for an input of this shape."""
+        return True
+
+    def prepare(self, size: tuple[int, ...]) -> None:
+        """Do nothing: inputs of all shapes run."""
+
     def __call__(self, *inputs: Tensor) -> list[Tensor]:
         """Run the network: tensors on the CPU in, tensors on the CPU out."""
         given = {
@@ -120,7 +140,7 @@ class OnnxAssociation(Association):
     :param session: (features, boxes, rows) -> logits (M, P), rows of the new objects
     """
 
-    def __init__(self, plain: AssociationTransformer, session: _ExportedNetwork) -> None:
+    def __init__(self, plain: AssociationTransformer, session: OnnxNetwork) -> None:
         super().__init__()
         self.description = plain.description
         self.calibration = plain.calibration
@@ -169,8 +189,8 @@ class OnnxGTR(GTR):
     def __init__(self, plain: GTR, folder: Path, providers: Sequence[tuple[str, dict]]) -> None:
         mark = fingerprint(plain)
 
-        def read(part: str, *inputs: str) -> _ExportedNetwork:
-            return _ExportedNetwork(folder / f'{part}.onnx', inputs, mark, providers)
+        def read(part: str, *inputs: str) -> OnnxNetwork:
+            return OnnxNetwork(folder / f'{part}.onnx', inputs, mark, providers)
 
         association = plain.association
         if isinstance(association, AssociationTransformer):
@@ -212,8 +232,7 @@ def _providers(provider: str, device: str, folder: Path) -> list[tuple[str, dict
     :raises ValueError: if this ONNX Runtime does not have the provider, or TensorRT engines are
         missing
     """
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     here = onnxruntime.get_available_providers()
     if provider == 'auto':
         provider = 'cuda' if device != 'cpu' and _PROVIDERS['cuda'] in here else 'cpu'

@@ -33,7 +33,13 @@ Network = Callable[[Tensor], Sequence[Tensor]]
 class TorchRuntime:
     """Runs an optimised model in torch; see `gtr_ros.runtime.loading.Runtime`."""
 
-    def load(self, model: GTR, options: ModelOptions, log: Callable[[str], None]) -> GTR:
+    def load(
+        self,
+        model: GTR,
+        options: ModelOptions,
+        log: Callable[[str], None],
+        background: bool = False,
+    ) -> GTR:
         """Move a model to its device and optimise it."""
         device = choose_device(options.device)
         return tune(model.to(device), options.precision, options.compile, log)

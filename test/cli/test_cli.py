@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import numpy as np
+from PIL import Image
 import pytest
 from videos import write_noise
 
@@ -37,6 +38,11 @@ def test_a_video_is_tracked_to_text_and_an_annotated_video(video, tmp_path):
         (['VIDEO', '--checkpoint', 'nothing.safetensors'], 'no weights at nothing.safetensors'),
         (['VIDEO', '--checkpoint', 'random', '--device', 'gpu'], "device is 'gpu'"),
         (['VIDEO', '--checkpoint', 'random', '--window', '1'], 'window is 1'),
+        (['VIDEO', '--score-threshold', '40'], '--score-threshold is 40.0; expected a number'),
+        (['VIDEO', '--score-threshold', 'nan'], '--score-threshold is nan; expected a number'),
+        (['VIDEO', '--score-threshold=-1'], '--score-threshold is -1.0; expected a number'),
+        (['VIDEO', '--weak-score-threshold', '2'], '--weak-score-threshold is 2.0; expected'),
+        (['VIDEO', '--min-hits', '65'], '--min-hits is 65; expected a number from 0 to 64'),
     ],
 )
 def test_errors_are_one_line(video, tmp_path, capfd, arguments, message):
@@ -46,6 +52,41 @@ def test_errors_are_one_line(video, tmp_path, capfd, arguments, message):
     assert message in error
     assert 'Traceback' not in error
     assert not (tmp_path / 'tracks.txt').exists()
+
+
+@pytest.mark.parametrize(
+    ('flag', 'value'),
+    [
+        ('--score-threshold', '40'),
+        ('--score-threshold', 'nan'),
+        ('--score-threshold', '-1'),
+        ('--window', '1'),
+        ('--window', '1000'),
+    ],
+)
+def test_evaluations_refuse_numbers_that_the_node_refuses(tmp_path, capfd, flag, value):
+    arguments = ['synthetic:duration=2', f'{flag}={value}', '--out', str(tmp_path / 'out')]
+    assert main(['evaluate', *arguments]) == 1
+    error = capfd.readouterr().err
+    assert f'gtr: {flag} is ' in error
+    assert 'expected a number from' in error
+    assert not (tmp_path / 'out').exists()
+
+
+def test_unpadded_names_and_a_missing_image_give_the_frames_of_the_text(tmp_path, capfd):
+    folder = tmp_path / 'frames'
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in (8, 9, 10, 12):
+        pixels = rng.integers(0, 255, (48, 64, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f'{number}.png')
+    anything = ['--checkpoint', 'random', '--score-threshold', '0', '--min-hits', '1']
+    text = tmp_path / 'tracks.txt'
+    assert main(['track', str(folder), '--out', str(text), *anything]) == 0
+    assert {int(line.split(',')[0]) for line in text.read_text().splitlines()} == {1, 2, 3, 5}
+    message = capfd.readouterr().err
+    assert 'gtr: warning: ' in message
+    assert '1 frames are missing from 8.png to 12.png: 4 ' in message
 
 
 def test_people_are_tracked_in_a_real_video(pets, tmp_path):

@@ -78,7 +78,7 @@ class EchoTracker:
 
 @pytest.fixture
 def make(monkeypatch):
-    monkeypatch.setattr(pipeline, 'load_model', lambda *_: FourObjects())
+    monkeypatch.setattr(pipeline, 'load_model', lambda *_, **__: FourObjects())
     monkeypatch.setattr(pipeline, 'Tracker', EchoTracker)
     return lambda **parameters: Pipeline(settings(**parameters))
 
@@ -185,7 +185,7 @@ def test_the_gallery_of_the_rule_evidence_is_a_parameter(make):
 def track_boxes(monkeypatch):
     """Return a function that tracks another detector's boxes with given scores in a frame."""
     monkeypatch.setattr(FourObjects, 'association', CosineAssociation())
-    monkeypatch.setattr(pipeline, 'load_model', lambda *_: FourObjects())
+    monkeypatch.setattr(pipeline, 'load_model', lambda *_, **__: FourObjects())
     stamps = iter(range(TENTH, 100 * TENTH, TENTH))
 
     def track_boxes(pipe: Pipeline, scores: list[float]):

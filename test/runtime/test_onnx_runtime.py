@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 import onnx
-from PIL import Image
+from photographs import moving_people
 import pytest
 import torch
 
@@ -33,7 +33,6 @@ from gtr_ros.tracking import Tracker
 from gtr_ros.tracking.online import make_online
 
 CPU = [('CPUExecutionProvider', {})]
-PICTURE = Path('docs/demo.jpg')
 
 
 @pytest.fixture(scope='module')
@@ -41,12 +40,6 @@ def exported(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp('onnx') / 'mobile'
     export_model(build('mobile'), folder)
     return folder
-
-
-def pictures(width: int, height: int, count: int = 12) -> list[np.ndarray]:
-    """Return images in which four people move."""
-    picture = np.array(Image.open(PICTURE).convert('RGB').resize((width, height)))
-    return [np.roll(picture, (2 * t, 5 * t), (0, 1)) for t in range(count)]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +51,7 @@ def test_boxes_and_ids_are_those_of_torch(exported, size, rule):
     other = OnnxGTR(build('mobile'), exported, CPU)
     trackers = [Tracker(m.association, RULES[rule], 8, 1) for m in (plain, other)]
     seen = 0
-    for t, image in enumerate(pictures(*size)):
+    for t, image in enumerate(moving_people(*size)):
         [expected], [found] = (m.detect([image], [t * 100_000_000]) for m in (plain, other))
         np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.02)
         np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
@@ -82,14 +75,14 @@ def test_what_runs_a_model_keeps_what_its_numbers_are_worth(exported):
 
 def test_several_images_of_two_sizes_go_in_one_call(exported):
     plain, other = build('mobile'), OnnxGTR(build('mobile'), exported, CPU)
-    images = [*pictures(640, 480, 2), *pictures(320, 240, 1)]
+    images = [*moving_people(640, 480, 2), *moving_people(320, 240, 1)]
     for expected, found in zip(plain.detect(images), other.detect(images), strict=True):
         np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.02)
 
 
 def test_boxes_of_another_detector_get_the_same_features(exported):
     plain, other = build('mobile'), OnnxGTR(build('mobile'), exported, CPU)
-    [image] = pictures(640, 480, 1)
+    [image] = moving_people(640, 480, 1)
     [detections] = plain.detect([image])
     expected, found = (m.describe(image, detections).features for m in (plain, other))
     torch.testing.assert_close(found, expected, atol=1e-3, rtol=0)
@@ -183,7 +176,7 @@ def test_an_association_that_depends_on_the_whole_window_is_refused(tmp_path):
             'provider is tensorrt, but the installed onnxruntime .* lacks it',
         ),
         ({'provider': 'abacus'}, "provider is 'abacus'; expected one of auto, cpu"),
-        ({'runtime': 'abacus'}, "runtime is 'abacus'; expected one of torch, onnxruntime"),
+        ({'runtime': 'abacus'}, "runtime is 'abacus'; expected one of auto, torch, onnxruntime"),
     ],
 )
 def test_what_cannot_be_run_says_why(exported, tmp_path, monkeypatch, arguments, words):

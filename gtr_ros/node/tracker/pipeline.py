@@ -23,6 +23,7 @@ from gtr_ros.profiling import NO_TIMER
 from gtr_ros.profiling import Profiler
 from gtr_ros.runtime.loading import describe_runtime
 from gtr_ros.runtime.loading import load_model
+from gtr_ros.runtime.loading import stop_preparing
 from gtr_ros.runtime.pipeline import labels_of
 from gtr_ros.structures import Detections
 from gtr_ros.tracking import EvidenceRule
@@ -31,6 +32,7 @@ from gtr_ros.tracking.camera_motion import CameraMotion
 from gtr_ros.tracking.rules import find_rule
 
 if TYPE_CHECKING:
+    from gtr_ros.model.options import ModelOptions
     from gtr_ros.node.tracker.parameters import NodeParameters
     from gtr_ros.structures import Tracks
 
@@ -72,8 +74,7 @@ class Pipeline:
         # while it waits for work, and the worker's frames take half as long again.
         with ThreadPoolExecutor(1, 'builder') as builder:
             builder.submit(self._load, parameters, progress).result()
-        #: description of what runs the model, for logs
-        self.place = describe_runtime(parameters, self.model)
+        self._options: ModelOptions = parameters
         self._own_detector = not parameters.detections_topic
         # Classes from another detector are added when they first occur.
         self.class_names = list(self.model.class_names) if self._own_detector else []
@@ -99,6 +100,11 @@ class Pipeline:
             )
             if parameters.camera_motion and isinstance(self._rule, EvidenceRule):
                 self._motions[camera] = CameraMotion()
+
+    @property
+    def place(self) -> str:
+        """Description of what runs the model now, for logs; a faster runtime may follow."""
+        return describe_runtime(self._options, self.model)
 
     @property
     def association(self) -> str:
@@ -213,6 +219,7 @@ class Pipeline:
 
     def close(self) -> None:
         """Release the device's memory; the pipeline cannot be used afterwards."""
+        stop_preparing(self.model)
         self.model = None
         self._trackers.clear()
         self._motions.clear()
@@ -229,7 +236,7 @@ class Pipeline:
         """Build the model, and run it once."""
         try:
             progress(f'loading {parameters.checkpoint or "the weights"} of {parameters.model}')
-            self.model = load_model(parameters, progress)
+            self.model = load_model(parameters, progress, background=True)
             self.device = self.model.device
             progress(f'warming up on {self.device}')
             # The first run allocates memory and, on CUDA, loads kernels. It happens here so that
