@@ -72,7 +72,7 @@ class Networks:
             return None
         file = o.checkpoint or default_checkpoint(o.model)
         runtime = taken_runtime(o, self.evaluated)
-        return f'{o.model} {network_key(file)} {runtime} {o.precision}'
+        return f'{o.model} {network_key(file)} {runtime} {o.precision} {o.input_size}'
 
     def get(self, name: str) -> tuple[Callable, str | None]:
         """

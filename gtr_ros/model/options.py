@@ -26,6 +26,9 @@ RUNTIMES = {
 #: environment variable: the runtime that `auto` takes on a CPU without measuring
 FORCED = 'GTR_AUTO_RUNTIME'
 
+#: smallest side of the input, pixels, apart from 0
+LEAST_INPUT = 64
+
 PRECISIONS = ('float32', 'bfloat16', 'float16')
 
 #: execution providers of ONNX Runtime, by the names that users write
@@ -82,12 +85,22 @@ class ModelOptions(Options):
         'Folder that `gtr export --out` wrote, for the runtimes other than torch. Empty: the '
         "user's cache.",
     )
+    input_size: int = option(
+        0,
+        "Side of the square that has as many pixels as the network's input (mobile): smaller is "
+        'faster, and misses small objects. 0: 512.',
+        limits=(0, 2048),
+    )
     threads: int = option(
         0, "CPU threads of the model, in every runtime; 0: torch's default.", limits=(0, 256)
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if 0 < self.input_size < LEAST_INPUT:
+            raise ConfigurationError(
+                f'input_size is {self.input_size}; expected 0, or at least {LEAST_INPUT} pixels'
+            )
         if self.runtime not in ('auto', 'torch') and (self.precision != 'float32' or self.compile):
             raise ConfigurationError(
                 f'precision {self.precision} and compile {self.compile} are for runtime torch, or '

@@ -23,6 +23,7 @@ import threading
 import gtr_ros
 from gtr_ros.model.options import ModelOptions
 
+_NAMES = ('model', 'checkpoint', 'exported', 'input_size')  # options that the choice depends on
 _LINES = 2  # of an unexpected error that are reported
 
 
@@ -41,7 +42,7 @@ class Choosing:
 
     def __init__(self, options: ModelOptions, threads: int, key: str) -> None:
         given = {
-            **{name: getattr(options, name) for name in ('model', 'checkpoint', 'exported')},
+            **{name: getattr(options, name) for name in _NAMES},
             **options.absolute_paths(),
             'threads': threads,
         }
@@ -92,14 +93,14 @@ def main(arguments: Sequence[str]) -> int:
     import_torch()
     import torch
 
-    from gtr_ros.model.build import build
     from gtr_ros.runtime.choice import choose
     from gtr_ros.runtime.choice import Question
+    from gtr_ros.runtime.loading import build_model
 
     text, key = arguments
     options = ModelOptions(**json.loads(text))
     torch.set_num_threads(options.threads)
-    model = build(options.model, options.checkpoint)
+    model = build_model(options)
     question = Question.about(model, options)
     if question.key != key:
         print('its weights or packages differ from those of the node', file=sys.stderr)

@@ -15,6 +15,7 @@ from gtr_ros.model.gtr import GTR
 from gtr_ros.model.options import ModelOptions
 from gtr_ros.model.options import RUNTIMES
 from gtr_ros.model.registry import resolve
+from gtr_ros.model.resize import FixedArea
 
 
 class Runtime(Protocol):
@@ -62,8 +63,26 @@ def load_model(
     """
     if options.threads:
         torch.set_num_threads(options.threads)
-    model = build(options.model, options.checkpoint, association)
+    model = build_model(options, association)
     return _runtime(options).load(model, options, log, background)
+
+
+def build_model(options: ModelOptions, association: AssociationTransformer | None = None) -> GTR:
+    """
+    Build a model on the CPU, without a runtime.
+
+    :raises ValueError: if weights are not available or do not fit, or the model has an input size
+        of its own
+    """
+    model = build(options.model, options.checkpoint, association)
+    if options.input_size:
+        if not isinstance(getattr(model.detector, 'resize', None), FixedArea):
+            raise ValueError(
+                f'input_size is {options.input_size}, but model {options.model} resizes images as '
+                'in its training; leave it at 0'
+            )
+        model.detector.resize = FixedArea(options.input_size**2)
+    return model
 
 
 def stop_preparing(model: GTR) -> None:

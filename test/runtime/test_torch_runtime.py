@@ -144,6 +144,18 @@ def test_a_tuned_model_finds_the_same_and_gives_the_same_ids():
     assert seen >= 8 * 3
 
 
+def test_a_smaller_input_has_the_given_area_and_boxes_in_pixels_of_the_image():
+    image = picture()
+    full, small = (load_model(ModelOptions(device='cpu', input_size=n)) for n in (0, 320))
+    sizes = [model.detector.prepare([image], model.device).pixels.shape for model in (full, small)]
+    assert sizes[1].numel() < 0.5 * sizes[0].numel()
+    assert 0.8 < sizes[1][2:].numel() / 320**2 < 1.2
+    [expected], [found] = (model.detect([image], None, 0.5) for model in (full, small))
+    assert len(expected) >= 3
+    iou = box_iou(expected.boxes.astype(np.float64), found.boxes.astype(np.float64))
+    assert (iou.max(axis=1) > 0.7).sum() >= 3
+
+
 def test_in_bfloat16_the_same_objects_are_found():
     plain, half = build('mobile'), tune(build('mobile'), 'bfloat16')
     [expected] = plain.detect([picture()], None, 0.45)
@@ -280,6 +292,12 @@ def test_objects_come_to_the_host_as_they_were(scored):
     ('arguments', 'words'),
     [
         ({'precision': 'float16'}, 'float16 is slow on cpu'),
+        ({'input_size': 40}, 'input_size is 40; expected 0, or at least 64 pixels'),
+        ({'input_size': 4000}, 'input_size is 4000; expected a number from 0 to 2048'),
+        (
+            {'model': 'mot', 'checkpoint': 'random', 'input_size': 320},
+            'input_size is 320, but model mot resizes images as in its training',
+        ),
         ({'precision': 'int4'}, "precision is 'int4'; expected one of float32, bfloat16, float16"),
         ({'runtime': 'onnxruntime', 'precision': 'bfloat16'}, 'are for runtime torch'),
         ({'runtime': 'onnxruntime', 'compile': True}, 'are for runtime torch'),

@@ -32,7 +32,7 @@ def test_features_of_another_length_are_rejected_and_the_tracks_continue():
 
 @pytest.mark.parametrize('score', [40, -0.1, np.nan])
 def test_a_score_that_no_box_can_have_starts_no_tracker(score):
-    with pytest.raises(ValueError, match='begin_score is .*; expected a number from 0 to 1'):
+    with pytest.raises(ValueError, match=r'begin_score is .*; expected a number from 0 to 1'):
         make_tracker(begin_score=score)
     tracker = make_tracker()
     with pytest.raises(ValueError, match='begin_score is'):
