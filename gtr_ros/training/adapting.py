@@ -43,6 +43,8 @@ _PAUSE = 1.0  # seconds between the frames to train on and those held out
 _LEAST_FRAMES = 40
 _LEAST_SAMPLES, _LEAST_OBJECTS = 20, 2
 
+_SHARE = 0.5  # of the training's change of the weights that is kept
+
 
 @dataclass(frozen=True)
 class AdaptOptions:
@@ -138,6 +140,9 @@ def adapt(
     """
     Adapt a model to a recording.
 
+    The weights are the mean of the original and the trained ones (Wortsman et al., "Robust
+    fine-tuning of zero-shot models", CVPR 2022): in other places, they lose less.
+
     :param model: is not changed
     :param excerpts: of the recording
     :param on_step: called after each step
@@ -148,7 +153,7 @@ def adapt(
     original = model.eval()
     adapted = deepcopy(model)
     steps = _train(adapted, train, options, on_step)
-    adapted.eval()
+    _interpolate(adapted.eval(), original, 1 - _SHARE)
     return _judge(original, adapted, train, held, steps)
 
 
@@ -260,6 +265,17 @@ def _train(model: GTR, excerpts: Sequence[Excerpt], options: AdaptOptions, on_st
         optimiser.step()
         on_step(step + 1, total)
     return options.iterations
+
+
+@torch.no_grad()
+def _interpolate(model: GTR, towards: GTR, share: float) -> None:
+    """
+    Move the parameters of a model towards those of another one, in place.
+
+    :param share: of the way, 0 to 1; at 1, they are those of the other one
+    """
+    for own, other in zip(model.parameters(), towards.parameters(), strict=True):
+        own.lerp_(other, share)
 
 
 class WindowSampler:

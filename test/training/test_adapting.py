@@ -16,6 +16,7 @@ from gtr_ros.model.association import AssociationTransformer
 from gtr_ros.model.calibration import Calibration
 from gtr_ros.model.gtr import GTR
 from gtr_ros.stamps import NANOSECONDS
+from gtr_ros.training import adapting
 from gtr_ros.training.adapting import adapt
 from gtr_ros.training.adapting import AdaptOptions
 from gtr_ros.training.adapting import split_excerpts
@@ -103,6 +104,28 @@ def test_the_same_seed_gives_the_same_weights(model):
     other = adapt(model, [recording()], replace(options, seed=1)).model.state_dict()
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+def test_the_weights_are_half_way_between_the_original_and_the_trained_ones(model, monkeypatch):
+    options = replace(OPTIONS, iterations=5)
+    before = weights_of(model)
+    half = adapt(model, [recording()], options).model.state_dict()
+    monkeypatch.setattr(adapting, '_SHARE', 1.0)
+    trained = adapt(model, [recording()], options).model.state_dict()
+    assert not torch.equal(trained['head.1.weight'], before['head.1.weight'])
+    for name in before:
+        assert torch.allclose(half[name], (before[name] + trained[name]) / 2, atol=1e-6), name
+
+
+def test_what_is_measured_and_calibrated_are_the_weights_that_are_returned(model):
+    excerpts = [recording()]
+    result = adapt(model, excerpts, replace(OPTIONS, iterations=5))
+    train, held = map(Agreement, split_excerpts(excerpts))
+    for cue, measure in result.measures.items():
+        after = held.measure(result.model, cue, train.fit_scale(result.model, cue))
+        assert measure.after.values == pytest.approx(after.values)
+    calibration = held.recalibrate(model, result.model, model.association.calibration)
+    assert result.calibration == calibration != model.association.calibration
 
 
 def test_the_training_ends_after_its_seconds(model):
