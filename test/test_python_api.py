@@ -212,6 +212,15 @@ def test_frames_that_are_detected_together_have_the_same_tracks(model, frames, m
         np.testing.assert_allclose(together.boxes, one.boxes, atol=0.05)
 
 
+def test_stamps_that_repeat_or_begin_again_are_counted(model, frames):
+    pipeline = TrackingPipeline(model, colour='rgb')
+    second = 1_000_000_000
+    for stamp in (10 * second, 11 * second, 11 * second, 2 * second, 3 * second):
+        pipeline(frames[0], stamp)
+    assert pipeline.repaired_stamps == 1
+    assert pipeline.resets == 1
+
+
 def test_people_keep_their_ids(pipeline, frames):
     ids = [set(tracks.ids.tolist()) for tracks in track(pipeline, frames)]
     assert len(set.union(*ids)) <= 4

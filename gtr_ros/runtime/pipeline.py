@@ -134,6 +134,16 @@ class TrackingPipeline:
         """Number of lost tracks re-identified so far."""
         return self._tracker.returns
 
+    @property
+    def resets(self) -> int:
+        """Number of stamps that went back by more than a second: new ids began there."""
+        return self._tracker.resets
+
+    @property
+    def repaired_stamps(self) -> int:
+        """Number of frames whose stamp was not after the previous one; they were tracked."""
+        return self._tracker.repaired_stamps
+
     def __call__(
         self,
         frame: VideoFrame | np.ndarray,
