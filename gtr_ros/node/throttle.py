@@ -4,25 +4,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 import re
 
 
 class Throttle:
     """
-    Admits each kind of message once per period; differing numbers do not make another kind.
+    Admits each kind of message rarely; differing numbers do not make another kind.
 
-    :param seconds: the period
+    While a message goes on, the time to the next one doubles, from `seconds` up to `most`. A
+    message that did not occur for twice `seconds` is new.
+
+    :param seconds: least time between two messages of a kind
+    :param most: largest time between two messages of a kind that goes on
     """
 
     _MAX_KINDS = 64
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, most: float = 300.0) -> None:
         self._seconds = seconds
-        self._times: dict[str, float] = {}
+        self._most = most
+        self._kinds: dict[str, _Kind] = {}
 
     def __len__(self) -> int:
         """Return the number of kinds currently remembered."""
-        return len(self._times)
+        return len(self._kinds)
 
     def admits(self, text: str, now: float) -> bool:
         """
@@ -30,11 +36,25 @@ class Throttle:
 
         :param now: seconds of a steady clock
         """
-        kind = re.sub(r'\d+', '#', text)
-        last = self._times.get(kind)
-        if last is not None and now - last < self._seconds:
+        name = re.sub(r'\d+', '#', text)
+        kind = self._kinds.get(name)
+        if kind is None or now - kind.seen >= 2 * self._seconds:
+            if kind is None and len(self._kinds) >= self._MAX_KINDS:
+                self._kinds.clear()
+            self._kinds[name] = _Kind(now + self._seconds, self._seconds, now)
+            return True
+        kind.seen = now
+        if now < kind.due:
             return False
-        if len(self._times) >= self._MAX_KINDS:
-            self._times.clear()
-        self._times[kind] = now
+        kind.period = min(2 * kind.period, self._most)
+        kind.due = now + kind.period
         return True
+
+
+@dataclass
+class _Kind:
+    """When a kind of message may be logged next, after which period, and its last occurrence."""
+
+    due: float
+    period: float
+    seen: float

@@ -73,6 +73,16 @@ def test_messages_that_differ_only_in_numbers_are_admitted_once_per_period():
     assert throttle.admits('9 bytes are too few', 5.0)
 
 
+def test_a_message_that_goes_on_is_admitted_less_and_less_often():
+    throttle = Throttle(5.0, most=30.0)
+    admitted = [t for t in range(150) if throttle.admits(f'no image for {t} s', t)]
+    assert admitted == [0, 5, 15, 35, 65, 95, 125]
+    # After a pause it is news.
+    assert throttle.admits('no image for 1 s', 170)
+    assert not throttle.admits('no image for 4 s', 174)
+    assert throttle.admits('no image for 5 s', 175)
+
+
 def test_the_throttle_remembers_a_limited_number_of_kinds():
     throttle = Throttle(5.0)
     for i in range(10_000):
