@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
+from copy import deepcopy
 
 import numpy as np
 from PIL import Image as Picture
@@ -17,6 +18,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from node_processes import ANSWER_SECONDS
 from node_processes import Process
 from node_processes import ros_environment
+from node_processes import START_SECONDS
 from node_processes import tracker_node
 from rcl_interfaces.msg import Parameter
 from rcl_interfaces.msg import ParameterType
@@ -165,6 +167,27 @@ def test_image_markers_and_times_are_published(other_detector):
     )
     assert times[-1].data > 0
     assert np.isfinite(ages[-1].data)
+
+
+def test_a_detector_whose_stamps_are_a_millisecond_off_is_told_by_how_much():
+    with (
+        tracker_node(
+            '__ns:=/off', checkpoint='random', threads=1, detections_topic='boxes'
+        ) as node,
+        robot() as user,
+    ):
+        node.wait_for_output('tracking on /off/image')
+
+        def is_told() -> bool:
+            header = user.header()
+            late = deepcopy(header)
+            late.stamp.nanosec += 1_000_000 if late.stamp.nanosec < 998_000_000 else -1_000_000
+            user.publish('/off/image', array_to_image(picture(), header))
+            user.publish('/off/boxes', boxes_message(late))
+            return 'their stamps differ by 0.001 s or more' in node.output
+
+        assert user.spin_until(is_told, START_SECONDS)
+        assert 'or set detections_slop' in node.output
 
 
 def test_an_object_that_returns_after_minutes_is_reidentified_and_reported():

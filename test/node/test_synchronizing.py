@@ -54,6 +54,17 @@ def test_image_and_boxes_with_equal_stamps_are_a_pair_in_either_order():
     assert synchronizer.unmatched == 0
 
 
+def test_the_difference_of_stamps_that_never_match_is_known():
+    synchronizer = Synchronizer(0)
+    assert synchronizer.difference is None
+    for stamp in range(0, 10 * SECOND, SECOND // 10):
+        synchronizer.add_image(message(stamp))
+    assert synchronizer.difference is None
+    synchronizer.add_boxes(message(9 * SECOND + 1_000_000))
+    synchronizer.add_boxes(message(9 * SECOND + 40_000_000))
+    assert synchronizer.difference == 1_000_000
+
+
 def test_boxes_of_a_slow_detector_get_their_image():
     synchronizer = Synchronizer(0)
     for stamp in range(1, 6):

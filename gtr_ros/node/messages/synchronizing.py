@@ -73,6 +73,12 @@ class MessageCache:
             self._changed.wait_for(is_settled, timeout)
         return self.nearest(stamp, slop)
 
+    @property
+    def stamps(self) -> list[int]:
+        """The stamps of the messages, nanoseconds, in the order received."""
+        with self._changed:
+            return [stamp for stamp, _ in self._messages]
+
     def remove_until(self, stamp: int) -> int:
         """Remove the messages up to and including a stamp in nanoseconds; return their number."""
         with self._changed:
@@ -140,6 +146,16 @@ class ImageBoxesSynchronizer:
         unmatched = self.images.remove_through(image) - 1
         self.boxes.remove_until(stamp_of(boxes))
         return Synchronized((image, boxes), unmatched)
+
+    @property
+    def difference(self) -> int | None:
+        """
+        The smallest difference between the stamps of waiting images and boxes, nanoseconds.
+
+        None if there are only images, only boxes, or none.
+        """
+        images, boxes = self.images.stamps, self.boxes.stamps
+        return min((abs(i - b) for i in images for b in boxes), default=None)
 
     def clear(self) -> None:
         """Remove all messages, for example after the clock was reset."""

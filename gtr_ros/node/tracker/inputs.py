@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 _NEWEST_QOS = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 # Messages that are synchronized with others must all be received; boxes may come in bursts.
 _ALL_QOS = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+# Seconds between the stamps of images and detections that are no rounding or delay any more.
+_OUT_OF_STEP = 1.0
+
 _DEPTH_CACHE_SIZE = 10
 _IMAGE_HINT = (
     "Is its driver running, and is 'image' remapped to its topic (image_topic:=... of the launch "
@@ -155,11 +158,27 @@ class Inputs:
 
     def explain_silence(self) -> str:
         """Return possible reasons why there is nothing to track."""
+        difference = self._synchronizer.difference if self._synchronizer else None
+        if difference is not None:
+            return self._explain_difference(difference / NANOSECONDS)
         reasons = []
         for subscription, content, hint in self._required:
             publishers = self._node.get_publishers_info_by_topic(subscription.topic_name)
             reasons.append(explain_silence(content, subscription, publishers, hint))
         return '; '.join(reasons)
+
+    def _explain_difference(self, seconds: float) -> str:
+        """Return why images and detections that arrive are not synchronized."""
+        image, boxes = (subscription.topic_name for subscription, *_ in self._required)
+        remedy = 'or set detections_slop'
+        if seconds >= _OUT_OF_STEP:
+            remedy = 'let the clocks of detector and camera agree, or restart the detector'
+        return (
+            f'images on {image} and detections on {boxes} arrived, but their stamps differ by '
+            f'{seconds:.6g} s or more, and detections_slop is '
+            f'{self._parameters().detections_slop:g} s. Publish detections with the header of '
+            f'their image, {remedy}'
+        )
 
     def _qualified(self, topic: str) -> str:
         """Return a topic's name under that of the camera."""
