@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from typing import TypeVar
 
 import rclpy
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.logging import get_logger
@@ -48,7 +49,8 @@ def run_node(
     :param make: creates the node
     :param run: runs the node until it ends; returns the exit code. It may use the executor
     :param args: command line arguments; None: those of the process
-    :param fatal: exceptions that are logged as one line, without a traceback
+    :param fatal: exceptions that are logged as one line, without a traceback, as are parameters of
+        another type than declared
     :return: exit code of the process: that of `run`, 0 after SIGINT or SIGTERM, 1 after an error
     """
     begin_shutdown = interrupt_once()
@@ -65,7 +67,7 @@ def run_node(
         return run(node, executor)
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
-    except fatal as error:
+    except (fatal, ParameterException) as error:
         get_logger(name).fatal(str(error))
         return 1
     except Exception:

@@ -5,14 +5,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rclpy.exceptions import ParameterException
 from rclpy.qos import qos_check_compatible
 from rclpy.qos import QoSCompatibility
+
+from gtr_ros.options import ConfigurationError
 
 if TYPE_CHECKING:
     from rclpy.subscription import Subscription
     from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+
+@contextmanager
+def qos_overrides_checked() -> Iterator[None]:
+    """
+    Create publishers or subscriptions whose QoS the user may override by parameters.
+
+    :raises ConfigurationError: if an override is invalid
+    """
+    try:
+        yield
+    except ParameterException as error:
+        raise ConfigurationError(str(error)) from error
+    except RuntimeError as error:
+        if 'QoS override' not in str(error):
+            raise
+        raise ConfigurationError(
+            f'{error}; expected a name of that policy in lower case, such as reliable or '
+            'best_effort for reliability'
+        ) from error
 
 
 def explain_silence(

@@ -100,6 +100,37 @@ def test_an_argument_that_is_not_for_ros_is_refused(name):
     assert f'{name} --ros-args -p NAME:=VALUE' in run.stderr
 
 
+@pytest.mark.parametrize(
+    ('override', 'said'),
+    [
+        ('use_sim_time:=1', "'use_sim_time' to '1' of type 'INTEGER', expecting type 'BOOL'"),
+        ('qos_overrides./image.subscription.depth:=many', "'many' of type 'STRING', expecting"),
+        (
+            'qos_overrides./image.subscription.reliability:=fast',
+            'QoS override for policy `reliability`: `fast`; expected a name of that policy',
+        ),
+        (
+            'qos_overrides./tracker/detections.publisher.reliability:=for_ever',
+            'QoS override for policy `reliability`: `for_ever`; expected a name of that policy',
+        ),
+    ],
+)
+def test_parameters_of_ros_that_are_wrong_are_one_line(override, said):
+    run = answer(
+        'tracker_node',
+        '--ros-args',
+        '-p',
+        'checkpoint:=random',
+        '-p',
+        override,
+        '-p',
+        'threads:=1',
+    )
+    assert run.returncode == 1
+    assert said in run.stdout + run.stderr
+    assert 'Traceback' not in run.stdout + run.stderr
+
+
 def test_the_video_publisher_refuses_to_start_without_a_video():
     run = answer('video_publisher', '--loop')
     assert run.returncode == 2

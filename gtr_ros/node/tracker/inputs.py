@@ -28,6 +28,7 @@ from gtr_ros.node.messages.synchronizing import MessageCache
 from gtr_ros.node.messages.synchronizing import stamp_of
 from gtr_ros.node.messages.synchronizing import Synchronized
 from gtr_ros.node.topics import explain_silence
+from gtr_ros.node.topics import qos_overrides_checked
 from gtr_ros.node.tracker.missing import Arrivals
 from gtr_ros.stamps import NANOSECONDS
 
@@ -198,16 +199,17 @@ class Inputs:
                 explain_silence(kind.__name__, subscription, publishers, _IMAGE_HINT)
             )
 
-        subscription = self._node.create_subscription(
-            kind,
-            topic,
-            callback,
-            qos,
-            event_callbacks=SubscriptionEventCallbacks(
-                incompatible_qos=on_incompatible, message_lost=on_lost
-            ),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )
+        with qos_overrides_checked():
+            subscription = self._node.create_subscription(
+                kind,
+                topic,
+                callback,
+                qos,
+                event_callbacks=SubscriptionEventCallbacks(
+                    incompatible_qos=on_incompatible, message_lost=on_lost
+                ),
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            )
         self._subscriptions.append(subscription)
         return subscription
 

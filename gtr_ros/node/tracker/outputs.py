@@ -28,6 +28,7 @@ from gtr_ros.node.messages.tracks import detections_message
 from gtr_ros.node.messages.tracks import image_marker_message
 from gtr_ros.node.messages.tracks import label_info_message
 from gtr_ros.node.messages.tracks import trajectories_message
+from gtr_ros.node.topics import qos_overrides_checked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -165,8 +166,9 @@ class Outputs:
         # Overridable QoS adds parameters to the node for each topic, so it is used only for the
         # results.
         options = QoSOverridingOptions.with_default_policies() if qos is _RESULT_QOS else None
-        publisher = self._node.create_publisher(
-            kind, self._prefix + topic, qos, qos_overriding_options=options
-        )
+        with qos_overrides_checked():
+            publisher = self._node.create_publisher(
+                kind, self._prefix + topic, qos, qos_overriding_options=options
+            )
         self.publishers[topic] = publisher
         return publisher
