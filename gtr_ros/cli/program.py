@@ -16,6 +16,9 @@ from gtr_ros.cli import track
 from gtr_ros.cli import train
 from gtr_ros.cli.console import console
 from gtr_ros.cli.console import show_warnings
+from gtr_ros.cli.outputs import check_outputs
+from gtr_ros.cli.signals import sigterm_as_interrupt
+from gtr_ros.cli.signals import terminated
 from gtr_ros.model.registry import cached_checkpoint
 from gtr_ros.model.registry import MODELS
 from gtr_ros.runtime.process import end_with_reader
@@ -28,11 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Run the command line.
 
     :param arguments: None: `sys.argv`
-    :return: exit status: 0, 1 after an error, 130 after Ctrl-C; that of a command, if it has one
+    :return: exit status: 0; 1 after an error, or if the result is incomplete; 130 after Ctrl-C,
+        143 after SIGTERM; that of a command, if it has one
     """
     try:
-        with end_with_reader(), show_warnings():
+        with end_with_reader(), show_warnings(), sigterm_as_interrupt():
             options = _parser().parse_args(arguments)
+            check_outputs(options)
             return options.run(options) or 0
     except ModuleNotFoundError as error:
         console.print(f"gtr: {error}; pip install '{error.name}'", style='red', markup=False)
@@ -40,9 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         console.print(f'gtr: {error}', style='red', markup=False)
         return 1
-    except KeyboardInterrupt:
-        console.print('gtr: interrupted')
-        return 130
+    except KeyboardInterrupt as interrupt:
+        # What was interrupted may say what is left of it.
+        told = f': {interrupt}' if str(interrupt) else ''
+        console.print(f'gtr: interrupted{told}', markup=False)
+        return 143 if terminated(interrupt) else 130
 
 
 def import_weights(options: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ from gtr_ros.cli.arguments import add_tracking_arguments
 from gtr_ros.cli.arguments import named_as_flags
 from gtr_ros.cli.arguments import options_of
 from gtr_ros.cli.arguments import tracking_option
+from gtr_ros.cli.outputs import check_outputs
 from gtr_ros.cli.window import check_display
 from gtr_ros.model.options import ModelOptions
 from gtr_ros.recordings.options import TrackingOptions
@@ -80,6 +81,13 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         help='image topic of the bag to track; can be repeated (default: the only one)',
     )
     command.add_argument(
+        '--name',
+        default=TrackingOptions.node_name,
+        metavar='NAME',
+        help='first part of the topics that are added to the bag: /NAME/detections (default: '
+        '%(default)s)',
+    )
+    command.add_argument(
         '--storage',
         choices=('mcap', 'sqlite3'),
         help='format of the new bag (default: that of the old one)',
@@ -143,6 +151,8 @@ def track(options: argparse.Namespace) -> None:
     alone = len(sources) == 1 and not options.ray
     _check_numbers(options)
     _check_sources(options, sources, alone)
+    options.out = _out_of(options, sources, alone)
+    check_outputs(options)  # once more, with the default
     if alone and options.show:
         check_display()
     sleep_soon()  # before torch: other programs may use the cores during a long recording
@@ -151,12 +161,24 @@ def track(options: argparse.Namespace) -> None:
     from gtr_ros.cli.tracking import track_one
 
     if alone:
-        [source] = sources
-        bag = Path(source).with_name(f'{Path(source).stem}_tracked')
-        default = bag if opens_as_bag(source) else _OUT
-        track_one(source, options.out or default, options, settings)
+        track_one(sources[0], options.out, options, settings)
     else:
-        track_many(sources, options.out or _FOLDER, options, settings)
+        track_many(sources, options.out, options, settings)
+
+
+def _out_of(options: argparse.Namespace, sources: list[str], alone: bool) -> Path:
+    """Return what to write: --out, or its default for these sources."""
+    if not alone:
+        return options.out or _FOLDER
+    [source] = sources
+    bag = opens_as_bag(source)
+    if not bag and options.out is not None and options.out.is_dir():
+        raise ValueError(
+            f'--out is {options.out}, a folder; give the name of a file, such as '
+            f'{options.out / _OUT.name}'
+        )
+    name = Path(source).with_name(f'{Path(source).stem}_tracked')
+    return options.out or (name if bag else _OUT)
 
 
 def _settings(options: argparse.Namespace) -> TrackingOptions:
@@ -173,6 +195,7 @@ def _settings(options: argparse.Namespace) -> TrackingOptions:
         storage=options.storage,
         classes=tuple(dict.fromkeys(options.classes)),
         rate=options.rate,
+        node_name=options.name,
     )
 
 
@@ -186,8 +209,11 @@ def _check_numbers(options: argparse.Namespace) -> None:
 def _check_sources(options: argparse.Namespace, sources: list[str], alone: bool) -> None:
     """Check that the arguments go together with the sources."""
     bags = [source for source in sources if opens_as_bag(source)]
-    if (options.image_topic or options.storage) and not bags:
-        raise ValueError(f'{sources[0]} is not a bag: --image-topic and --storage are for bags')
+    renamed = options.name != TrackingOptions.node_name
+    if (options.image_topic or options.storage or renamed) and not bags:
+        raise ValueError(
+            f'{sources[0]} is not a bag: --image-topic, --storage and --name are for bags'
+        )
     if options.rate != TrackingOptions.rate and not any(map(image_files, sources)):
         raise ValueError(
             f'{sources[0]} is not a folder or a glob of images: --rate is for those; videos and '

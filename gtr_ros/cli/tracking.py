@@ -23,6 +23,7 @@ from gtr_ros.recordings.folder import JobResult
 from gtr_ros.recordings.folder import MANIFEST
 from gtr_ros.recordings.folder import ResultsFolder
 from gtr_ros.recordings.options import TrackingOptions
+from gtr_ros.recordings.recording import IncompleteError
 from gtr_ros.recordings.recording import track_recording
 from gtr_ros.recordings.sources import is_camera
 from gtr_ros.recordings.sources import opens_as_bag
@@ -52,7 +53,7 @@ def track_one(
 
     :param out: file to write; for a bag, a folder
     :param options: of `gtr track`
-    :raises ValueError: names what is wrong
+    :raises ValueError: names what is wrong, or what is missing in an incomplete result
     """
     _prepare(options)
     bag = opens_as_bag(source)
@@ -68,10 +69,17 @@ def track_one(
         def on_progress(done: int, total: int | None) -> None:
             progress.update(task, completed=done, total=total)
 
-        summary = track_recording(
-            model, source, out, settings, on_progress, options.annotated, show
-        )
+        incomplete = None
+        try:
+            summary = track_recording(
+                model, source, out, settings, on_progress, options.annotated, show
+            )
+        except IncompleteError as error:
+            incomplete, summary = error, error.summary
     _print_skipped(summary.skipped)
+    if incomplete is not None:
+        console.print(str(summary), markup=False)
+        raise incomplete
     where = f'on {", ".join(summary.topics)} of {out}' if bag else f'in {out}'
     console.print(f'{summary}, {where}', markup=False)
 
@@ -97,6 +105,8 @@ def track_many(
         for result in _results(options, settings, folder) if folder.waiting else ():
             folder.record(result)
             if result.error:
+                if result.summary:
+                    _print_skipped(result.summary.skipped)
                 failed.append(result.name)
                 console.print(f'failed: {result.error}', style='red', markup=False)
             else:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,12 +46,20 @@ class ImageFilesReader:
 
     :param files: in order, at least one
     :param rate: frames per second
-    :raises VideoError: if the first is not a readable image, or two files of a folder differ only
-        in their suffix
+    :param on_damage: called with a text for each file that is not a readable image or has another
+        size than the first, which is left out; None: such a file is an error
+    :raises VideoError: if the first is not a readable image (with `on_damage`: if none is), or two
+        files of a folder differ only in their suffix
     """
 
-    def __init__(self, files: Sequence[Path], rate: float) -> None:
+    def __init__(
+        self,
+        files: Sequence[Path],
+        rate: float,
+        on_damage: Callable[[str], None] | None = None,
+    ) -> None:
         self._files = files
+        self._on_damage = on_damage
         self.rate = rate
         self.frame_count = len(files)
         try:
@@ -66,7 +75,8 @@ class ImageFilesReader:
                 f'{files[-1].name}: {ranges_of(i + 1 for i in gaps)} (counted from 1); time '
                 'passes there'
             )
-        height, width = self._read(0).image.shape[:2]
+        self._begin, first = self._read_first()
+        height, width = first.image.shape[:2]
         #: (width, height), pixels
         self.size = (width, height)
 
@@ -82,15 +92,40 @@ class ImageFilesReader:
 
         :raises VideoError: if a file is not a readable image, or has another size than the first
         """
-        for index, file in enumerate(self._files):
-            frame = self._read(index)
-            height, width = frame.image.shape[:2]
-            if (width, height) != self.size:
-                raise VideoError(
-                    f'{file} has {width} x {height} pixels, but {self._files[0]} has '
-                    f'{self.size[0]} x {self.size[1]}; the images of a recording have one size'
-                )
-            yield frame
+        for index in range(self._begin, len(self._files)):
+            try:
+                yield self._checked(index)
+            except VideoError as error:
+                if self._on_damage is None:
+                    raise
+                self._on_damage(str(error))
+
+    def _read_first(self) -> tuple[int, VideoFrame]:
+        """Return the index of the first file that can be read, and its frame."""
+        errors = []
+        for index in range(len(self._files)):
+            try:
+                frame = self._read(index)
+            except VideoError as error:
+                if self._on_damage is None:
+                    raise
+                errors.append(error)
+            else:
+                for error in errors:
+                    self._on_damage(str(error))
+                return index, frame
+        raise errors[0]
+
+    def _checked(self, index: int) -> VideoFrame:
+        frame = self._read(index)
+        height, width = frame.image.shape[:2]
+        if (width, height) != self.size:
+            raise VideoError(
+                f'{self._files[index]} has {width} x {height} pixels, but '
+                f'{self._files[self._begin]} has {self.size[0]} x {self.size[1]}; the images of a '
+                'recording have one size'
+            )
+        return frame
 
     def _read(self, index: int) -> VideoFrame:
         try:

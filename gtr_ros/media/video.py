@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import chain
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,10 @@ _NO_INTERVAL = 2_000_000
 _LONGEST_GAP = 90_000 * NANOSECONDS
 # Frames without an interval from which the times are said to stand still.
 _STANDING = 5
+# Formats whose header states the length, so that a file that was cut off can be told.
+_STATED = ('mov', 'matroska', 'avi', 'flv', 'asf')
+# Ends of complete files are this close to the stated one: frame intervals, seconds, parts.
+_NEAR_FRAMES, _NEAR_SECONDS, _NEAR_PART = 1.5, 0.1, 0.001
 
 
 class VideoError(ValueError):
@@ -53,11 +58,15 @@ class VideoReader:
     The frames of a phone stand upright: they are turned and mirrored as the file's display matrix
     says, which players do, too. The matrix of the first frame holds for the whole video.
 
+    A file that ends before the length in its header has been cut off, which a warning names.
+
     :param source: a file, or a camera such as `/dev/video0` or `0`
+    :param on_damage: called with a text for each frame that cannot be decoded, which is left out,
+        and for a file that was cut off; None: a damaged frame is an error
     :raises VideoError: if there is no such file or camera, or it has no readable frame
     """
 
-    def __init__(self, source: str | Path) -> None:
+    def __init__(self, source: str | Path, on_damage: Callable[[str], None] | None = None) -> None:
         self.source = f'/dev/video{source}' if str(source).isdecimal() else str(source)
         camera = self.source.startswith('/dev/video')
         if not Path(self.source).exists():
@@ -78,17 +87,22 @@ class VideoReader:
             raise VideoError(f'{self.source} has no video stream')
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = 'AUTO'
+        self._on_damage = on_damage
+        self._length = None if camera else _stated_length(self._container, self._stream)
+        self._end = 0.0  # of what was read, of all streams, seconds
+        self._cut = False  # whether the last packet is incomplete
+        self._index = 0  # of the next frame
         #: frames per second; 10 if the file does not state it
         self.rate = float(self._stream.average_rate or self._stream.guessed_rate or 10)
         #: frames in the file; None for cameras, and if the file does not state it
         self.frame_count = self._stream.frames or None
-        self._pictures = self._container.decode(self._stream)
+        self._pictures = self._decode()
+        self._first: av.VideoFrame | None = None
         self._orientation = UPRIGHT
         if not camera:
             # FFmpeg hands the display matrix over with the frames, not before.
-            first = self._read_first()
-            self._orientation = _orientation(first)
-            self._pictures = chain([first], self._pictures)
+            self._first = self._read_first()
+            self._orientation = _orientation(self._first)
         #: (width, height) of the upright images, pixels
         self.size = self._orientation.upright_size(self._stream.width, self._stream.height)
 
@@ -104,6 +118,9 @@ class VideoReader:
         except FFmpegError as error:
             self._container.close()
             raise VideoError(f'{self.source} is damaged after frame 0: {error}') from error
+        except VideoError:
+            self._container.close()
+            raise
         if first is None:
             self._container.close()
             raise VideoError(f'{self.source} has no readable frame')
@@ -111,27 +128,89 @@ class VideoReader:
 
     def __iter__(self) -> Iterator[VideoFrame]:
         """
-        Iterate over the frames.
+        Iterate over the frames; those that `on_damage` was called for leave a gap in the index.
 
-        :raises VideoError: where the file is damaged; states how many frames came before
+        :raises VideoError: where the file is damaged, without `on_damage`; states how many frames
+            came before
         """
-        times, index = FrameTimes(self.rate), 0
-        try:
-            for picture in self._pictures:
-                stamp = times.next(_written_time(picture))
-                image = self._orientation.upright(picture.to_ndarray(format='rgb24'))
-                yield VideoFrame(image, stamp, index)
-                index += 1
-        except FFmpegError as error:
-            raise VideoError(f'{self.source} is damaged after frame {index}: {error}') from error
-        if not index:
+        times, count, partly = FrameTimes(self.rate), 0, 0
+        picture, self._first = self._first or next(self._pictures, None), None
+        while picture is not None:
+            stamp = times.next(_written_time(picture))
+            image = self._orientation.upright(picture.to_ndarray(format='rgb24'))
+            yield VideoFrame(image, stamp, self._index)
+            self._index += 1
+            count += 1
+            partly += picture.is_corrupt
+            picture = next(self._pictures, None)
+        if not count:
             raise VideoError(f'{self.source} has no readable frame')
+        if partly:
+            warn(f'{self.source}: {partly} of {count} frames are damaged in part, and used so')
         if times.restarts or times.still:
             warn(
                 f'{self.source}: the times of its frames go back ({times.restarts} times) or '
-                f'stand still ({times.still} of {index} frames), as in joined files; these frames '
+                f'stand still ({times.still} of {count} frames), as in joined files; these frames '
                 'are taken to follow at the usual interval'
             )
+        elif self._is_cut():
+            length = '' if self._length is None else f', {self._end:.2f} s of {self._length:.2f} s'
+            text = f'{self.source} is cut off after {count} frames{length}'
+            warn(text) if self._on_damage is None else self._on_damage(text)
+
+    def _decode(self) -> Iterator[av.VideoFrame]:
+        """Yield the pictures of the stream; the packets of the others say where the file ends."""
+        packets = self._container.demux()
+        while True:
+            try:
+                packet = next(packets, None)
+            except FFmpegError as error:
+                self._damaged(error)
+                return
+            if packet is None:
+                return
+            if packet.pts is not None and packet.time_base is not None:
+                end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                self._end = max(self._end, end)
+            if packet.stream_index != self._stream.index:
+                continue
+            self._cut = packet.is_corrupt or (self._cut and not packet.size)
+            try:
+                pictures = packet.decode()
+            except FFmpegError as error:
+                # The rest of a packet at the end of the file is named with the end.
+                if not self._cut:
+                    self._damaged(error)
+                    self._index += 1
+                elif self._on_damage is None:
+                    self._damaged(error)
+                continue
+            yield from pictures
+
+    def _damaged(self, error: FFmpegError) -> None:
+        text = f'{self.source} is damaged after frame {self._index}: {error}'
+        if self._on_damage is None:
+            raise VideoError(text) from error
+        self._on_damage(text)
+
+    def _is_cut(self) -> bool:
+        if self._cut:
+            return True
+        if self._length is None:
+            return False
+        near = max(_NEAR_FRAMES / self.rate, _NEAR_SECONDS, _NEAR_PART * self._length)
+        return self._end < self._length - near
+
+
+def _stated_length(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
+    """Return the time at which a file ends, as its header says, seconds; None: it does not."""
+    if not container.format.name.startswith(_STATED) or not container.duration:
+        return None
+    end = (container.duration + (container.start_time or 0)) / av.time_base
+    if container.format.name == 'avi' and stream.frames and stream.average_rate:
+        # FFmpeg shortens the length of a file that was cut off, not the number of frames.
+        end = max(end, float(stream.frames / stream.average_rate))
+    return end
 
 
 class FrameTimes:
@@ -225,7 +304,7 @@ class VideoWriter:
 
     def __init__(self, path: str | Path, rate: float, size: tuple[int, int]) -> None:
         self.path = Path(path)
-        self._part = self.path.with_name(f'.{self.path.stem}.part{self.path.suffix}')
+        self._part = self.path.with_name(f'.{self.path.stem}.{os.getpid()}.part{self.path.suffix}')
         self._width, self._height = (max(2, side // 2 * 2) for side in size)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -261,14 +340,19 @@ class VideoWriter:
             )
         self._mux(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format='rgb24'))
 
-    def close(self) -> None:
-        """Finish the file and rename it to its final name."""
+    def close(self, path: Path | None = None) -> None:
+        """
+        Finish the file and rename it to its final name.
+
+        :param path: another name, for a video that is not complete
+        """
+        path = path or self.path
         try:
             self._mux(None)
             self._container.close()
             if not self._part.exists():
-                raise VideoError(f'cannot write {self.path}: it has no image')
-            self._part.replace(self.path)
+                raise VideoError(f'cannot write {path}: it has no image')
+            self._part.replace(path)
         except (FFmpegError, OSError) as error:
             raise VideoError(f'cannot write to {self.path}: {error}') from error
         finally:

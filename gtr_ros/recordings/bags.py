@@ -10,15 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
+import re
+import shutil
+import sqlite3
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from rosbags.interfaces import Connection
-from rosbags.interfaces import MessageDefinitionFormat
 from rosbags.rosbag2 import Reader
-from rosbags.rosbag2 import StoragePlugin
-from rosbags.rosbag2 import Writer
 from rosbags.rosbag2 import WriterError
 
 from gtr_ros.data.formats.bag_messages import bag_detections_message
@@ -27,12 +26,18 @@ from gtr_ros.data.formats.bag_messages import DETECTIONS
 from gtr_ros.data.formats.bag_messages import IMAGE
 from gtr_ros.data.formats.bag_messages import read_image_message
 from gtr_ros.data.formats.bag_messages import typestore
+from gtr_ros.data.formats.bag_paths import STORAGE_SUFFIXES
 from gtr_ros.data.formats.bag_reader import guarded
-from gtr_ros.data.formats.bag_reader import open_bag
 from gtr_ros.data.formats.bag_reader import STORAGES
-from gtr_ros.data.formats.bag_reader import type_hash
 from gtr_ros.data.formats.errors import FormatError
+from gtr_ros.files import partial_path
+from gtr_ros.input_warning import first_of
 from gtr_ros.media.pixels import ImageError
+from gtr_ros.recordings.bag_writer import CopyWriter
+from gtr_ros.recordings.bag_writer import storage_of
+from gtr_ros.recordings.bag_writer import version_of
+from gtr_ros.recordings.salvage import open_recorded
+from gtr_ros.recordings.salvage import SalvagedBag
 from gtr_ros.stamps import NANOSECONDS
 from gtr_ros.structures import Tracks
 
@@ -61,31 +66,55 @@ class BagTracks:
     skipped: list[str] = field(default_factory=list)
 
 
+class DamagedBagError(FormatError):
+    """
+    A bag that could be read only in part; the rest was tracked and written.
+
+    :param rule: what is wrong
+    :param tracks: of what was read
+    """
+
+    def __init__(self, path: Path, rule: str, tracks: BagTracks) -> None:
+        self.tracks = tracks
+        super().__init__(path, rule)
+
+
 def count_messages(path: str | Path) -> int:
     """Return the number of messages in a bag; raise FormatError if it cannot be read."""
-    reader = open_bag(Path(path))
+    reader = open_recorded(Path(path))
     try:
         return reader.message_count
     finally:
         reader.close()
 
 
-def output_topics(path: str | Path, image_topics: Sequence[str] = ()) -> dict[str, str]:
+def output_topics(
+    path: str | Path, image_topics: Sequence[str] = (), node_name: str = 'tracker'
+) -> dict[str, str]:
     """
-    Return each image topic's topic of detections, as published by a node named `tracker`.
+    Return each image topic's topic of detections, as published by a node.
 
-    :param image_topics: topics to track; empty: the only one in the bag
+    :param image_topics: topics to track; empty: the only one in the bag that has messages
+    :param node_name: name of the node
     :return: /tracker/detections for one topic; /tracker/CAMERA/detections for several
-    :raises FormatError: if the bag has no such topic, or has several and none is given
+    :raises FormatError: if the bag has no such topic, has several and none is given, if a topic
+        has no messages, or if the bag already has a topic of the results' name
+    :raises ValueError: if the node's name is not one of ROS
     """
+    if not re.fullmatch(r'[A-Za-z_]\w*(/[A-Za-z_]\w*)*', node_name, re.ASCII):
+        raise ValueError(
+            f'--name is {node_name!r}; expected a name of ROS: letters, digits and _, not a digit '
+            'first'
+        )
     path = Path(path)
-    reader = open_bag(path)
+    reader = open_recorded(path)
     try:
         types = {name: info.msgtype for name, info in reader.topics.items()}
+        counts = {name: info.msgcount for name, info in reader.topics.items()}
     finally:
         reader.close()
     images = [name for name, kind in types.items() if kind in (IMAGE, COMPRESSED_IMAGE)]
-    chosen = list(dict.fromkeys(image_topics)) or images
+    chosen = list(dict.fromkeys(image_topics)) or [n for n in images if counts[n]] or images
     available = ', '.join(f'{name} ({kind})' for name, kind in types.items()) or 'no topics'
     for name in chosen:
         if name not in images:
@@ -93,16 +122,23 @@ def output_topics(path: str | Path, image_topics: Sequence[str] = ()) -> dict[st
     if len(chosen) != 1 and not image_topics:
         problem = 'several image topics; name those to track' if chosen else 'no images'
         raise FormatError(path, f'{problem}. The bag has {available}')
+    for name in chosen:
+        if not counts[name]:
+            raise FormatError(path, f'{name} has no messages: there is nothing to track')
     if len(chosen) == 1:
-        topics = {chosen[0]: '/tracker/detections'}
+        topics = {chosen[0]: f'/{node_name}/detections'}
     else:
         cameras = [_camera_name(name) for name in chosen]
         if len(set(cameras)) < len(cameras):
             cameras = [name.strip('/').replace('/', '_') for name in chosen]
-        topics = {n: f'/tracker/{c}/detections' for n, c in zip(chosen, cameras)}
+        topics = {n: f'/{node_name}/{c}/detections' for n, c in zip(chosen, cameras)}
     for name in topics.values():
         if name in types:
-            raise FormatError(path, f'already has a topic {name}: has it been tracked before?')
+            raise FormatError(
+                path,
+                f'already has a topic {name}: has it been tracked before? --name gives the new '
+                'topics another name',
+            )
     return topics
 
 
@@ -118,10 +154,11 @@ def track_bag(
     """
     Copy a bag and add the detections of its images.
 
-    Messages keep their bytes and times; topics keep their types and QoS. Each image is followed by
-    a message with the detections of confirmed tracks, which may be empty, with the header and the
-    receive time of the image. If tracking ends early, by Ctrl-C or because the bag is damaged, the
-    part that is done is kept.
+    Messages keep their bytes and times; topics keep their types, the definitions that are in the
+    file, and QoS. Each image is followed by a message with the detections of confirmed tracks,
+    which may be empty, with the header and the receive time of the image. Of a damaged bag, `out`
+    has what could be read. If tracking ends early, by Ctrl-C or a full disk, the part that is done
+    is kept under `partial_path(out)`. There is no output without a tracked image.
 
     :param path: of the bag
     :param out: folder of the new bag
@@ -130,6 +167,7 @@ def track_bag(
     :param class_names: of the labels
     :param storage: of the new bag, one of `STORAGES`; None: the same as that of the old bag
     :param on_message: called after each message of the bag
+    :raises DamagedBagError: if only a part of the bag could be read, and tracked
     :raises FormatError: names the bag and what is wrong with it; an existing `out` is not changed
     """
     path, out = Path(path), Path(out)
@@ -139,35 +177,64 @@ def track_bag(
         )
     if storage is not None and storage not in STORAGES:
         raise FormatError(out, f'storage is {storage!r}; expected {" or ".join(STORAGES)}')
+    partial = partial_path(out)
+    if partial.exists() and not _is_left(partial):
+        raise FormatError(
+            partial, 'is not an unfinished copy of a bag; it is kept. Choose another output'
+        )
     tracks = BagTracks(identities={name: set() for name in topics})
-    reader = open_bag(path)
+    reader = open_recorded(path)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=out.parent, prefix=f'.{out.name}.') as folder:
             # The writer names the storage file after the folder.
             part = Path(folder) / out.name
-            plugin = STORAGES[storage] if storage else _storage_of(path)
+            plugin = STORAGES[storage] if storage else storage_of(reader)
             # Not as a context manager, which would delete the bag after an error.
-            writer = Writer(part, version=9, storage_plugin=plugin)
+            writer = CopyWriter(part, version=version_of(path), storage_plugin=plugin)
             writer.open()
+            kept = partial
             try:
                 _copy(
                     reader, writer, path, topics, trackers, tuple(class_names), tracks, on_message
                 )
+                kept = out
+            except DamagedBagError:
+                kept = out
+                raise
             finally:
-                writer.close()
-                if any(writer.counts.values()):
-                    part.replace(out)
-    except (WriterError, OSError) as error:
-        raise FormatError(out, f'cannot be written: {error}') from error
+                try:
+                    writer.close()
+                except BaseException:
+                    kept = partial
+                    raise
+                finally:
+                    if tracks.images:
+                        if partial.exists():  # of an earlier try
+                            shutil.rmtree(partial)
+                        part.replace(kept)
+    except (WriterError, OSError, sqlite3.Error) as error:
+        left = f'; {partial} has what was tracked' if tracks.images else ''
+        raise FormatError(out, f'cannot be written: {error}{left}') from error
     finally:
         reader.close()
+    if not tracks.images:
+        raise FormatError(
+            path, f'none of its images can be read: {first_of(tracks.skipped, 2)}; nothing is kept'
+        )
     return tracks
 
 
+def _is_left(path: Path) -> bool:
+    """Return whether a path is a folder with just a bag."""
+    return path.is_dir() and all(
+        file.name == 'metadata.yaml' or file.suffix in STORAGE_SUFFIXES for file in path.iterdir()
+    )
+
+
 def _copy(
-    reader: Reader,
-    writer: Writer,
+    reader: Reader | SalvagedBag,
+    writer: CopyWriter,
     path: Path,
     topics: Mapping[str, str],
     trackers: Mapping[str, TrackImage],
@@ -176,7 +243,7 @@ def _copy(
     on_message: Callable[[], None],
 ) -> None:
     store = typestore()
-    connections = {c.id: _add_topic(writer, path, c) for c in reader.connections}
+    connections = {c.id: writer.copy_connection(c) for c in reader.connections}
     outputs = {
         name: writer.add_connection(topic, DETECTIONS, typestore=store)
         for name, topic in topics.items()
@@ -185,7 +252,11 @@ def _copy(
     delay: dict[str, int] = {}  # by topic, receive time minus stamp of the last stamped image
     while True:
         place = f'damaged after {count} of {reader.message_count} messages'
-        read = guarded(path, place, next, messages, None)
+        try:
+            read = guarded(path, place, next, messages, None)
+        except FormatError as error:
+            rule = str(error).removeprefix(f'{error.path}: ')
+            raise DamagedBagError(error.path, rule, tracks) from error
         if read is None:
             break
         connection, received, data = read
@@ -193,7 +264,15 @@ def _copy(
         count += 1
         name = connection.topic
         if name in topics:
-            message = guarded(path, place, store.deserialize_cdr, data, connection.msgtype)
+            try:
+                message = store.deserialize_cdr(data, connection.msgtype)
+            except Exception as error:  # as in `guarded`
+                tracks.skipped.append(
+                    f'{name}, image at {received / NANOSECONDS:.3f} s: not a message of '
+                    f'{connection.msgtype}: {error}'
+                )
+                on_message()
+                continue
             time = message.header.stamp
             stamp = time.sec * NANOSECONDS + time.nanosec
             if stamp:
@@ -213,9 +292,14 @@ def _copy(
                 writer.write(outputs[name], received, store.serialize_cdr(output, DETECTIONS))
         on_message()
     if count < reader.message_count:
-        raise FormatError(
-            path, f'truncated: {count} messages of the {reader.message_count} in its metadata'
+        raise DamagedBagError(
+            path,
+            f'truncated: {count} messages of the {reader.message_count} in its metadata',
+            tracks,
         )
+    damage = getattr(reader, 'damage', None)
+    if damage is not None:
+        raise DamagedBagError(path, f'{damage}; {count} messages could be read', tracks)
 
 
 def _confirmed_row(stamp: int, tracks: Tracks) -> tuple[int, Any, Any, Any, list[int]]:
@@ -228,37 +312,6 @@ def _confirmed_row(stamp: int, tracks: Tracks) -> tuple[int, Any, Any, Any, list
         tracks.labels[keep],
         tracks.ids[keep].tolist(),
     )
-
-
-def _add_topic(writer: Writer, path: Path, connection: Connection) -> Connection:
-    """Add a topic of the old bag to the new one, with its type and QoS."""
-    definition, digest = connection.msgdef, connection.digest
-    if not digest and definition.format == MessageDefinitionFormat.MSG:
-        digest = type_hash(connection)  # an MCAP file without metadata.yaml
-    options: dict[str, Any] = {'msgdef': definition.data, 'rihs01': digest}
-    if not digest:
-        # Bags from before Iron do not contain type definitions.
-        if connection.msgtype not in typestore().types:
-            raise FormatError(
-                path,
-                f'{connection.topic} has the type {connection.msgtype}, whose definition is not '
-                'in the bag; convert it with `ros2 bag convert` of Iron or later',
-            )
-        options = {'typestore': typestore()}
-    return writer.add_connection(
-        connection.topic,
-        connection.msgtype,
-        serialization_format=connection.ext.serialization_format,
-        offered_qos_profiles=connection.ext.offered_qos_profiles,
-        **options,
-    )
-
-
-def _storage_of(path: Path) -> StoragePlugin:
-    files = path.iterdir() if path.is_dir() else [path]
-    # Compressed files have a second suffix.
-    is_mcap = any('.mcap' in file.suffixes for file in files)
-    return StoragePlugin.MCAP if is_mcap else StoragePlugin.SQLITE3
 
 
 def _camera_name(topic: str) -> str:

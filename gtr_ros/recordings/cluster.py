@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 import os
 from pathlib import Path
@@ -193,7 +194,7 @@ def _track(
     except (ValueError, OSError, ModuleNotFoundError) as error:
         result = JobResult(job.name, None, str(error))
     if result.error:
-        return JobResult(job.name, None, f'{result.error} (on {socket.gethostname()})')
+        return replace(result, error=f'{result.error} (on {socket.gethostname()})')
     return result
 
 

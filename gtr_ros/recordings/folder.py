@@ -20,8 +20,11 @@ import tempfile
 from typing import Any
 
 from gtr_ros.files import atomic_write
+from gtr_ros.files import partial_path
 from gtr_ros.model.gtr import GTR
 from gtr_ros.recordings.options import TrackingOptions
+from gtr_ros.recordings.recording import IncompleteError
+from gtr_ros.recordings.recording import InterruptedTracking
 from gtr_ros.recordings.recording import ProgressCallback
 from gtr_ros.recordings.recording import Summary
 from gtr_ros.recordings.recording import track_recording
@@ -48,9 +51,10 @@ _RESULT_OPTIONS = (
     'storage',
     'classes',
     'rate',
+    'node_name',
 )
 # Added since format 2: older manifests have the results of their defaults.
-_LATER_OPTIONS = ('classes', 'rate')
+_LATER_OPTIONS = ('classes', 'rate', 'node_name')
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,9 @@ class Job:
         """
         Track the recording, and move the complete result to `out`.
 
-        Errors are returned instead of raised, so that the other recordings are tracked. For a
-        damaged bag, the result up to the damage is also moved.
+        Errors are returned instead of raised, so that the other recordings are tracked. An
+        incomplete result is also moved: one of a damaged recording to `out`, one after Ctrl-C or
+        a failure to `partial_path` of it.
 
         :param partial: existing folder for incomplete results, on the same disk as `out`
         """
@@ -84,14 +89,20 @@ class Job:
         summary = error = None
         try:
             summary = track_recording(model, self.source, part, settings, on_progress)
+        except IncompleteError as problem:
+            summary, error = problem.summary, str(problem).replace(f'{folder}{os.sep}', '')
+        except InterruptedTracking as problem:
+            _move(partial_path(part), partial_path(out))
+            text = str(problem).replace(str(folder), str(out.parent))
+            raise InterruptedTracking(text) from problem
         except (ValueError, OSError) as problem:
             error = str(problem).replace(f'{folder}{os.sep}', '')
         except Exception as problem:  # must not stop the other recordings
             error = f'{self.source}: {type(problem).__name__}: {problem}'
         try:
-            if part.exists():
-                _remove(out)
-                part.replace(out)
+            _move(partial_path(part), partial_path(out))
+            if _move(part, out):
+                _remove(partial_path(out))  # of an earlier try
         except OSError as problem:
             summary, error = None, f'{out} cannot be written: {problem}'
         finally:
@@ -105,7 +116,7 @@ class JobResult:
     The result of a job.
 
     :param name: of the recording
-    :param summary: None if it failed
+    :param summary: None if it failed; of an incomplete result, there is an error, too
     :param error: names the file and what is wrong; None if it succeeded
     """
 
@@ -267,6 +278,15 @@ def _file_state(source: str) -> list[int]:
     """Return size in bytes and modification time in ns, to detect that a recording has changed."""
     states = [file.stat() for file in files_of(source) if file.exists()]
     return [sum(s.st_size for s in states), max((s.st_mtime_ns for s in states), default=0)]
+
+
+def _move(part: Path, out: Path) -> bool:
+    """Replace a file or folder if there is another one; return whether there is."""
+    if not part.exists():
+        return False
+    _remove(out)
+    part.replace(out)
+    return True
 
 
 def _remove(path: Path) -> None:

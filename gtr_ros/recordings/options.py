@@ -46,6 +46,7 @@ class TrackingOptions(ModelOptions):
     :param storage: of the new bag; None: the same as that of the old bag
     :param classes: names of the classes to track; empty: all of the model
     :param rate: of images in a folder
+    :param node_name: of the topics that are added to a bag
     """
 
     window: int = 32
@@ -61,6 +62,7 @@ class TrackingOptions(ModelOptions):
     rate: float = option(
         10.0, 'Frames per second of a folder of images, or a glob.', limits=(0.001, 1000.0)
     )
+    node_name: str = 'tracker'
 
     def __post_init__(self) -> None:
         super().__post_init__()

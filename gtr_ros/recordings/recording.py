@@ -7,20 +7,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
+from functools import partial as partial_function
 from pathlib import Path
 
 import numpy as np
 
 from gtr_ros.data.formats.motchallenge import result_rows
-from gtr_ros.files import atomic_write
+from gtr_ros.files import GrowingFile
+from gtr_ros.files import partial_path
+from gtr_ros.input_warning import first_of
 from gtr_ros.input_warning import warn
 from gtr_ros.media.drawing import annotate
 from gtr_ros.media.image_files import ImageFilesReader
 from gtr_ros.media.read_ahead import ReadAhead
+from gtr_ros.media.video import VideoError
 from gtr_ros.media.video import VideoReader
-from gtr_ros.media.video import VideoWriter
 from gtr_ros.model.gtr import GTR
+from gtr_ros.recordings.drawn_video import DrawnVideo
 from gtr_ros.recordings.options import TrackingOptions
 from gtr_ros.recordings.sources import image_files
 from gtr_ros.recordings.sources import is_camera
@@ -44,7 +47,8 @@ class Summary:
     :param images: number of images tracked
     :param boxes: number of boxes written, of confirmed tracks
     :param tracks: number of ids among those boxes, counted per camera
-    :param skipped: an error message for each image of a bag that could not be read
+    :param skipped: a message for each image that could not be read, and for a recording that ends
+        early: the result is incomplete
     :param topics: of the detections, for a bag
     :param returns: number of lost tracks that were re-identified
     """
@@ -61,6 +65,23 @@ class Summary:
         return f'{self.boxes} boxes of {self.tracks} tracks{returns} in {self.images} images'
 
 
+class IncompleteError(ValueError):
+    """
+    A recording that was tracked in part; the message names what is missing and where the rest is.
+
+    :param message: for the user
+    :param summary: of what was tracked and written
+    """
+
+    def __init__(self, message: str, summary: Summary) -> None:
+        self.summary = summary
+        super().__init__(message)
+
+
+class InterruptedTracking(KeyboardInterrupt):
+    """Ctrl-C while a recording was tracked; the message names where the rows so far are."""
+
+
 def track_recording(
     model: GTR,
     source: str,
@@ -73,7 +94,10 @@ def track_recording(
     """
     Track a video or images and write MOTChallenge text, or a bag and write it with detections.
 
-    Only confirmed tracks are written, as on the node's topic.
+    Only confirmed tracks are written, as on the node's topic. Images that cannot be read are left
+    out; the result has its name nevertheless, and an error says what is missing. If tracking ends
+    before the recording does (Ctrl-C, a full disk), what is done stays under
+    `gtr_ros.files.partial_path` of that name; a camera has no end, so Ctrl-C completes it.
 
     :param model: finds the boxes and their features
     :param source: path of the video or bag, a camera, or images, see
@@ -85,11 +109,21 @@ def track_recording(
     :param annotated: for a video or images: path of a video with boxes and ids drawn
     :param show: for a video or images: called with each frame, boxes and ids drawn; tracking ends
         early if it returns False
-    :raises ValueError: names the file and what is wrong with it
+    :raises IncompleteError: if the result is incomplete
+    :raises InterruptedTracking: after Ctrl-C, if there is an incomplete result
+    :raises ValueError: names the file and what is wrong with it; there is no result
     """
     if opens_as_bag(source):
-        return _track_bag(model, Path(source), out, settings, on_progress)
-    return _track_frames(model, source, out, settings, on_progress, annotated, show)
+        summary = _track_bag(model, Path(source), out, settings, on_progress)
+    else:
+        summary = _track_frames(model, source, out, settings, on_progress, annotated, show)
+    if summary.skipped:
+        raise IncompleteError(
+            f'{source} was not tracked as a whole: {first_of(summary.skipped, 2)}; {out} has the '
+            f'{summary.images} images that could be read',
+            summary,
+        )
+    return summary
 
 
 def _track_frames(
@@ -103,36 +137,66 @@ def _track_frames(
 ) -> Summary:
     """Track a video, a camera or images."""
     pipeline = _pipeline(model, settings)
-    rows, identities, images = [], set(), 0
-    with ExitStack() as stack:
-        files = image_files(source)
-        video = stack.enter_context(
-            VideoReader(source) if files is None else ImageFilesReader(files, settings.rate)
-        )
-        writer = None
-        if annotated:
-            writer = stack.enter_context(VideoWriter(annotated, video.rate, video.size))
-        on_progress(0, video.frame_count)
-        # Frames of a camera do not wait here: they would be tracked late.
-        live = is_camera(source)
-        frames = video if live else stack.enter_context(ReadAhead(video))
-        for frame, tracks in pipeline.track_all(frames, 1 if live else None):
-            ids = tracks.ids.tolist()
-            rows += result_rows(frame.index + 1, ids, tracks.boxes, tracks.scores)
-            identities.update(ids)
-            images += 1
-            on_progress(images, video.frame_count)
-            if writer is None and show is None:
-                continue
-            drawn = annotate(frame.image, tracks, model.class_names)
-            if writer is not None:
-                writer.write(drawn)
-            if show is not None and not show(drawn):
-                break
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(out) as part:
-        part.write_text(''.join(rows))
-    return Summary(images, len(rows), len(identities), returns=pipeline.returns)
+    skipped: list[str] = []
+    identities: set[int] = set()
+    images = boxes = 0
+
+    def summary() -> Summary:
+        return Summary(images, boxes, len(identities), tuple(skipped), returns=pipeline.returns)
+
+    rows = GrowingFile(out)
+    drawn = None
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(rows)
+            files = image_files(source)
+            video = stack.enter_context(
+                VideoReader(source, skipped.append)
+                if files is None
+                else ImageFilesReader(files, settings.rate, skipped.append)
+            )
+            if annotated:
+                drawn = stack.enter_context(DrawnVideo(annotated, video.rate, video.size))
+            on_progress(0, video.frame_count)
+            # Frames of a camera do not wait here: they would be tracked late.
+            live = is_camera(source)
+            frames = video if live else stack.enter_context(ReadAhead(video))
+            try:
+                for frame, tracks in pipeline.track_all(frames, 1 if live else None):
+                    ids = tracks.ids.tolist()
+                    lines = result_rows(frame.index + 1, ids, tracks.boxes, tracks.scores)
+                    rows.write(''.join(lines))
+                    identities.update(ids)
+                    images += 1
+                    boxes += len(lines)
+                    on_progress(images, video.frame_count)
+                    if drawn is None and show is None:
+                        continue
+                    picture = annotate(frame.image, tracks, model.class_names)
+                    if drawn is not None:
+                        drawn.write(picture)
+                    if show is not None and not show(picture):
+                        break
+            except KeyboardInterrupt:
+                if not live or not images:
+                    raise
+            if not images:
+                raise VideoError(
+                    f'{source} has no readable frame: {first_of(skipped, 2)}'
+                    if skipped
+                    else f'no frame of {source} was tracked'
+                )
+    except BaseException as error:
+        places = [out.partial for out in (rows, drawn) if out is not None and out.kept]
+        if not places:
+            raise
+        text = f'{" and ".join(map(str, places))} has what was tracked: {images} images'
+        if isinstance(error, KeyboardInterrupt):
+            raise InterruptedTracking(text) from error
+        if not isinstance(error, Exception):
+            raise
+        raise IncompleteError(f'{error}; {text}', summary()) from error
+    return summary()
 
 
 def _track_bag(
@@ -140,10 +204,11 @@ def _track_bag(
 ) -> Summary:
     # Imported here: rosbags is an optional dependency.
     from gtr_ros.recordings.bags import count_messages
+    from gtr_ros.recordings.bags import DamagedBagError
     from gtr_ros.recordings.bags import output_topics
     from gtr_ros.recordings.bags import track_bag
 
-    topics = output_topics(source, settings.image_topics)
+    topics = output_topics(source, settings.image_topics, settings.node_name)
     total, done = count_messages(source), 0
     on_progress(done, total)
 
@@ -159,15 +224,29 @@ def _track_bag(
         clocks[name].time(stamp)
         return trackers[name](image, stamp)
 
-    tracks = track_bag(
-        source,
-        out,
-        topics,
-        {name: partial(track, name) for name in topics},
-        model.class_names,
-        settings.storage,
-        on_message,
-    )
+    partial = partial_path(out)
+    before = partial.stat().st_ino if partial.exists() else None
+    damage = ()
+    try:
+        tracks = track_bag(
+            source,
+            out,
+            topics,
+            {name: partial_function(track, name) for name in topics},
+            model.class_names,
+            settings.storage,
+            on_message,
+        )
+    except DamagedBagError as error:
+        if not error.tracks.images:
+            raise
+        damage, tracks = (str(error),), error.tracks
+    except KeyboardInterrupt as error:
+        if not partial.exists() or partial.stat().st_ino == before:
+            raise
+        raise InterruptedTracking(
+            f'{partial} has what was tracked: {done} of {total} messages'
+        ) from error
     for name, clock in clocks.items():
         if clock.restarts or clock.repaired:
             warn(
@@ -180,7 +259,7 @@ def _track_bag(
         tracks.images,
         tracks.boxes,
         sum(len(ids) for ids in tracks.identities.values()),
-        tuple(tracks.skipped),
+        (*tracks.skipped, *damage),
         tuple(topics.values()),
         sum(tracker.returns for tracker in trackers.values()),
     )

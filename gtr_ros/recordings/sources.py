@@ -17,10 +17,14 @@ from gtr_ros.media.image_files import natural_order
 
 
 def opens_as_bag(source: str | os.PathLike) -> bool:
-    """Return whether a source is opened as a bag: a .mcap or .db3 file, or a folder with one."""
+    """
+    Return whether a source is opened as a bag: a .mcap or .db3 file, or a folder with one.
+
+    Files that were compressed as a whole, .mcap.zstd, are bags, too.
+    """
     path = Path(source)
     if not path.is_dir():
-        return path.suffix in STORAGE_SUFFIXES
+        return path.name.removesuffix('.zstd').endswith(STORAGE_SUFFIXES)
     # A folder of anything else is opened as a bag, too: its reader says what is missing.
     return _has_bag(path) or not _images_in(path)
 

@@ -265,38 +265,107 @@ def remove_type_definitions(bag: Path) -> Path:
     return bag
 
 
-def test_a_bag_with_unknown_types_leaves_no_output(tmp_path):
-    types = get_typestore(Stores.ROS2_JAZZY)
-    types.register(get_types_from_msg('string name\n', 'robot_msgs/msg/Mood'))
-    bag, out = tmp_path / 'custom', tmp_path / 'out'
-    with Writer(bag, version=9, storage_plugin=StoragePlugin.SQLITE3) as writer:
-        writer.add_connection('/image', IMAGE, typestore=types)
-        writer.add_connection('/mood', 'robot_msgs/msg/Mood', typestore=types)
-    remove_type_definitions(bag)
-    with pytest.raises(FormatError, match=r'/mood has the type robot_msgs/msg/Mood, whose def'):
-        track_bag(bag, out, output_topics(bag), {'/image': OneObject()}, ('a',))
-    assert not out.exists()
-    bag = remove_type_definitions(write(tmp_path / 'standard', {'/image': IMAGE}, 6, 'sqlite3'))
-    track_bag(bag, out, output_topics(bag), {'/image': OneObject()}, ('a',))
-    assert len(read(out)) == 18
+def test_topics_whose_types_are_not_defined_in_the_bag_are_copied_without_definition(tmp_path):
+    bag = remove_type_definitions(write(tmp_path / 'bag', {'/image': IMAGE}, 6, 'sqlite3'))
+    [file] = bag.glob('*.db3')
+    with sqlite3.connect(file) as database:
+        database.execute("UPDATE topics SET type = 'robot_msgs/msg/Mood' WHERE name = '/strings'")
+    database.close()
+    metadata = bag / 'metadata.yaml'
+    metadata.write_text(metadata.read_text().replace('std_msgs/msg/String', 'robot_msgs/msg/Mood'))
+    for storage in STORAGES:
+        out = tmp_path / storage
+        track_bag(bag, out, output_topics(bag), {'/image': OneObject()}, ('a',), storage)
+        assert [m for m in read(out) if m[0] != '/tracker/detections'] == read(bag)
+        with Reader(out) as reader:
+            [mood] = reader.topics['/strings'].connections
+            assert mood.msgtype == 'robot_msgs/msg/Mood'
+            assert (mood.msgdef.data, mood.digest) == ('', '')
+            assert reader.topics['/image'].msgdef.data == ''
+            assert 'Detection2D[] detections' in reader.topics['/tracker/detections'].msgdef.data
 
 
-def test_after_ctrl_c_the_output_has_what_was_tracked(tmp_path):
-    bag = write(tmp_path / 'bag', {'/image': IMAGE})
-    messages = iter(range(4))
+# Releases after Humble have a field more.
+RANGE = 'sensor_msgs/msg/Range'
 
-    def interrupt() -> None:
-        if next(messages, None) is None:
-            raise KeyboardInterrupt
 
+@pytest.mark.parametrize('storage', STORAGES)
+@pytest.mark.parametrize('defined', [True, False])
+def test_a_topic_of_an_earlier_release_keeps_its_definition(tmp_path, storage, defined):
+    if storage == 'mcap' and not defined:
+        pytest.skip('an MCAP file has definitions')
+    types = get_typestore(Stores.ROS2_HUMBLE)
+    bag = tmp_path / 'bag'
+    with Writer(bag, version=8, storage_plugin=STORAGES[storage]) as writer:
+        image = writer.add_connection('/image', IMAGE, typestore=types)
+        ranges = writer.add_connection('/range', RANGE, typestore=types)
+        message = bag_image_message(TENTH, picture(1), False, 'optical')
+        writer.write(image, TENTH, typestore().serialize_cdr(message, IMAGE))
+        header = types.types['std_msgs/msg/Header'](
+            types.types['builtin_interfaces/msg/Time'](1, 2), 'sonar'
+        )
+        data = types.serialize_cdr(types.types[RANGE](header, 1, 0.5, 0.1, 4.0, 2.0), RANGE)
+        writer.write(ranges, TENTH, data)
+    if not defined:
+        remove_type_definitions(bag)
     out = tmp_path / 'out'
-    topics, trackers = output_topics(bag), {'/image': OneObject()}
-    with pytest.raises(KeyboardInterrupt):
+    track_bag(bag, out, output_topics(bag), {'/image': OneObject()}, ('a',))
+    assert [m for m in read(out) if m[0] != '/tracker/detections'] == read(bag)
+    with Reader(bag) as before, Reader(out) as after:
+        [old], [new] = (r.topics['/range'].connections for r in (before, after))
+        assert (new.msgdef, new.digest) == (old.msgdef, old.digest)
+        assert 'variance' not in new.msgdef.data
+        assert ('float32 max_range' in new.msgdef.data) == defined
+    # Releases before Jazzy do not read version 9.
+    assert 'version: 8' in (out / 'metadata.yaml').read_text()
+
+
+def test_after_ctrl_c_what_was_tracked_is_kept_and_does_not_block_the_next_try(tmp_path):
+    bag = write(tmp_path / 'bag', {'/image': IMAGE})
+    out, partial = tmp_path / 'out.v2', tmp_path / 'out.partial.v2'
+    topics = output_topics(bag)
+
+    def track(count: int) -> None:
+        messages = iter(range(count))
+
+        def interrupt() -> None:
+            if next(messages, None) is None:
+                raise KeyboardInterrupt
+
+        trackers = {'/image': OneObject()}
         track_bag(bag, out, topics, trackers, ('a',), on_message=interrupt)
-    assert len([m for m in read(out) if m[0] == '/image']) == 3
+
+    for count, images in ((4, 3), (8, 5)):
+        with pytest.raises(KeyboardInterrupt):
+            track(count)
+        assert not out.exists()
+        assert len([m for m in read(partial) if m[0] == '/image']) == images
+    track(100)
+    assert len(read(out)) == 18
+    assert not partial.exists()
 
 
-def test_existing_output_is_not_overwritten_and_a_tracked_bag_not_tracked_again(tmp_path):
+def test_an_output_without_a_tracked_image_is_not_left(tmp_path):
+    bag = write(tmp_path / 'bag', {'/image': IMAGE})
+
+    def fail(image: np.ndarray, stamp: int) -> Tracks:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        track_bag(bag, tmp_path / 'out', output_topics(bag), {'/image': fail}, ('a',))
+    assert [path.name for path in tmp_path.iterdir()] == ['bag']
+
+
+def test_a_folder_of_somebody_else_is_not_taken_for_an_unfinished_output(tmp_path):
+    bag = write(tmp_path / 'bag', {'/image': IMAGE})
+    (tmp_path / 'out.partial').mkdir()
+    (tmp_path / 'out.partial' / 'notes.txt').write_text('mine')
+    with pytest.raises(FormatError, match=r'out\.partial: is not an unfinished copy'):
+        track_bag(bag, tmp_path / 'out', output_topics(bag), {'/image': OneObject()}, ('a',))
+    assert (tmp_path / 'out.partial' / 'notes.txt').read_text() == 'mine'
+
+
+def test_existing_output_is_not_overwritten(tmp_path):
     bag = write(tmp_path / 'bag', {'/image': IMAGE})
     out, topics = tmp_path / 'out', output_topics(bag)
     track_bag(bag, out, topics, {'/image': OneObject()}, ('a',))
@@ -304,8 +373,21 @@ def test_existing_output_is_not_overwritten_and_a_tracked_bag_not_tracked_again(
     with pytest.raises(FormatError, match='exists and is not overwritten'):
         track_bag(bag, out, topics, {'/image': OneObject()}, ('a',))
     assert read(out) == before
-    with pytest.raises(FormatError, match='already has a topic /tracker/detections'):
-        output_topics(out, ['/image'])
+
+
+def test_a_tracked_bag_is_tracked_again_under_another_name(tmp_path):
+    bag = write(tmp_path / 'bag', {'/image': IMAGE})
+    once, twice = tmp_path / 'once', tmp_path / 'twice'
+    track_bag(bag, once, output_topics(bag), {'/image': OneObject()}, ('a',))
+    with pytest.raises(FormatError, match=r'already has a topic /tracker/detections.*--name'):
+        output_topics(once, ['/image'])
+    command = ['track', str(once), '--out', str(twice), '--name', 'robot/second']
+    assert main([*command, '--checkpoint', 'random', '--score-threshold', '1']) == 0
+    written = read(twice)
+    assert [m for m in written if m[0] != '/robot/second/detections'] == read(once)
+    assert len(written) - len(read(once)) == 6
+    with pytest.raises(ValueError, match=r"--name is 'a b'; expected a name of ROS"):
+        output_topics(bag, (), 'a b')
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,11 @@ import time
 
 import numpy as np
 import pytest
-import torch
+from scripted import Scripted
 from videos import write_noise
 
 from gtr_ros.cli import main
 from gtr_ros.media.video import VideoWriter
-from gtr_ros.model.association import CosineAssociation
 from gtr_ros.recordings import recording
 from gtr_ros.recordings.folder import Job
 from gtr_ros.recordings.folder import JobResult
@@ -28,7 +27,6 @@ from gtr_ros.recordings.folder import ResultsFolder
 from gtr_ros.recordings.recording import Summary
 from gtr_ros.recordings.recording import track_recording
 from gtr_ros.recordings.recording import TrackingOptions
-from gtr_ros.structures import Detections
 from gtr_ros.tracking import Tracker
 
 pytestmark = pytest.mark.usefixtures('one_thread')
@@ -43,34 +41,6 @@ def manifest(folder: Path) -> dict:
 
 def results(folder: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in folder.glob('*.txt')}
-
-
-class Scripted:
-    """A fake model that finds one box, with a given score in each frame; 0: no box."""
-
-    name = 'mobile'
-    batches = False
-    class_names = ('person',)
-    association = CosineAssociation()
-    score_threshold = 0.5
-
-    def __init__(self, *scores: float) -> None:
-        self.scores = iter(scores)
-        self.stamps = []
-
-    def detect(self, images, stamps, score_threshold):
-        scores = np.array([next(self.scores)], np.float32)
-        self.stamps += stamps
-        return [
-            Detections(
-                boxes=np.array([[20, 10, 40, 40]], np.float32),
-                scores=scores,
-                labels=np.zeros(1, np.int64),
-                features=torch.ones(1, 4),
-                image_size=images[0].shape[:2],
-                stamp=stamps[0],
-            ).select(scores >= max(score_threshold, 0.01))
-        ]
 
 
 @pytest.fixture
