@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial as partial_function
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +28,6 @@ from gtr_ros.recordings.sources import image_files
 from gtr_ros.recordings.sources import is_camera
 from gtr_ros.recordings.sources import opens_as_bag
 from gtr_ros.runtime.pipeline import TrackingPipeline
-from gtr_ros.structures import Tracks
-from gtr_ros.tracking.clock import FrameClock
 from gtr_ros.tracking.rules import rule_name
 
 #: called with the number of frames (of a bag: messages) done, and their total number if known
@@ -218,12 +215,6 @@ def _track_bag(
         on_progress(done, total)
 
     trackers = {name: _pipeline(model, settings) for name in topics}
-    clocks = {name: FrameClock() for name in topics}
-
-    def track(name: str, image: np.ndarray, stamp: int) -> Tracks:
-        clocks[name].time(stamp)
-        return trackers[name](image, stamp)
-
     partial = partial_path(out)
     before = partial.stat().st_ino if partial.exists() else None
     damage = ()
@@ -232,7 +223,7 @@ def _track_bag(
             source,
             out,
             topics,
-            {name: partial_function(track, name) for name in topics},
+            trackers,
             model.class_names,
             settings.storage,
             on_message,
@@ -247,13 +238,13 @@ def _track_bag(
         raise InterruptedTracking(
             f'{partial} has what was tracked: {done} of {total} messages'
         ) from error
-    for name, clock in clocks.items():
-        if clock.restarts or clock.repaired:
+    for name, tracker in trackers.items():
+        if tracker.resets or tracker.repaired_stamps:
             warn(
-                f'{source}: the stamps of {name} go back by more than a second {clock.restarts} '
+                f'{source}: the stamps of {name} go back by more than a second {tracker.resets} '
                 'times, where all tracks end, as in a new recording; in '
-                f'{clock.repaired} images they repeat or go back by less: these are taken to '
-                'follow at the usual interval'
+                f'{tracker.repaired_stamps} images they repeat or go back by less: these are '
+                'taken to follow at the usual interval'
             )
     return Summary(
         tracks.images,

@@ -23,8 +23,6 @@ class FrameClock:
     def __init__(self) -> None:
         #: number of stamps that were present but not after the previous one
         self.repaired = 0
-        #: number of stamps at which the camera's clock was reset
-        self.restarts = 0
         self._interval = _INITIAL_INTERVAL
         self.reset()
 
@@ -49,14 +47,9 @@ class FrameClock:
         """
         Return the time of the next frame, which is after that of the previous frame.
 
-        After a stamp that `was_reset`, times begin again with it.
-
         :param stamp: nanoseconds; None if missing
         :return: nanoseconds
         """
-        if self.was_reset(stamp):
-            self.restarts += 1
-            self.reset()
         previous, latest = self._time, self._latest_stamp
         if stamp == 0 and latest is not None:
             stamp = None

@@ -42,12 +42,6 @@ def test_stamps_that_stand_still_are_frames_at_the_usual_interval():
     assert clock.repaired == 5
 
 
-def test_stamps_that_begin_again_are_counted():
-    clock, found = times(0, 5, 5.1, 1, 1.1, 0.9, 1.3)
-    assert found == pytest.approx([0, 5, 5.1, 1, 1.1, 1.2, 1.3])
-    assert (clock.restarts, clock.repaired) == (1, 1)
-
-
 def test_a_stamp_that_steps_back_is_one_frame_later():
     clock, found = times(0, 0.2, 0.4, 0.3, 0.8)
     assert found == pytest.approx([0, 0.2, 0.4, 0.6, 0.8])
