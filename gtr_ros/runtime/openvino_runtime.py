@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 import re
 import threading
@@ -87,11 +88,10 @@ class OpenVinoNetwork:
     """
 
     def __init__(self, path: Path, mark: str) -> None:
-        openvino = import_openvino()
+        self._openvino = import_openvino()
         if not path.is_file():
             raise ExportError(f'there is no {path}; `gtr export` writes it')
-        self._openvino = openvino
-        self._core = openvino.Core()
+        self._core = _core()
         try:
             self._model = self._core.read_model(path)
         except RuntimeError as error:
@@ -155,6 +155,18 @@ class OpenVinoNetwork:
         request.infer()
         outputs = range(len(request.model_outputs))
         return [torch.from_numpy(request.get_output_tensor(i).data) for i in outputs]
+
+
+@cache
+def _core() -> Any:
+    """
+    Return the only OpenVINO core of this process, which is never released.
+
+    A core sets the signal stack of the thread that compiles first, and restores the one before
+    when it is released. With two of them, released in the order in which they were made, the stack
+    of the first remains set although its memory is gone: the next signal then kills the process.
+    """
+    return import_openvino().Core()
 
 
 def _mark_of(model: Any) -> str:

@@ -159,3 +159,31 @@ def test_importing_a_runtime_reports_nothing_to_its_maker(tmp_path, package):
     run = subprocess.run([sys.executable, '-c', code], cwd=REPOSITORY, env=environment)
     assert run.returncode == 0
     assert not list(home.iterdir())
+
+
+def test_signals_are_handled_after_networks_were_released_in_any_order(exported):
+    code = """
+import gc, os, signal, sys
+from pathlib import Path
+from gtr_ros.runtime.export import fingerprint
+from gtr_ros.model.build import build
+from gtr_ros.runtime.openvino_runtime import OpenVinoNetwork
+
+file, mark = Path(sys.argv[1]), fingerprint(build('mobile'))
+received = []
+signal.signal(signal.SIGUSR1, lambda *_: received.append(1))
+networks = [OpenVinoNetwork(file, mark) for _ in range(3)]
+for network in networks:
+    network.prepare((1, 3, 64, 64))
+while networks:
+    del networks[0]
+    network = None
+    gc.collect()
+    os.kill(os.getpid(), signal.SIGUSR1)
+print(len(received))
+"""
+    command = [sys.executable, '-X', 'faulthandler', '-c', code, exported / 'detector.onnx']
+    run = subprocess.run(
+        command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (run.returncode, run.stdout) == (0, '3\n'), run.stderr
