@@ -345,8 +345,9 @@ def test_a_process_that_is_ended_leaves_its_rows(tmp_path, number, status):
     command = [sys.executable, '-m', 'gtr_ros.cli', 'track', video, '--out', out, *FIND_ANYTHING]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     end = time.monotonic() + 120
-    while not (partial.exists() and partial.stat().st_size) and time.monotonic() < end:
+    while not (partial.exists() and partial.stat().st_size):
         assert process.poll() is None
+        assert time.monotonic() < end, f'no row in {partial}'
         time.sleep(0.02)
     process.send_signal(number)
     error = process.communicate()[1]

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 from photographs import moving_people
 import pytest
+from runtimes import assert_same_as_torch
 import torch
 
 from gtr_ros.cli import main
@@ -28,8 +29,6 @@ from gtr_ros.runtime.loading import load_model
 from gtr_ros.runtime.onnx_runtime import OnnxAssociation
 from gtr_ros.runtime.onnx_runtime import OnnxGTR
 from gtr_ros.runtime.torch_runtime import tune
-from gtr_ros.tracking import RULES
-from gtr_ros.tracking import Tracker
 from gtr_ros.tracking.online import make_online
 
 CPU = [('CPUExecutionProvider', {})]
@@ -47,22 +46,7 @@ def exported(tmp_path_factory) -> Path:
     [((640, 480), 'gaussian'), ((480, 640), 'evidence'), ((1280, 720), 'gaussian')],
 )
 def test_boxes_and_ids_are_those_of_torch(exported, size, rule):
-    plain = build('mobile')
-    other = OnnxGTR(build('mobile'), exported, CPU)
-    trackers = [Tracker(m.association, RULES[rule], 8, 1) for m in (plain, other)]
-    seen = 0
-    for t, image in enumerate(moving_people(*size)):
-        [expected], [found] = (m.detect([image], [t * 100_000_000]) for m in (plain, other))
-        np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.02)
-        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
-        np.testing.assert_array_equal(found.labels, expected.labels)
-        torch.testing.assert_close(found.features, expected.features, atol=1e-3, rtol=0)
-        tracks, others = (k.update(d) for k, d in zip(trackers, (expected, found)))
-        np.testing.assert_array_equal(others.ids, tracks.ids)
-        for one, same in zip(tracks.trajectories, others.trajectories, strict=True):
-            np.testing.assert_allclose(same.likelihoods, one.likelihoods, atol=2e-3)
-        seen += len(tracks)
-    assert seen > 12
+    assert_same_as_torch(OnnxGTR(build('mobile'), exported, CPU), size, rule)
 
 
 def test_what_runs_a_model_keeps_what_its_numbers_are_worth(exported):

@@ -13,6 +13,7 @@ import numpy as np
 from paths import REPOSITORY
 from photographs import moving_people
 import pytest
+from runtimes import assert_same_as_torch
 import torch
 
 pytest.importorskip('openvino', reason='needs the openvino extra')
@@ -29,8 +30,6 @@ from gtr_ros.runtime.export import ExportError
 from gtr_ros.runtime.loading import describe_runtime
 from gtr_ros.runtime.loading import load_model
 from gtr_ros.runtime.openvino_runtime import OpenVinoNetwork
-from gtr_ros.tracking import RULES
-from gtr_ros.tracking import Tracker
 
 
 @pytest.fixture(scope='module')
@@ -55,21 +54,7 @@ def openvino_model(exported: Path) -> GTR:
     [((640, 480), 'gaussian'), ((480, 640), 'evidence'), ((1280, 720), 'evidence')],
 )
 def test_boxes_and_ids_are_those_of_torch(exported, size, rule):
-    plain, other = build('mobile'), openvino_model(exported)
-    trackers = [Tracker(m.association, RULES[rule], 8, 1) for m in (plain, other)]
-    seen = 0
-    for t, image in enumerate(moving_people(*size)):
-        [expected], [found] = (m.detect([image], [t * 100_000_000]) for m in (plain, other))
-        np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.02)
-        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
-        np.testing.assert_array_equal(found.labels, expected.labels)
-        torch.testing.assert_close(found.features, expected.features, atol=1e-3, rtol=0)
-        tracks, others = (k.update(d) for k, d in zip(trackers, (expected, found)))
-        np.testing.assert_array_equal(others.ids, tracks.ids)
-        for one, same in zip(tracks.trajectories, others.trajectories, strict=True):
-            np.testing.assert_allclose(same.likelihoods, one.likelihoods, atol=2e-3)
-        seen += len(tracks)
-    assert seen > 12
+    assert_same_as_torch(openvino_model(exported), size, rule)
 
 
 def test_images_of_several_sizes_alternate(exported):
