@@ -113,7 +113,7 @@ def adapt(options: argparse.Namespace) -> int:
     checkpoint = Path(options.checkpoint or default_checkpoint('mobile')).expanduser()
     _check_numbers(options)
     _check_source(options)
-    _check_out(options.out, checkpoint, options.recording)
+    _check_out(options.out, checkpoint)
     sleep_soon()  # before torch: other programs may use the cores
     # Imported here: help and errors do not need torch.
     from gtr_ros.model.build import build
@@ -199,13 +199,13 @@ def _check_cameras(source: str) -> None:
         )
 
 
-def _check_out(out: Path, checkpoint: Path, source: str) -> None:
+def _check_out(out: Path, checkpoint: Path) -> None:
     """Raise ValueError if the weights could not be written in the end."""
     if out.suffix != '.safetensors':
         raise ValueError(f'--out is {out}; expected a name that ends in .safetensors')
-    for taken, what in ((checkpoint, 'the checkpoint to start from'), (source, 'the recording')):
-        if out.exists() and Path(taken).exists() and out.samefile(taken):
-            raise ValueError(f'--out is {out}, {what}; choose another name')
+    # `gtr_ros.cli.outputs` has checked what was given, but not a default.
+    if out.exists() and checkpoint.exists() and out.samefile(checkpoint):
+        raise ValueError(f'--out is {out}, the checkpoint to start from; choose another name')
     if out.is_dir():
         raise ValueError(f'--out is {out}, a folder; choose another name')
     folder = next(parent for parent in out.absolute().parents if parent.exists())
