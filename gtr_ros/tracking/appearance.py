@@ -50,7 +50,7 @@ class AppearanceModel:
     def unit(self, features: torch.Tensor) -> torch.Tensor:
         """Normalise features, (M, D), on the host; those that are not finite become 0."""
         features = features.detach().float().cpu().nan_to_num(0.0, 0.0, 0.0)
-        return torch.nn.functional.normalize(features, dim=1)
+        return _unit(features)
 
     def compare(self, features: torch.Tensor) -> np.ndarray:
         """
@@ -67,8 +67,7 @@ class AppearanceModel:
                 'features of one camera must come from one network'
             )
         # Not numpy's matrix product: its threads would compete with torch's for the cores.
-        mean = torch.nn.functional.normalize(self._mean, dim=1)
-        cosines = (features @ mean.T).numpy().astype(np.float64)
+        cosines = (features @ _unit(self._mean).T).numpy().astype(np.float64)
         self._similarity = [(self.cosines, cosines)]
         return cosines
 
@@ -121,6 +120,11 @@ class AppearanceModel:
             return
         self._mean = self._mean[torch.from_numpy(rows)] if len(rows) else None
         self._count = self._count[rows]
+
+
+def _unit(features: torch.Tensor) -> torch.Tensor:
+    """Normalise rows, as `torch.nn.functional.normalize` does in three times the time."""
+    return features / torch.linalg.vector_norm(features, dim=1, keepdim=True).clamp_min(1e-12)
 
 
 def mean_logits(view: WindowView, ids: np.ndarray) -> np.ndarray:

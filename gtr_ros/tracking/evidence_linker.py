@@ -87,12 +87,14 @@ class EvidenceLinker:
 
     def time_away(self, ids: np.ndarray) -> np.ndarray:
         """Return the seconds for which tracks were lost before their last re-identification."""
+        if not self._away.any():
+            return np.zeros(len(ids))
         order = np.argsort(self._ids)
         return self._away[order[np.searchsorted(self._ids, ids, sorter=order)]]
 
     def fix_ids(self, ids: np.ndarray) -> None:
         """Fix these ids: the tracks have been published."""
-        if len(self.appearance):  # without features, nothing is re-identified
+        if self._reidentifier.provisional.any():
             self._reidentifier.fix_ids(np.isin(self._ids, ids))
 
     def clear(self) -> None:
@@ -146,10 +148,12 @@ class EvidenceLinker:
         known = len(self._ids)
         linked, new = np.flatnonzero(track >= 0), np.flatnonzero((track < 0) & may_begin)
         self._continue(track[linked], centre[linked], log_height[linked], now.labels[linked])
-        self._begin(centre[new], log_height[new], now.labels[new])
+        if len(new):
+            self._begin(centre[new], log_height[new], now.labels[new])
         if features is not None:
             self.appearance.update(track[linked], linked, features, seconds)
-            self.appearance.begin(features[torch.from_numpy(new)])
+            if len(new):
+                self.appearance.begin(features[torch.from_numpy(new)])
             self._reidentify(track[linked], linked, new, features.numpy())
         track[new] = known + np.arange(len(new))
         ids = np.zeros(len(now), np.int64)
@@ -177,9 +181,10 @@ class EvidenceLinker:
         self.motion.predict(seconds, now.camera)
         self._gap += seconds
         self._size_variance += self.rule.size_drift**2 * seconds
-        alive = np.flatnonzero(self._gap <= self.rule.memory)
-        if len(alive) < len(self._ids):
-            self._remove_lost(np.flatnonzero(self._gap > self.rule.memory))
+        lost = self._gap > self.rule.memory
+        if lost.any():
+            alive = np.flatnonzero(~lost)
+            self._remove_lost(np.flatnonzero(lost))
             self.motion.keep(alive)
             for name in ('_ids', '_log_height', '_size_variance', '_gap', '_votes', '_away'):
                 setattr(self, name, getattr(self, name)[alive])

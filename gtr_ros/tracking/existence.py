@@ -73,9 +73,11 @@ class Existence:
         :param held: (H,) int64, tracks that must not be confirmed yet
         :return: (M,) bool, which of them are confirmed
         """
-        known = np.isin(ids, self._ids)
-        self._begin(ids[~known], seconds)
         rows = np.searchsorted(self._ids, ids)
+        known = np.append(self._ids, -1)[rows] == ids
+        if not known.all():
+            self._begin(ids[~known], seconds)
+            rows = np.searchsorted(self._ids, ids)
         elapsed = seconds - self._last_seen[rows]
         weight = np.where(self._hits[rows] == 0, 1.0, 1 - np.exp(-elapsed / _INDEPENDENT))
         missed = np.maximum(self._time - self._last_seen[rows], 0)
@@ -88,7 +90,7 @@ class Existence:
             certain = 1 - np.exp(self._doubt[rows]) >= CONFIRMED
         else:
             certain = self._hits[rows] >= self.min_hits
-        self._confirmed[rows] |= certain & ~np.isin(ids, held)
+        self._confirmed[rows] |= certain & ~np.isin(ids, held) if len(held) else certain
         return self._confirmed[rows]
 
     def reidentify(self, provisional_id: int, identity: int) -> None:
@@ -113,12 +115,11 @@ class Existence:
 
     def keep(self, ids: np.ndarray) -> None:
         """Remove all tracks but these."""
-        self._select(np.flatnonzero(np.isin(self._ids, ids)))
+        if not np.array_equal(self._ids, np.sort(ids)):  # most frames end no track
+            self._select(np.flatnonzero(np.isin(self._ids, ids)))
 
     def _begin(self, ids: np.ndarray, seconds: float) -> None:
         count = len(ids)
-        if not count:
-            return
         self._ids = np.append(self._ids, ids)
         self._doubt = np.append(self._doubt, np.zeros(count))
         self._hits = np.append(self._hits, np.zeros(count, np.int64))

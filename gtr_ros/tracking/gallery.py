@@ -139,7 +139,7 @@ class Prototypes:
         slot = np.where((best < _DISTINCT) & free, counts.argmin(axis=1), nearest)
         old = np.minimum(counts[each, slot], _MOST_AVERAGED)[:, None]
         mean = (old * self.features[rows, slot] + features) / (old + 1)
-        length = np.linalg.norm(mean, axis=1, keepdims=True)
+        length = np.sqrt((mean * mean).sum(axis=1, keepdims=True))
         self.features[rows, slot] = mean / np.maximum(length, 1e-12)
         self.counts[rows, slot] += 1
         self.self_similarity[rows] += (fisher_z(best) - self.self_similarity[rows]) / (

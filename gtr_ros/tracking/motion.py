@@ -93,15 +93,10 @@ class MotionFilters:
         :param camera: (2, 3) float, maps the previous image's pixels to this one's; None: unknown
         """
         t = seconds
-        a, b, c = np.moveaxis(self.covariance, -1, 0)
-        self.covariance = np.stack(
-            [
-                a + 2 * t * b + t**2 * c + self._q * t**3 / 3,
-                b + t * c + self._q * t**2 / 2,
-                c + self._q * t,
-            ],
-            axis=-1,
-        )
+        a, b, c = self.covariance.transpose(2, 0, 1)  # views
+        a[:] = a + 2 * t * b + t**2 * c + self._q * t**3 / 3
+        b[:] = b + t * c + self._q * t**2 / 2
+        c[:] = c + self._q * t
         self.position = self.position + t * self.velocity
         if camera is not None and np.isfinite(camera).all():
             moved = self._with_background
@@ -162,10 +157,11 @@ class MotionFilters:
         explained = total > _LEAST_DENSITY
         weight = np.where(explained, likelihood / np.maximum(total, 1e-300), self.weight[rows])
         self.weight[rows] = weight
-        a, b, c = np.moveaxis(self.covariance[rows], -1, 0)
+        covariance = self.covariance[rows]
+        a, b, c = covariance.transpose(2, 0, 1)  # views
         gain, velocity_gain = a / (a + self._noise), b / (a + self._noise)
         self.position[rows] += gain[..., None] * offset
         self.velocity[rows] += velocity_gain[..., None] * offset
-        self.covariance[rows] = np.stack(
-            [a * (1 - gain), b * (1 - gain), c - velocity_gain * b], axis=-1
-        )
+        c[:] = c - velocity_gain * b
+        a[:], b[:] = a * (1 - gain), b * (1 - gain)
+        self.covariance[rows] = covariance

@@ -53,7 +53,7 @@ class Reidentifier:
         self._sums = np.zeros((0, 0), np.float32)  # (K, D), sum of the first boxes' features
         self._boxes = np.zeros(0, np.int64)
         self._start = np.zeros(0)  # seconds, time of the first box
-        self._open = np.zeros(0, bool)  # whether the id may still change
+        self.provisional = np.zeros(0, bool)  # (K,), whether the id may still change
         self.pending = np.zeros(0, bool)  # (K,), whether the track is likely to be a lost one
 
     def __len__(self) -> int:
@@ -63,7 +63,7 @@ class Reidentifier:
     @property
     def track_bytes(self) -> int:
         """Memory used for the K tracks, bytes, without the gallery."""
-        arrays = (self._sums, self._boxes, self._start, self._open, self.pending)
+        arrays = (self._sums, self._boxes, self._start, self.provisional, self.pending)
         return self._tracks.nbytes + sum(array.nbytes for array in arrays)
 
     def begin(self, features: np.ndarray, now: float) -> None:
@@ -76,7 +76,7 @@ class Reidentifier:
         self._sums = np.concatenate([*known, features])
         self._boxes = np.append(self._boxes, np.ones(count, np.int64))
         self._start = np.append(self._start, np.full(count, now))
-        self._open = np.append(self._open, np.ones(count, bool))
+        self.provisional = np.append(self.provisional, np.ones(count, bool))
         self.pending = np.append(self.pending, np.zeros(count, bool))
 
     def update(self, rows: np.ndarray, features: np.ndarray) -> None:
@@ -84,7 +84,7 @@ class Reidentifier:
         if not len(rows):
             return
         self._tracks.update(rows, features)
-        self._sums[rows] += features * self._open[rows, None]
+        self._sums[rows] += features * self.provisional[rows, None]
         self._boxes[rows] += 1
 
     def add_lost(
@@ -102,12 +102,12 @@ class Reidentifier:
     def keep(self, rows: np.ndarray) -> None:
         """Keep only the tracks with these indices, in this order."""
         self._tracks.keep(rows)
-        for name in ('_sums', '_boxes', '_start', '_open', 'pending'):
+        for name in ('_sums', '_boxes', '_start', 'provisional', 'pending'):
             setattr(self, name, getattr(self, name)[rows])
 
     def fix_ids(self, rows: np.ndarray) -> None:
         """Fix the ids of these tracks, (K,) bool: they have been published."""
-        self._open &= ~rows
+        self.provisional &= ~rows
 
     def reidentify(
         self,
@@ -128,9 +128,9 @@ class Reidentifier:
         :return: the re-identified tracks, which are removed from the gallery
         """
         self.gallery.remove_expired(now)
-        self._open &= now - self._start <= self.rule.wait
+        self.provisional &= now - self._start <= self.rule.wait
         self.pending[:] = False
-        rows = np.flatnonzero(self._open)
+        rows = np.flatnonzero(self.provisional)
         found: list[Reidentification] = []
         if not len(rows) or not len(self.gallery):
             return found
@@ -149,5 +149,5 @@ class Reidentifier:
                 found.append(Reidentification(int(rows[i]), own_id, lost_id, away))
         for track in found:
             self.gallery.remove(int(np.flatnonzero(self.gallery.ids == track.id)[0]))
-            self._open[track.row] = self.pending[track.row] = False
+            self.provisional[track.row] = self.pending[track.row] = False
         return found

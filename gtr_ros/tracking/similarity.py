@@ -45,9 +45,8 @@ class LearntSimilarity:
         :param similarity: (R, R), of R detections and their tracks, in the same order
         :param decay: factor of the weight of earlier pairs
         """
-        same = np.eye(len(similarity), dtype=bool)
-        self._same.add(similarity[same], decay)
-        self._different.add(similarity[~same], decay)
+        self._same.add(similarity.diagonal(), decay)
+        self._different.add(similarity[~np.eye(len(similarity), dtype=bool)], decay)
 
     @property
     def same(self) -> float:
