@@ -36,7 +36,9 @@ from benchmarks.pipeline import images
 from gtr_ros.model.build import make_transformer
 from gtr_ros.model.gtr import GTR
 from gtr_ros.model.registry import model_spec
-from gtr_ros.runtime.torch_runtime import CudaGraph
+from gtr_ros.runtime.association_graphs import AssociationGraphs
+from gtr_ros.runtime.cuda_graph import CudaGraph
+from gtr_ros.runtime.frame_graphs import FrameGraphs
 from gtr_ros.tracking.online import CachingAssociation
 from gtr_ros.tracking.online import StreamingAssociation
 
@@ -143,7 +145,7 @@ def _network(
         calls[name] = synchronised(partial(detector.network, pixels), device)
         if device.type == 'cuda' and name in variants and not variants[name][1]:
             detector.network(pixels)
-            graph = CudaGraph(detector.network, pixels)
+            graph = CudaGraph(detector.network, pixels.clone())
             calls[f'{name}, graph'] = synchronised(partial(graph, pixels), device)
     times = interleaved(calls, repeats, warm_up=5)
     title = f'{model} at {size[1]} x {size[0]}, batch {batch}'
@@ -156,17 +158,28 @@ def _network(
 def _frames(
     model: str, camera: tuple[int, int], batch: int, built: dict[str, GTR], repeats: int
 ) -> Iterator[Row]:
-    """Measure from images on the host to detections on the host; features stay on the device."""
+    """
+    Measure from images on the host to detections on the host; features stay on the device.
+
+    Every form but the plain one also runs as one graph; on a CPU in fixed shapes without a graph.
+    """
     pictures = images(camera, batch)
-    calls = {
-        name: synchronised(partial(variant.detect, pictures), variant.device)
-        for name, variant in built.items()
-    }
+    calls = {}
+    for name, variant in built.items():
+        calls[name] = synchronised(partial(_detect, variant, None, pictures), variant.device)
+        if name != 'plain':
+            call = partial(_detect, variant, FrameGraphs(variant), pictures)
+            calls[f'{name}, graph'] = synchronised(call, variant.device)
     times = interleaved(calls, repeats, warm_up=3)
     for name, seconds in times.items():
         comparison = ('', None) if name == 'plain' else ('plain', times['plain'])
         title = f'{model}, {camera[0]} x {camera[1]} to detections, batch {batch}, {name}'
         yield row(title, seconds, *comparison, note=f'{batch / np.median(seconds):.0f} images/s')
+
+
+def _detect(model: GTR, frames: FrameGraphs | None, images: Sequence[np.ndarray]) -> None:
+    model.frames = frames
+    model.detect(images)
 
 
 def _association(device: torch.device, repeats: int, window: int) -> Iterator[Row]:
@@ -176,11 +189,14 @@ def _association(device: torch.device, repeats: int, window: int) -> Iterator[Ro
         new = tuple(part.to(device) for part in frame(objects, features))
         associations = {}
         for name, kind in (
+            ('streaming, graph', StreamingAssociation),
             ('streaming', StreamingAssociation),
             ('cached', CachingAssociation),
             ('plain', Materialised),
         ):
             link = make_transformer(model, causal=kind is StreamingAssociation).eval().to(device)
+            if name == 'streaming, graph':
+                link.step = AssociationGraphs(link)
             associations[name] = filled(kind(link), window, objects, features, device)
         times = interleaved(
             {

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import math
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -38,11 +39,37 @@ def frame_softmax(logits: Tensor, counts: Sequence[int]) -> Tensor:
     :param counts: N_t, boxes of each of the T frames, sum N
     :return: (M, N), P_A; the columns of one frame sum to at most 1
     """
-    frames = frame_indices(counts, logits.device).expand(len(logits), -1)  # MxN
-    largest = logits.new_zeros(len(logits), len(counts)).scatter_reduce(1, frames, logits, 'amax')
+    return softmax_by_frame(logits, frame_indices(counts, logits.device), len(counts))
+
+
+def softmax_by_frame(logits: Tensor, frames: Tensor, count: int) -> Tensor:
+    """
+    Compute `frame_softmax`, given the frame of each column.
+
+    :param frames: (N,) int64, from 0 to `count` - 1
+    """
+    frames = frames.expand(len(logits), -1)  # MxN
+    largest = logits.new_zeros(len(logits), count).scatter_reduce(1, frames, logits, 'amax')
     values = (logits - largest.gather(1, frames)).exp()
     sums = (-largest).exp().scatter_add(1, frames, values)
     return values / sums.gather(1, frames)
+
+
+class AssociationStep(Protocol):
+    """Computes what `StreamingAssociation` computes for a new frame, but faster, if it can."""
+
+    def __call__(
+        self, rows: Tensor, counts: Sequence[int], features: Tensor, boxes: Tensor
+    ) -> Tensor | None:
+        """
+        Associate the objects of a new frame with those in the window.
+
+        :param rows: (P + M, W), of the window's objects and of the M new ones, to be filled
+        :param counts: of objects in each frame of the window, sum P
+        :param features: (M, D) float, M > 0
+        :param boxes: (M, 4) float, xyxy, relative to the image's width and height
+        :return: (M, P), P_A; None: nothing was computed
+        """
 
 
 class Association(nn.Module):
@@ -52,6 +79,8 @@ class Association(nn.Module):
     description: str
     #: how cosines and logits of this network become evidence
     calibration = Calibration()
+    #: instead of the steps of a streaming association; set by the runtime
+    step: AssociationStep | None = None
 
     def forward(
         self, features: Tensor, counts: Sequence[int], query_frame: int, boxes: Tensor

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Sequence
 import math
 from typing import NamedTuple
@@ -17,9 +16,14 @@ from torch.nn import functional as F
 from torchvision.ops import nms
 
 from gtr_ros.model.deformable import DeformableConv2d
+from gtr_ros.model.detector import Candidates
+from gtr_ros.model.detector import candidates
 from gtr_ros.model.detector import Detector
 from gtr_ros.model.detector import RawDetections
 from gtr_ros.model.resize import Batch
+from gtr_ros.model.resize import Resize
+from gtr_ros.model.suppression import first_rows
+from gtr_ros.model.suppression import suppress
 
 #: strides of the levels P3 to P7, input pixels per cell
 LEVEL_STRIDES = (8, 16, 32, 64, 128)
@@ -28,6 +32,10 @@ LEVEL_STRIDES = (8, 16, 32, 64, 128)
 _LEAST = 1e-4
 #: minimum side of a box, pixels
 _THINNEST = 0.01
+#: maximum number of boxes that suppress each other in a fixed shape; its square is in memory
+_MOST_SUPPRESSED = 2048
+#: score of a box that is not a candidate
+_NONE = -1.0
 
 
 class Proposals(NamedTuple):
@@ -62,12 +70,7 @@ def decode(
     :param post_nms: maximum number of boxes per image; more if the last ones have equal scores
     :return: the proposals of each of the B images
     """
-    candidates = [
-        _best_cells(heat, side, stride, pre_nms)
-        for heat, side, stride in zip(logits, sides, strides, strict=True)
-    ]
-    boxes = torch.cat([level[0] for level in candidates], dim=1)  # BxKx4
-    probabilities = torch.cat([level[1] for level in candidates], dim=1)  # BxK
+    boxes, probabilities = _cells(logits, sides, strides, pre_nms)
     proposals = []
     for box, probability in zip(boxes, probabilities):
         likely = probability > _LEAST
@@ -79,6 +82,56 @@ def decode(
             box, score = box[:count], score[:count]
         proposals.append(Proposals(box, score))
     return proposals
+
+
+def _cells(
+    logits: Sequence[Tensor], sides: Sequence[Tensor], strides: Sequence[int], count: int
+) -> tuple[Tensor, Tensor]:
+    """Return boxes (B, N, 4) and probabilities (B, N) of the best cells of all levels."""
+    levels = [
+        _best_cells(heat, side, stride, count)
+        for heat, side, stride in zip(logits, sides, strides, strict=True)
+    ]
+    boxes, probabilities = zip(*levels)
+    return torch.cat(boxes, dim=1), torch.cat(probabilities, dim=1)
+
+
+def decode_fixed(
+    logits: Sequence[Tensor],
+    sides: Sequence[Tensor],
+    score_threshold: Tensor,
+    strides: Sequence[int] = LEVEL_STRIDES,
+    pre_nms: int = 1000,
+    nms_threshold: float = 0.6,
+    post_nms: int = 128,
+) -> Candidates:
+    """
+    Decode the maps of the head like `decode`, above a score, in tensors of fixed shapes.
+
+    It is not exact if the boxes to suppress are too many, or their chains too long, or if more
+    than `post_nms` boxes remain because the last ones have equal scores.
+
+    :param score_threshold: () float32, scores of the boxes are above it
+    :return: `post_nms` candidates; fewer if there are fewer cells
+    """
+    boxes, probabilities = _cells(logits, sides, strides, pre_nms)
+    scores = probabilities.sqrt()
+    valid = (probabilities > _LEAST) & (scores > score_threshold)
+    scores, order = scores.where(valid, _NONE).sort(dim=1, descending=True, stable=True)
+    boxes = boxes.gather(1, order[..., None].expand(-1, -1, 4))
+    # Worse boxes do not change what is kept of better ones: the best of them are enough.
+    most = min(_MOST_SUPPRESSED, scores.shape[1])
+    boxes, rest, scores = boxes[:, :most], scores[:, most : most + 1], scores[:, :most]
+    kept, exact = suppress(boxes, scores > _NONE, nms_threshold)
+    rows = first_rows(kept, post_nms + 1)
+    following = scores.where(kept, _NONE).gather(1, rows)[:, post_nms - 1 :]  # Bx2, or fewer
+    following = torch.cat((following, rest), dim=1)
+    if following.shape[1] > 1:
+        # What follows the last row must score less; without a last row, nothing may follow.
+        last, others = following[:, :1], following[:, 1:]
+        exact = exact & ((others == _NONE) | (others < last)).all(dim=1)
+    labels = torch.zeros_like(kept, dtype=torch.long)
+    return candidates(rows[:, :post_nms], kept, boxes, scores, labels, exact)
 
 
 def _best_cells(logits: Tensor, sides: Tensor, stride: int, count: int) -> tuple[Tensor, Tensor]:
@@ -156,13 +209,14 @@ class CenterNet(Detector):
 
     strides = LEVEL_STRIDES[:1]
     exact_layers = ('head.heatmap', 'head.sides')
+    fixed = True
 
     def __init__(
         self,
         backbone: nn.Module,
         pyramid: nn.Module,
         head: nn.Module,
-        resize: Callable[[Sequence[np.ndarray], torch.device], Batch],
+        resize: Resize,
         class_names: tuple[str, ...],
         channels: int,
         pre_nms: int = 1000,
@@ -210,6 +264,20 @@ class CenterNet(Detector):
         return decode(
             maps[:count],
             maps[count:],
+            LEVEL_STRIDES,
+            self.pre_nms,
+            self.nms_threshold,
+            self.post_nms,
+        )
+
+    def candidates(self, outputs: Sequence[Tensor], score_threshold: Tensor) -> Candidates:
+        """Return the proposals that score above the threshold, in `post_nms` rows."""
+        _, *maps = outputs
+        count = len(LEVEL_STRIDES)
+        return decode_fixed(
+            maps[:count],
+            maps[count:],
+            score_threshold,
             LEVEL_STRIDES,
             self.pre_nms,
             self.nms_threshold,

@@ -4,11 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Sequence
 
-import numpy as np
-import torch
 from torch import nn
 from torch import Tensor
 
@@ -16,6 +13,7 @@ from gtr_ros.model.cascade import Cascade
 from gtr_ros.model.centernet import CenterNet
 from gtr_ros.model.detector import RawDetections
 from gtr_ros.model.resize import Batch
+from gtr_ros.model.resize import Resize
 
 
 class CenterNet2(CenterNet):
@@ -33,13 +31,17 @@ class CenterNet2(CenterNet):
     :param post_nms: maximum number of proposals per image
     """
 
+    # In fixed shapes, the cascade would refine 300 proposals of every image three times, however
+    # few there are, and the scores of 1203 classes would be copied to the host for each.
+    fixed = False
+
     def __init__(
         self,
         backbone: nn.Module,
         pyramid: nn.Module,
         head: nn.Module,
         cascade: Cascade,
-        resize: Callable[[Sequence[np.ndarray], torch.device], Batch],
+        resize: Resize,
         class_names: tuple[str, ...],
         channels: int,
         nms_threshold: float = 0.7,

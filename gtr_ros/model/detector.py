@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from torch import nn
 from torch import Tensor
 
 from gtr_ros.model.resize import Batch
+from gtr_ros.model.resize import Resize
 
 
 class RawDetections(NamedTuple):
@@ -32,6 +34,52 @@ class RawDetections(NamedTuple):
     labels: Tensor
     regions: Tensor
     class_scores: Tensor | None = None
+
+
+class Candidates(NamedTuple):
+    """
+    The detections of a batch of images in a fixed number of rows, on the device.
+
+    The detections come first in each image, best first; the other rows have a score of 0 and an
+    empty box.
+
+    :param boxes: (B, K, 4) float32, xyxy, pixels of the network's input
+    :param scores: (B, K) float32 in [0, 1]
+    :param labels: (B, K) int64
+    :param valid: (B, K) bool, whether a row is a detection
+    :param exact: (B,) bool, whether these are the detections of `Detector.decode`; otherwise K
+        rows or the iterations of the suppression were too few
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    labels: Tensor
+    valid: Tensor
+    exact: Tensor
+
+
+def candidates(
+    rows: Tensor, kept: Tensor, boxes: Tensor, scores: Tensor, labels: Tensor, exact: Tensor
+) -> Candidates:
+    """
+    Select the rows of candidates, of N decoded ones.
+
+    :param rows: (B, K) int64, which of the N; those that are kept come first
+    :param kept: (B, N) bool
+    :param boxes: (B, N, 4) float32
+    :param scores: (B, N) float32
+    :param labels: (B, N) int64
+    :param exact: (B,) bool
+    """
+    valid = kept.gather(1, rows)
+    boxes = boxes.gather(1, rows[..., None].expand(-1, -1, 4))
+    return Candidates(
+        boxes.where(valid[..., None], 0.0),
+        scores.gather(1, rows).where(valid, 0.0),
+        labels.gather(1, rows),
+        valid,
+        exact,
+    )
 
 
 def to_host(images: Sequence[RawDetections]) -> list[RawDetections]:
@@ -70,6 +118,10 @@ class Detector(nn.Module):
     exact_layers: tuple[str, ...] = ()
     #: whether packed 1x1 convolutions are faster on a CPU; for large networks they are slower
     pack_pointwise = False
+    #: whether `candidates` is implemented, so that a whole frame can be one graph
+    fixed = False
+    #: images of any size -> the network's input
+    resize: Resize
 
     @property
     def kind(self) -> str:
@@ -90,6 +142,27 @@ class Detector(nn.Module):
 
         :param pixels: (B, 3, H, W) float32, from a `Batch`
         :return: the maps to pool features from, one for each stride, then the inputs of `decode`
+        """
+        raise NotImplementedError
+
+    def network_for(self, size: tuple[int, ...]) -> Callable[[Tensor], Sequence[Tensor]]:
+        """
+        Return what computes `network` for an input size, to be captured in a graph.
+
+        It is another function as soon as a faster form is ready: a graph of the former one then
+        still gives the same results. A detector that prepares faster forms in the background may
+        begin to, for this size.
+
+        :param size: (B, 3, H, W)
+        """
+        return self.network
+
+    def candidates(self, outputs: Sequence[Tensor], score_threshold: Tensor) -> Candidates:
+        """
+        Decode as `decode` does, in tensors of fixed shapes and without waiting for the device.
+
+        :param outputs: all outputs of `network`
+        :param score_threshold: () float32, on the device
         """
         raise NotImplementedError
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Sequence
 import math
 from typing import NamedTuple
@@ -18,6 +17,8 @@ from torchvision.ops import batched_nms
 from torchvision.ops import SqueezeExcitation
 
 from gtr_ros.model.coco import CLASS_NAMES
+from gtr_ros.model.detector import Candidates
+from gtr_ros.model.detector import candidates
 from gtr_ros.model.detector import Detector
 from gtr_ros.model.detector import RawDetections
 from gtr_ros.model.mobilenet import MobileFeatures
@@ -27,6 +28,9 @@ from gtr_ros.model.mobilenet import separable
 from gtr_ros.model.mobilenet import upsample2_corner
 from gtr_ros.model.resize import Batch
 from gtr_ros.model.resize import FixedArea
+from gtr_ros.model.resize import Resize
+from gtr_ros.model.suppression import first_rows
+from gtr_ros.model.suppression import suppress
 
 STRIDE = 4
 
@@ -86,11 +90,12 @@ class MobileCenterNet(Detector):
     channels = MobileNetV3.appearance_channels
     exact_layers = ('sides',)
     pack_pointwise = True
+    fixed = True
 
     def __init__(
         self,
         class_names: tuple[str, ...] = CLASS_NAMES,
-        resize: Callable[[Sequence[np.ndarray], torch.device], Batch] = FixedArea(512 * 512),
+        resize: Resize = FixedArea(512 * 512),
         max_detections: int = 100,
         nms_threshold: float = 0.5,
     ) -> None:
@@ -216,6 +221,15 @@ class MobileCenterNet(Detector):
         """Return the backbone's maps with strides 2 to 16, heat-map logits and sides."""
         logits, sides, features = self(pixels)
         return *features.appearance, logits, sides
+
+    def candidates(self, outputs: Sequence[Tensor], score_threshold: Tensor) -> Candidates:
+        """Return the peaks that score at least the threshold, in `max_detections` rows."""
+        *_, logits, sides = outputs
+        boxes, scores, labels = self.peaks(logits, sides)
+        valid = (scores >= score_threshold) & (boxes[..., 2:] > boxes[..., :2]).all(dim=2)
+        kept, exact = suppress(boxes, valid, self.nms_threshold, labels)
+        rows = first_rows(kept, kept.shape[1])
+        return candidates(rows, kept, boxes, scores, labels, exact)
 
     def decode(
         self, outputs: Sequence[Tensor], batch: Batch, score_threshold: float

@@ -76,8 +76,69 @@ def _to_device(image: np.ndarray, device: torch.device) -> Tensor:
     return pixels.to(device)
 
 
+class Resize:
+    """Base of the rules by which images of any size become the input of a network."""
+
+    def target(self, height: int, width: int) -> tuple[int, int]:
+        """Return the height and width to which an image of this size is resized."""
+        raise NotImplementedError
+
+    def input_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return the height and width of the network's input for images of this size, padded."""
+        return self.target(height, width)
+
+    def filter(self, pixels: Tensor, height: int, width: int) -> Tensor:
+        """Resize on the device: (B, 3, H, W) uint8 -> (B, 3, height, width), 0..255."""
+        raise NotImplementedError
+
+    def join(self, images: Sequence[Tensor]) -> Tensor:
+        """(3, h, w) resized RGB images of the target's size -> the input, (B, 3, H, W) float."""
+        raise NotImplementedError
+
+    def on_device(self, pixels: Tensor, reverse: bool) -> Tensor:
+        """
+        Prepare images of one size that are on the device, without waiting for it.
+
+        :param pixels: (B, 3, H, W) uint8
+        :param reverse: whether the channels are in reverse order
+        :return: (B, 3, H', W') float32, the pixels of a `Batch`
+        """
+        return self.join(self._resized(pixels, reverse).unbind())
+
+    def __call__(self, images: Sequence[np.ndarray], device: torch.device) -> Batch:
+        """(H, W, 3) uint8 RGB images -> the network's input."""
+        sizes = [image.shape[:2] for image in images]
+        resized = [self._resized(*upload(image, device))[0] for image in images]
+        scales = [self.scale(*size) for size in sizes]
+        return Batch(self.join(resized), torch.tensor(scales, device=device), sizes)
+
+    def scale(self, height: int, width: int) -> tuple[float, float]:
+        """Return x and y of `Batch.scales` for an image of this size."""
+        resized_height, resized_width = self.target(height, width)
+        return resized_width / width, resized_height / height
+
+    def _resized(self, pixels: Tensor, reverse: bool) -> Tensor:
+        """(B, 3, H, W) uint8, the channels maybe in reverse order -> RGB of the target's size."""
+        resized = self.filter(pixels, *self.target(*pixels.shape[2:]))
+        return resized.flip(1) if reverse else resized
+
+
+class _PlainResize(Resize):
+    """Resizes bilinearly without smoothing; values stay 0..255."""
+
+    def filter(self, pixels: Tensor, height: int, width: int) -> Tensor:
+        """Resize on the device: (B, 3, H, W) uint8 -> (B, 3, height, width) float, 0..255."""
+        if pixels.is_cuda:  # no kernel for bytes; on a CPU the byte kernel is many times faster
+            return F.interpolate(pixels.float(), (height, width), mode='bilinear').round()
+        return F.interpolate(pixels, (height, width), mode='bilinear').float()
+
+    def join(self, images: Sequence[Tensor]) -> Tensor:
+        """(3, H, W) images of one size -> (B, 3, H, W)."""
+        return torch.stack(list(images)) if len(images) > 1 else images[0][None]
+
+
 @dataclass(frozen=True)
-class FixedSize:
+class FixedSize(_PlainResize):
     """
     Resizes images of any size to a fixed size; the aspect ratio changes.
 
@@ -88,17 +149,13 @@ class FixedSize:
     height: int = 512
     width: int = 512
 
-    def __call__(self, images: Sequence[np.ndarray], device: torch.device) -> Batch:
-        """(H, W, 3) uint8 RGB images of any sizes -> a batch of values 0..255."""
-        sizes = [image.shape[:2] for image in images]
-        resized = [_resize(image, self.height, self.width, device) for image in images]
-        pixels = torch.cat(resized) if len(resized) > 1 else resized[0]
-        scales = torch.tensor([(self.width / w, self.height / h) for h, w in sizes], device=device)
-        return Batch(pixels, scales, sizes)
+    def target(self, height: int, width: int) -> tuple[int, int]:
+        """Return the fixed height and width."""
+        return self.height, self.width
 
 
 @dataclass(frozen=True)
-class FixedArea:
+class FixedArea(_PlainResize):
     """
     Resizes images of one size to about a given area, nearly keeping the aspect ratio.
 
@@ -107,54 +164,47 @@ class FixedArea:
 
     area: int = 512 * 512
 
-    def __call__(self, images: Sequence[np.ndarray], device: torch.device) -> Batch:
-        """(H, W, 3) uint8 RGB images of one size -> a batch of values 0..255."""
-        height, width = images[0].shape[:2]
-        scale = math.sqrt(self.area / max(height * width, 1))
-        sides = (max(32, round(side * scale / 32) * 32) for side in (height, width))
-        return FixedSize(*sides)(images, device)
+    def target(self, height: int, width: int) -> tuple[int, int]:
+        """Return the height and width to which an image of this size is resized."""
+        scale = math.sqrt(self.area / (height * width))
+        return tuple(max(32, round(side * scale / 32) * 32) for side in (height, width))
 
 
-class _PublishedResize:
+class _PublishedResize(Resize):
     """Resizes as in the published models' training, normalises, pads to the largest image."""
 
     #: the sides of the network's input are multiples of this
     multiple: int
 
-    def target(self, height: int, width: int) -> tuple[int, int]:
-        """Return the height and width to which an image of this size is resized."""
-        raise NotImplementedError
+    def input_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return the height and width of the network's input for images of this size, padded."""
+        height, width = self.target(height, width)
+        return _round_up(height, self.multiple), _round_up(width, self.multiple)
 
-    def __call__(self, images: Sequence[np.ndarray], device: torch.device) -> Batch:
-        """(H, W, 3) uint8 RGB images of any sizes -> a batch, normalised."""
-        sizes, resized, scales = [], [], []
-        for image in images:
-            check_image(image)
-            h, w = image.shape[:2]
-            height, width = (max(1, side) for side in self.target(h, w))
-            # Only Pillow's own filter, on bytes, equals that used in training; the filter on a GPU
-            # differs by at most 1 of 255, but does not wait for the host.
-            resize = resize_by_pillow if device.type == 'cpu' else resize_by_torch
-            resized.append(resize(image, height, width, device))
-            scales.append((width / w, height / h))
-            sizes.append((h, w))
-        pixels = normalise(resized, self.multiple)
-        return Batch(pixels, torch.tensor(scales, device=device), sizes)
+    def filter(self, pixels: Tensor, height: int, width: int) -> Tensor:
+        """Resize on the device: (B, 3, H, W) uint8 -> (B, 3, height, width), 0..255."""
+        # Only Pillow's own filter, on bytes, equals that used in training; the filter on a GPU
+        # differs by at most 1 of 255, but does not wait for the host.
+        by_device = resize_by_torch if pixels.is_cuda else resize_by_pillow
+        return by_device(pixels, height, width)
+
+    def join(self, images: Sequence[Tensor]) -> Tensor:
+        """(3, h, w) images of any sizes -> (B, 3, H, W), normalised."""
+        return normalise(images, self.multiple)
 
 
-def resize_by_pillow(image: np.ndarray, height: int, width: int, device: torch.device) -> Tensor:
-    """Resize on the host: (H, W, 3) uint8 -> (3, height, width) uint8."""
-    picture = Image.fromarray(np.ascontiguousarray(image))
-    resized = np.array(picture.resize((width, height), Image.Resampling.BILINEAR))
-    return torch.from_numpy(resized).to(device).permute(2, 0, 1)
+def resize_by_pillow(pixels: Tensor, height: int, width: int) -> Tensor:
+    """Resize on the host: (B, 3, H, W) uint8 -> (B, 3, height, width) uint8."""
+    resized = []
+    for image in pixels.permute(0, 2, 3, 1).numpy():
+        picture = Image.fromarray(np.ascontiguousarray(image))
+        resized.append(np.array(picture.resize((width, height), Image.Resampling.BILINEAR)))
+    return torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2)
 
 
-def resize_by_torch(image: np.ndarray, height: int, width: int, device: torch.device) -> Tensor:
-    """Resize on the device with Pillow's filter: (H, W, 3) uint8 -> (3, height, width) float."""
-    pixels, reverse = upload(image, device)
-    pixels = F.interpolate(pixels.float(), (height, width), mode='bilinear', antialias=True)
-    pixels = pixels[0].round()
-    return pixels.flip(0) if reverse else pixels
+def resize_by_torch(pixels: Tensor, height: int, width: int) -> Tensor:
+    """Resize with Pillow's filter: (B, 3, H, W) uint8 -> (B, 3, height, width) float."""
+    return F.interpolate(pixels.float(), (height, width), mode='bilinear', antialias=True).round()
 
 
 def normalise(images: Sequence[Tensor], multiple: int) -> Tensor:
@@ -165,8 +215,9 @@ def normalise(images: Sequence[Tensor], multiple: int) -> Tensor:
     :param multiple: the sides of the input are multiples of this
     :return: (B, 3, H, W) float32, padded to the largest with 0
     """
+    # Filled on the device: copying from the host would wait for it.
     mean, deviation = (
-        torch.tensor(values, device=images[0].device)[:, None, None]
+        torch.stack([torch.full((1, 1), value, device=images[0].device) for value in values])
         for values in (MEAN, DEVIATION)
     )
     return pad_to_largest([((i.float() - mean) / deviation)[None] for i in images], multiple)
@@ -189,7 +240,7 @@ class SquareFit(_PublishedResize):
     def target(self, height: int, width: int) -> tuple[int, int]:
         """Return the height and width to which an image of this size is resized."""
         scale = min(self.size / height, self.size / width)
-        return int(height * scale), int(width * scale)
+        return max(1, int(height * scale)), max(1, int(width * scale))
 
 
 @dataclass(frozen=True)
@@ -213,21 +264,15 @@ class ShortestEdge(_PublishedResize):
         sides = [self.short if side == min(height, width) else longer for side in (height, width)]
         if longer > self.long:
             sides = [side * (self.long / longer) for side in sides]
-        return int(sides[0] + 0.5), int(sides[1] + 0.5)
+        return max(1, int(sides[0] + 0.5)), max(1, int(sides[1] + 0.5))
 
 
 def pad_to_largest(images: Sequence[Tensor], multiple: int) -> Tensor:
     """Pad (1, 3, h, w) images with 0 at the right and bottom to the same size: (B, 3, H, W)."""
-    height = math.ceil(max(i.shape[2] for i in images) / multiple) * multiple
-    width = math.ceil(max(i.shape[3] for i in images) / multiple) * multiple
+    height = _round_up(max(i.shape[2] for i in images), multiple)
+    width = _round_up(max(i.shape[3] for i in images), multiple)
     return torch.cat([F.pad(i, (0, width - i.shape[3], 0, height - i.shape[2])) for i in images])
 
 
-def _resize(image: np.ndarray, height: int, width: int, device: torch.device) -> Tensor:
-    """Resize bilinearly: (H, W, 3) uint8 -> (1, 3, height, width) float, 0..255."""
-    pixels, reverse = upload(image, device)
-    if pixels.is_cuda:  # no kernel for bytes; on a CPU the byte kernel is many times faster
-        pixels = F.interpolate(pixels.float(), (height, width), mode='bilinear').round()
-    else:
-        pixels = F.interpolate(pixels, (height, width), mode='bilinear').float()
-    return pixels.flip(1) if reverse else pixels
+def _round_up(side: int, multiple: int) -> int:
+    return -(-side // multiple) * multiple

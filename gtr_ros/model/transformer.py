@@ -81,14 +81,26 @@ class Attention(Packable):
             self._parts[first, last] = PackedLinear(*(w.detach() for w in weights))
         return self._parts[first, last](x)
 
-    def attend(self, x: Tensor, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """Add to x (N, D) the attention of its projected queries to projected keys and values."""
+    def attend(
+        self,
+        x: Tensor,
+        queries: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        padding: Tensor | None = None,
+    ) -> Tensor:
+        """
+        Add to x (N, D) the attention of its projected queries to projected keys and values.
+
+        :param padding: (K,) bool, True for keys that no query attends to; None: there are none
+        """
         # 1 x heads x N x D / heads; the attention weights are never all in memory.
         queries, keys, values = (
             t.unflatten(1, (self.attention.num_heads, -1)).transpose(0, 1)[None]
             for t in (queries, keys, values)
         )
-        attended = F.scaled_dot_product_attention(queries, keys, values)
+        mask = None if padding is None else ~padding.expand(len(x), -1)
+        attended = F.scaled_dot_product_attention(queries, keys, values, mask)
         return self.norm(x + self.attention.out_proj(attended[0].transpose(0, 1).flatten(1)))
 
     def attend_unprojected(self, x: Tensor, keys: Tensor, values: Tensor) -> Tensor:

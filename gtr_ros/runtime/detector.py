@@ -11,9 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gtr_ros.model.detector import Candidates
 from gtr_ros.model.detector import Detector
 from gtr_ros.model.detector import RawDetections
 from gtr_ros.model.resize import Batch
+from gtr_ros.model.resize import Resize
 
 
 class RuntimeDetector(Detector):
@@ -29,12 +31,18 @@ class RuntimeDetector(Detector):
         self.plain = plain
         self.class_names, self.strides = plain.class_names, plain.strides
         self.channels = plain.channels
+        self.fixed = plain.fixed
         self._run = run
 
     @property
     def kind(self) -> str:
         """Name of the plain detector's architecture."""
         return self.plain.kind
+
+    @property
+    def resize(self) -> Resize:
+        """The plain detector's rule for the size of the network's input."""
+        return self.plain.resize
 
     def prepare(self, images: Sequence[np.ndarray], device: torch.device) -> Batch:
         """Resize images, (H, W, 3) uint8 RGB, to the input of the network."""
@@ -43,6 +51,15 @@ class RuntimeDetector(Detector):
     def network(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """Return the feature maps and the outputs to decode."""
         return tuple(self._run(pixels))
+
+    def network_for(self, size: tuple[int, ...]) -> Callable[[Tensor], Sequence[Tensor]]:
+        """Return what computes `network` for an input size, without a graph of its own."""
+        for_size = getattr(self._run, 'for_size', None)
+        return self._run if for_size is None else for_size(size)
+
+    def candidates(self, outputs: Sequence[Tensor], score_threshold: Tensor) -> Candidates:
+        """Decode the outputs of the network in fixed shapes, as the plain detector does."""
+        return self.plain.candidates(outputs, score_threshold)
 
     def decode(
         self, outputs: Sequence[Tensor], batch: Batch, score_threshold: float

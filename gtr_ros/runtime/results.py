@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from gtr_ros.structures import Tracks
 from gtr_ros.structures import Trajectory
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
 
 def confirmed_only(tracks: Tracks) -> Tracks:
     """Return the confirmed tracks of a frame; their trajectories are computed when read."""
-    keep = tracks.confirmed
+    keep, features = tracks.confirmed, tracks.features
     if keep.all():
         return tracks
+    rows = np.flatnonzero(keep)
+    if features is not None:
+        features = features[torch.from_numpy(rows).to(features.device)]
     return replace(
         tracks,
         ids=tracks.ids[keep],
@@ -30,7 +34,9 @@ def confirmed_only(tracks: Tracks) -> Tracks:
         labels=tracks.labels[keep],
         confirmed=keep[keep],
         away=None if tracks.away is None else tracks.away[keep],
-        trajectories=_Selection(tracks.trajectories, np.flatnonzero(keep)),
+        trajectories=_Selection(tracks.trajectories, rows),
+        features=features,
+        returned=None if tracks.returned is None else tracks.returned[keep],
     )
 
 

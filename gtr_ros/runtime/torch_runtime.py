@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The torch runtime: folded norms, packed weights, lower precision, compilation, CUDA graphs."""
+"""The torch runtime: folded norms, packed weights, lower precision, compilation."""
 
 from __future__ import annotations
 
@@ -18,11 +18,18 @@ from gtr_ros.model.gtr import GTR
 from gtr_ros.model.options import ModelOptions
 from gtr_ros.model.options import PRECISIONS
 from gtr_ros.model.packed import pack
+from gtr_ros.model.registry import RANDOM
+from gtr_ros.runtime.association_graphs import AssociationGraphs
+from gtr_ros.runtime.compiled import Compiled
+from gtr_ros.runtime.compiled import compiled_files
+from gtr_ros.runtime.compiled import InThisProcess
+from gtr_ros.runtime.compiling import InAnotherProcess
 from gtr_ros.runtime.detector import RuntimeDetector
 from gtr_ros.runtime.device import choose_device
-
-#: maximum number of input sizes for which a network is compiled; further sizes run uncompiled
-MOST_SIZES = 8
+from gtr_ros.runtime.frame_graphs import FrameGraphs
+from gtr_ros.runtime.switching import SwitchingDetector
+from gtr_ros.tracking.online import make_online
+from gtr_ros.tracking.online import StreamingAssociation
 
 _NORMS = (nn.BatchNorm2d, FrozenBatchNorm2d)
 _TRACED = (1, 3, 128, 128)
@@ -42,14 +49,45 @@ class TorchRuntime:
     ) -> GTR:
         """Move a model to its device and optimise it."""
         device = choose_device(options.device)
-        return tune(model.to(device), options.precision, options.compile, log)
+        if device.type == 'cuda':
+            log(describe_gpu(torch.cuda.get_device_name(device), options))
+        if options.compile and options.checkpoint != RANDOM:
+            files = compiled_files(model.detector, options, device)
+            model = tune(model.to(device), options.precision, log=log)
+            build = InAnotherProcess(options, torch.get_num_threads())
+            network = Compiled(model.detector.network, device, files, build, log)
+            model.detector = _switching(model.detector, network, background, log)
+        else:  # another process cannot load untrained weights
+            model = tune(model.to(device), options.precision, options.compile, log, background)
+        if device.type == 'cuda' and model.detector.fixed:
+            model.frames = FrameGraphs(model, background, log)
+        if device.type == 'cuda' and isinstance(
+            make_online(model.association), StreamingAssociation
+        ):
+            model.association.step = AssociationGraphs(model.association, background, log)
+        return model
 
     def describe(self, options: ModelOptions, model: GTR) -> str:
         """Return the device, and what differs from a plain float32 network."""
         parts = [str(model.device)]
         parts += [options.precision] if options.precision != 'float32' else []
-        parts += ['compiled'] if options.compile else []
-        return ' '.join(parts)
+        text = ' '.join(parts)
+        if not options.compile:
+            return text
+        detector = getattr(model, 'detector', None)
+        if not isinstance(detector, SwitchingDetector) or detector.faster is None:
+            return f'{text}, uncompiled'
+        if detector.is_ready:
+            return f'{text} compiled'
+        return f'{text}, uncompiled until it is compiled for the size of the images'
+
+
+def describe_gpu(name: str, options: ModelOptions) -> str:
+    """Return on which GPU torch computes, and what would be faster there, in one line."""
+    text = f'torch {torch.__version__} computes on {name}'
+    faster = ['precision float16'] if options.precision == 'float32' else []
+    faster += [] if options.compile else ['compile true, best after `gtr compile`']
+    return f'{text}; faster: {", ".join(faster)}' if faster else text
 
 
 def tune(
@@ -57,6 +95,7 @@ def tune(
     precision: str = 'float32',
     compiled: bool = False,
     log: Callable[[str], None] = lambda line: None,
+    background: bool = False,
 ) -> GTR:
     """
     Optimise a model for inference; its outputs stay the same up to rounding.
@@ -67,11 +106,12 @@ def tune(
     :param model: in evaluation mode, on its device; changed in place, so that it cannot be trained
         again
     :param precision: of the convolutions, one of `gtr_ros.model.options.PRECISIONS`
-    :param compiled: whether to compile the network with torch.compile, separately for each input
-        size (on CUDA also for each batch size): this takes tens of seconds each; on CUDA, the
-        network is then replayed as a graph
+    :param compiled: whether to compile the network in this process when it first runs, separately
+        for each input size and batch size: this takes tens of seconds each; on CUDA, the network
+        is then replayed as a graph. What was compiled ends with the process
     :param log: called with a line of text before each slow step, and if an option does not have
         the expected effect here
+    :param background: whether the network runs uncompiled meanwhile
     :return: the model
     :raises ValueError: if the device does not support the precision, or there is no such precision
     """
@@ -92,8 +132,19 @@ def tune(
         run = _in_precision(detector, getattr(torch, precision))
         model.detector = RuntimeDetector(detector, run)
     if compiled:
-        model.detector = RuntimeDetector(detector, Compiled(model.detector.network, log))
+        plain = model.detector
+        build = InThisProcess(plain.network, plain)
+        network = Compiled(plain.network, device, build.files, build, log)
+        model.detector = _switching(plain, network, background, log)
     return model
+
+
+def _switching(
+    plain: Detector, network: Compiled, background: bool, log: Callable[[str], None]
+) -> SwitchingDetector:
+    detector = SwitchingDetector(plain, background, log, 'the uncompiled network')
+    detector.take('the compiled one', network)
+    return detector
 
 
 @torch.no_grad()
@@ -135,6 +186,8 @@ def fold_norms(detector: Detector) -> None:
 
 
 def _has_bfloat16() -> bool:
+    if not hasattr(torch.cpu, 'get_capabilities'):  # older versions of torch
+        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     flags = torch.cpu.get_capabilities()
     return bool(flags.get('avx512_bf16') or flags.get('amx_bf16') or flags.get('bf16'))
 
@@ -173,68 +226,3 @@ def _in_precision(detector: Detector, dtype: torch.dtype) -> Network:
         return [output.float() for output in outputs]
 
     return run
-
-
-class Compiled:
-    """
-    A network that is compiled for each input size, up to `MOST_SIZES` of them.
-
-    :param run: pixels -> outputs
-    :param log: called with a line of text before and after compiling
-    """
-
-    def __init__(self, run: Network, log: Callable[[str], None]) -> None:
-        self._plain = run
-        self._log = log
-        #: the compiled network of each input size
-        self.by_size: dict[tuple[int, ...], Network] = {}
-
-    def __call__(self, pixels: Tensor) -> Sequence[Tensor]:
-        """Run the network; the outputs are valid until the next run."""
-        size = tuple(pixels.shape)
-        if size not in self.by_size:
-            self.by_size[size] = self._compile(pixels)
-        return self.by_size[size](pixels)
-
-    def _compile(self, pixels: Tensor) -> Network:
-        batch, _, height, width = pixels.shape
-        title = f'the network for {batch} x {width} x {height} pixels'
-        if len(self.by_size) == MOST_SIZES:
-            self._log(
-                f'{title} runs uncompiled: {MOST_SIZES} other sizes have already been compiled'
-            )
-            return self._plain
-        self._log(f'compiling {title}')
-        # Freezing folds constants, and stores weights in the layout that the kernels need.
-        run = torch.compile(self._plain, dynamic=False, options={'freezing': True})
-        run(pixels)
-        self._log(f'compiled {title}')
-        return CudaGraph(run, pixels) if pixels.is_cuda else run
-
-
-class CudaGraph:
-    """
-    A network as a CUDA graph for one input size: one launch instead of hundreds.
-
-    :param run: pixels -> outputs; it must have run before, so that nothing is initialised during
-        capture
-    :param pixels: an input of that size
-    """
-
-    def __init__(self, run: Network, pixels: Tensor) -> None:
-        self._pixels = pixels.clone()
-        self._graph = torch.cuda.CUDAGraph()
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(3):  # warm up the allocator, on a side stream as capturing requires
-                run(self._pixels)
-        torch.cuda.current_stream().wait_stream(stream)
-        with torch.cuda.graph(self._graph):
-            self._outputs = run(self._pixels)
-
-    def __call__(self, pixels: Tensor) -> Sequence[Tensor]:
-        """Run the network; the outputs are overwritten by the next run."""
-        self._pixels.copy_(pixels)
-        self._graph.replay()
-        return self._outputs

@@ -122,6 +122,7 @@ class _OnlineTransformer(OnlineAssociation):
         query: Tensor,
         keys: Tensor,
         attend: Callable[[int, Tensor], Tensor],
+        mask: Tensor | None = None,
     ) -> Tensor:
         """
         Decode the queries.
@@ -129,12 +130,13 @@ class _OnlineTransformer(OnlineAssociation):
         :param query: (M, D), features of the new objects
         :param keys: (P, D), keys of the window's objects for the final dot product
         :param attend: (layer, M x D) -> M x D, the cross-attention of a decoder layer
+        :param mask: (M, M) bool, True where a query must not attend to another
         :return: (M, P), G
         """
         transformer = self.association
         for i, layer in enumerate(transformer.decoder):
             if layer.self_attention is not None:
-                query = layer.self_attention(query, query, query, query)
+                query = layer.self_attention(query, query, query, query, mask)
             query = layer.feed_forward(attend(i, query))
         logits = transformer.query_projection(transformer.decoder_norm(query)) @ keys.T
         if transformer.log_scale is not None:
@@ -161,6 +163,10 @@ class StreamingAssociation(_OnlineTransformer):
         return (2 * attending + 2 * len(transformer.decoder) + 1) * features
 
     def _likelihoods(self, rows: Tensor, features: Tensor, boxes: Tensor) -> Tensor:
+        step = self.association.step
+        likelihoods = None if step is None else step(rows, self.counts, features, boxes)
+        if likelihoods is not None:
+            return likelihoods
         count = len(features)
         columns = iter(rows.split(features.shape[1], dim=1))
 
@@ -173,7 +179,11 @@ class StreamingAssociation(_OnlineTransformer):
         return frame_softmax(self.logits(features, boxes, extend), self.counts)
 
     def logits(
-        self, features: Tensor, boxes: Tensor, extend: Callable[..., list[Tensor]]
+        self,
+        features: Tensor,
+        boxes: Tensor,
+        extend: Callable[..., list[Tensor]],
+        padding: Tensor | None = None,
     ) -> Tensor:
         """
         Compute the logits of a new frame.
@@ -182,6 +192,7 @@ class StreamingAssociation(_OnlineTransformer):
         :param boxes: (M, 4) float, xyxy, relative to the image's width and height
         :param extend: called with the next columns of the new objects' rows, (M, D) each; stores
             them and returns the same columns of all objects, (P + M, D) each
+        :param padding: (P + M,) bool, True for objects that are none; None: there are none
         :return: (M, P), G
         """
         transformer, count = self.association, features.shape[0]
@@ -191,7 +202,7 @@ class StreamingAssociation(_OnlineTransformer):
             if layer.attention is not None:
                 placed = memory if position is None else memory + position
                 queries, *objects = layer.attention.project(placed, placed, memory)
-                memory = layer.attention.attend(memory, queries, *extend(*objects))
+                memory = layer.attention.attend(memory, queries, *extend(*objects), padding)
             memory = layer.feed_forward(memory)
         placed = memory if position is None else memory + position
         projected = [
@@ -202,9 +213,11 @@ class StreamingAssociation(_OnlineTransformer):
 
         def attend(i: int, query: Tensor) -> Tensor:
             attention = transformer.decoder[i].attention
-            return attention.attend(query, attention.project_queries(query), *projected[i])
+            queries = attention.project_queries(query)
+            return attention.attend(query, queries, *projected[i], padding)
 
-        return self._decode(features, keys[:-count], attend)
+        mask = None if padding is None else padding[-count:].expand(count, -1)
+        return self._decode(features, keys[:-count], attend, mask)
 
 
 class CachingAssociation(_OnlineTransformer):

@@ -25,11 +25,10 @@ from gtr_ros.model.packed import PackedLinear
 from gtr_ros.model.packed import rounded_rows
 from gtr_ros.model.resize import resize_by_pillow
 from gtr_ros.model.resize import resize_by_torch
+from gtr_ros.model.resize import upload
 from gtr_ros.runtime.loading import load_model
-from gtr_ros.runtime.torch_runtime import Compiled
-from gtr_ros.runtime.torch_runtime import CudaGraph
+from gtr_ros.runtime.torch_runtime import describe_gpu
 from gtr_ros.runtime.torch_runtime import fold_norms
-from gtr_ros.runtime.torch_runtime import MOST_SIZES
 from gtr_ros.runtime.torch_runtime import tune
 from gtr_ros.tracking import Tracker
 from gtr_ros.tracking.online import CachingAssociation
@@ -184,65 +183,6 @@ def test_in_bfloat16_the_published_networks_say_nearly_the_same(name):
         assert (values - right).abs().mean() < 0.03 * right.abs().mean()
 
 
-def test_what_is_compiled_gives_the_same_up_to_so_many_sizes():
-    layer = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()
-    said: list[str] = []
-    run = Compiled(lambda pixels: (layer(pixels), pixels.mean((2, 3))), said.append)
-    with torch.inference_mode():
-        pixels = torch.randn(2, 3, 32, 32)
-        for values, right in zip(run(pixels), (layer(pixels), pixels.mean((2, 3))), strict=True):
-            torch.testing.assert_close(values, right, atol=1e-5, rtol=1e-5)
-        run(pixels)  # nothing new
-    assert said == [
-        'compiling the network for 2 x 32 x 32 pixels',
-        'compiled the network for 2 x 32 x 32 pixels',
-    ]
-
-
-def test_beyond_so_many_sizes_the_network_runs_as_it_is():
-    said: list[str] = []
-    run = Compiled(lambda pixels: (pixels + 1,), said.append)
-    run.by_size = dict.fromkeys(range(MOST_SIZES))
-    pixels = torch.zeros(1, 3, 16, 8)
-    assert (run(pixels)[0] == 1).all()
-    assert said == [
-        'the network for 1 x 8 x 16 pixels runs uncompiled: 8 other sizes have already been '
-        'compiled'
-    ]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize('precision', ['float32', 'bfloat16'])
-def test_a_compiled_model_finds_what_it_finds_otherwise(precision):
-    said: list[str] = []
-    plain, compiled = (
-        load_model(ModelOptions(device='cpu', precision=precision, compile=c), said.append)
-        for c in (False, True)
-    )
-    images = [picture(), np.ascontiguousarray(picture()[:, ::-1])]
-    for expected, found in zip(plain.detect(images), compiled.detect(images), strict=True):
-        assert len(expected) >= 3
-        assert (box_iou(expected.boxes, found.boxes).max(axis=1) > 0.95).all()
-        assert len(found) == len(expected)
-    assert said[-2:] == [
-        'compiling the network for 1 x 576 x 448 pixels',
-        'compiled the network for 1 x 576 x 448 pixels',
-    ]
-
-
-@needs_cuda
-@torch.inference_mode()
-def test_a_cuda_graph_gives_what_the_network_gives():
-    detector = build('mobile').cuda().detector
-    pixels = torch.rand(1, 3, 64, 96, device='cuda') * 255
-    detector.network(pixels)
-    graph = CudaGraph(detector.network, pixels)
-    for _ in range(2):
-        pixels = torch.rand(1, 3, 64, 96, device='cuda') * 255
-        for values, right in zip(graph(pixels), detector.network(pixels), strict=True):
-            torch.testing.assert_close(values, right)
-
-
 @needs_cuda
 @pytest.mark.parametrize('precision', ['float32', 'bfloat16', 'float16'])
 @pytest.mark.parametrize('compiled', [False, True])
@@ -261,9 +201,10 @@ def test_a_devices_filter_differs_from_pillows_by_one_at_most(height, width, bac
     image = picture(800, 450)
     if backwards:
         image = image[..., ::-1]  # as BGR is seen
-    expected = resize_by_pillow(image, height, width, CPU).float()
-    found = resize_by_torch(image, height, width, CPU)
-    apart = (found - expected).abs()
+    pixels, reverse = upload(image, CPU)
+    assert reverse == backwards
+    expected = resize_by_pillow(pixels, height, width).float()
+    apart = (resize_by_torch(pixels, height, width) - expected).abs()
     assert apart.max() <= 1
     assert (apart > 0).float().mean() < 0.3
 
@@ -308,8 +249,21 @@ def test_what_cannot_be_had_is_refused(arguments, words):
         load_model(ModelOptions(device='cpu', **arguments))
 
 
+@pytest.mark.parametrize(
+    ('arguments', 'end'),
+    [
+        ({}, 'a GPU; faster: precision float16, compile true, best after `gtr compile`'),
+        ({'precision': 'float16'}, 'a GPU; faster: compile true, best after `gtr compile`'),
+        ({'precision': 'bfloat16', 'compile': True}, 'computes on a GPU'),
+    ],
+)
+def test_on_a_gpu_it_says_what_would_be_faster(arguments, end):
+    assert describe_gpu('a GPU', ModelOptions(**arguments)).endswith(end)
+
+
 def test_a_processor_without_bfloat16_is_named(monkeypatch):
     said: list[str] = []
-    monkeypatch.setattr(torch.cpu, 'get_capabilities', lambda: {'avx2': True})
+    no = {'avx2': True}
+    monkeypatch.setattr(torch.cpu, 'get_capabilities', lambda: no, raising=False)
     tune(build('mobile', 'random'), 'bfloat16', log=said.append)
     assert said == ['this processor has no bfloat16 instructions: float32 is faster here']
