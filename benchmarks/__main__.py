@@ -19,6 +19,7 @@ import json
 import os
 from pathlib import Path
 import platform
+import re
 import sys
 import textwrap
 
@@ -28,6 +29,7 @@ import torch
 
 from benchmarks import association
 from benchmarks import detectors
+from benchmarks import fleet
 from benchmarks import gpu
 from benchmarks import node_overhead
 from benchmarks import pipeline
@@ -56,45 +58,21 @@ PARTS: dict[str, tuple[Callable[[Limits, bool], Iterator[Row]], int]] = {
 }
 #: the part that runs on a GPU, if there is one, or if the part is requested
 GPU = 'gpu'
+#: the part that runs only if it is requested, on any device
+FLEET = 'fleet'
 
 
 def main() -> int:
     """Run the command line; return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog='make bench',
-        description=__doc__,
-        epilog='\n'.join(_help()),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    names = [*PARTS, GPU, *(f'{GPU}:{part}' for part in gpu.PARTS)]
-    parser.add_argument(
-        'parts', nargs='*', metavar='PART', help=f'any of {", ".join(names)} (default: all)'
-    )
-    parser.add_argument(
-        '--device', default='auto', help=f'device of the part {GPU} (default: a GPU)'
-    )
-    parser.add_argument(
-        '--seconds',
-        type=float,
-        default=300.0,
-        help=f'after which the part {GPU} begins no further block of rows (default: 300)',
-    )
-    parser.add_argument('--quick', action='store_true', help='smaller sizes; takes a minute')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write a report')
-    parser.add_argument('--against', type=Path, metavar='FILE', help='report to compare with')
-    parser.add_argument(
-        '--tolerance',
-        type=float,
-        default=0.25,
-        help='accepted relative decrease of a ratio (default: %(default)s)',
-    )
+    parser = _parser()
     options = parser.parse_args()
-    if unknown := set(options.parts) - set(names):
-        parser.error(f'no such part: {", ".join(sorted(unknown))}; expected {", ".join(names)}')
+    if unknown := set(options.parts) - set(_names()):
+        parser.error(f'no such part: {", ".join(sorted(unknown))}; expected {", ".join(_names())}')
     device = choose_device(options.device)
     wants_gpu = any(name.partition(':')[0] == GPU for name in options.parts)
     if wants_gpu and device.type != 'cuda' and options.device == 'auto':
         parser.error(f'no GPU found; --device cpu runs the part {GPU} on the CPU, to try it out')
+    simulated = _fleet(parser, options, device)
     earlier = _read(options.against) if options.against else {}
     threads, limits = torch.get_num_threads(), {}
     rows: list[Row] = []
@@ -104,6 +82,9 @@ def main() -> int:
             place, found = str(device), machine_limits(device)
             chosen = [block] if block else gpu.PARTS
             measured = gpu.measure(device, options.quick, chosen, options.seconds, _say_skipped)
+        elif own == FLEET:
+            place, found = str(device), machine_limits(device)
+            measured = fleet.measure(device, simulated, options.seconds, _say_skipped, say=_say)
         else:
             measure, wanted = PARTS[name]
             torch.set_num_threads(wanted or threads)
@@ -114,7 +95,8 @@ def main() -> int:
         part = []
         for row in measured:
             part.append(row)
-            console.print(f'{row.name}: {row.milliseconds:.2f} ms', style='dim')
+            note = f', {row.note}' if own == FLEET else ''
+            console.print(f'{row.name}: {row.milliseconds:.2f} ms{note}', style='dim')
             if options.json:  # also if it is interrupted later
                 report = _report([*rows, *part], limits, device)
                 options.json.write_text(json.dumps(report, indent=1))
@@ -130,13 +112,89 @@ def main() -> int:
     return 1 if slower else 0
 
 
+def _names() -> list[str]:
+    return [*PARTS, FLEET, GPU, *(f'{GPU}:{part}' for part in gpu.PARTS)]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog='make bench',
+        description=__doc__,
+        epilog='\n'.join(_help()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        'parts',
+        nargs='*',
+        metavar='PART',
+        help=f'any of {", ".join(_names())} (default: all but {FLEET})',
+    )
+    parser.add_argument(
+        '--device',
+        default='auto',
+        help=f'device of the parts {GPU} and {FLEET} (default: a GPU, if there is one)',
+    )
+    parser.add_argument(
+        '--seconds',
+        type=float,
+        default=300.0,
+        help=f'after which the parts {GPU} and {FLEET} begin no further block of rows (default: '
+        '300)',
+    )
+    parser.add_argument(
+        '--cameras',
+        type=int,
+        nargs='+',
+        metavar='N',
+        help=f'numbers of cameras of the part {FLEET} (default: 1, 2, 4, ... 64; on a CPU 1, 2)',
+    )
+    parser.add_argument(
+        '--size', default='640x480', help=f'of the images of {FLEET} (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--rate', type=float, default=25.0, help=f'of each camera of {FLEET} (default: 25 Hz)'
+    )
+    parser.add_argument('--quick', action='store_true', help='smaller sizes; takes a minute')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write a report')
+    parser.add_argument('--against', type=Path, metavar='FILE', help='report to compare with')
+    parser.add_argument(
+        '--tolerance',
+        type=float,
+        default=0.25,
+        help='accepted relative decrease of a ratio (default: %(default)s)',
+    )
+    return parser
+
+
+def _fleet(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, device: torch.device
+) -> fleet.Fleet:
+    """Return what the part fleet simulates."""
+    size = re.fullmatch(r'([1-9]\d*)x([1-9]\d*)', options.size)
+    counts = options.cameras or fleet.CAMERAS[device.type][: 2 if options.quick else None]
+    if size is None:
+        parser.error(f'--size is {options.size}; expected width and height, such as 640x480')
+    if not all(1 <= count <= 64 for count in counts) or options.rate <= 0:
+        parser.error('expected --cameras from 1 to 64 and --rate above 0')
+    times = {'warm_up': 0.5, 'seconds': 1.0} if options.quick else {}
+    return fleet.Fleet(counts, (int(size[1]), int(size[2])), options.rate, **times)
+
+
+def _say(line: str) -> None:
+    console.print(line, style='dim', markup=False)
+
+
 def _say_skipped(block: str) -> None:
     console.print(f'{block} is left out: --seconds are over', style='yellow')
 
 
 def _help() -> Iterator[str]:
     """Yield the description of each part."""
-    for name, (measure, _) in (*PARTS.items(), (GPU, (gpu.measure, 0))):
+    for name, (measure, _) in (
+        *PARTS.items(),
+        (FLEET, (fleet.measure, 0)),
+        (GPU, (gpu.measure, 0)),
+    ):
         text = inspect.cleandoc(sys.modules[measure.__module__].__doc__ or '')
         yield f'{name}:\n{textwrap.indent(text, "  ")}\n'
 

@@ -10,10 +10,13 @@ from pathlib import Path
 
 from gtr_ros import __version__
 from gtr_ros.cli import adapt
+from gtr_ros.cli import compile as compiling
 from gtr_ros.cli import evaluate
 from gtr_ros.cli import export
 from gtr_ros.cli import track
 from gtr_ros.cli import train
+from gtr_ros.cli.arguments import Parser
+from gtr_ros.cli.arguments import whole_number
 from gtr_ros.cli.console import console
 from gtr_ros.cli.console import show_warnings
 from gtr_ros.cli.outputs import check_outputs
@@ -102,7 +105,7 @@ def show_weights(options: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog='gtr', description='Global Tracking Transformer')
+    parser = Parser(prog='gtr', description='Global Tracking Transformer')
     parser.add_argument('--version', action='version', version=f'gtr {__version__}')
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
 
@@ -110,12 +113,13 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser('benchmark', help='print the cost of each model')
     command.add_argument('--models', nargs='+', choices=MODELS, default=list(MODELS))
-    command.add_argument('--width', type=int, default=1920, help='of the image, pixels')
-    command.add_argument('--height', type=int, default=1080, help='of the image, pixels')
+    command.add_argument('--width', type=whole_number, default=1920, help='of the image, pixels')
+    command.add_argument('--height', type=whole_number, default=1080, help='of the image, pixels')
     command.set_defaults(run=benchmark)
 
     evaluate.add_command(commands)
     export.add_command(commands)
+    compiling.add_command(commands)
     train.add_command(commands)
     adapt.add_command(commands)
 

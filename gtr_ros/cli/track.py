@@ -12,10 +12,13 @@ from gtr_ros.cli.arguments import add_min_hits
 from gtr_ros.cli.arguments import add_options
 from gtr_ros.cli.arguments import add_tracking_arguments
 from gtr_ros.cli.arguments import named_as_flags
+from gtr_ros.cli.arguments import number
 from gtr_ros.cli.arguments import options_of
 from gtr_ros.cli.arguments import tracking_option
+from gtr_ros.cli.arguments import whole_number
 from gtr_ros.cli.outputs import check_outputs
 from gtr_ros.cli.window import check_display
+from gtr_ros.file_kinds import missing_video
 from gtr_ros.model.options import ModelOptions
 from gtr_ros.recordings.options import TrackingOptions
 from gtr_ros.recordings.sources import gather_images
@@ -72,7 +75,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         metavar='NAME',
         help='classes to track, such as person bicycle (default: all of the model)',
     )
-    add_options(command, TrackingOptions, ['rate'])
+    add_options(command, TrackingOptions, ['rate', 'hardware_decoding'])
     command.add_argument(
         '--image-topic',
         action='append',
@@ -95,13 +98,13 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     add_tracking_arguments(command, _MODEL_OPTIONS)
     command.add_argument(
         '--score-threshold',
-        type=float,
+        type=number,
         metavar='S',
         help='boxes with a lower score do not start tracks (default: that of the model)',
     )
     command.add_argument(
         '--weak-score-threshold',
-        type=float,
+        type=number,
         default=0.0,
         metavar='S',
         help='boxes of at least this score can continue a track, below --score-threshold '
@@ -129,13 +132,13 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     )
     command.add_argument(
         '--cores',
-        type=int,
+        type=whole_number,
         metavar='N',
         help='number of threads, with --ray of each worker (default: 2 with --ray, otherwise all)',
     )
     command.add_argument(
         '--retries',
-        type=int,
+        type=whole_number,
         default=2,
         metavar='N',
         help='restarts of a recording whose worker was lost (default: %(default)s)',
@@ -177,8 +180,11 @@ def _out_of(options: argparse.Namespace, sources: list[str], alone: bool) -> Pat
             f'--out is {options.out}, a folder; give the name of a file, such as '
             f'{options.out / _OUT.name}'
         )
-    name = Path(source).with_name(f'{Path(source).stem}_tracked')
-    return options.out or (name if bag else _OUT)
+    if options.out is not None or not bag:
+        return options.out or _OUT
+    path = Path(source)
+    path = path if path.name else path.resolve()  # `gtr track .`
+    return path.with_name(f'{path.stem}_tracked')
 
 
 def _settings(options: argparse.Namespace) -> TrackingOptions:
@@ -196,6 +202,7 @@ def _settings(options: argparse.Namespace) -> TrackingOptions:
         classes=tuple(dict.fromkeys(options.classes)),
         rate=options.rate,
         node_name=options.name,
+        hardware_decoding=options.hardware_decoding,
     )
 
 
@@ -208,6 +215,8 @@ def _check_numbers(options: argparse.Namespace) -> None:
 
 def _check_sources(options: argparse.Namespace, sources: list[str], alone: bool) -> None:
     """Check that the arguments go together with the sources."""
+    if not all(sources):
+        raise ValueError('the name of a source is empty')
     bags = [source for source in sources if opens_as_bag(source)]
     renamed = options.name != TrackingOptions.node_name
     if (options.image_topic or options.storage or renamed) and not bags:
@@ -228,8 +237,8 @@ def _check_sources(options: argparse.Namespace, sources: list[str], alone: bool)
         # The errors of many sources are collected instead, while the others are tracked.
         [source] = sources
         known = bags or is_camera(source) or image_files(source)
-        if not known and not Path(source).exists():
-            raise ValueError(f'no video at {source}')
+        if not known and (fault := missing_video(source)):
+            raise ValueError(fault)
         return
     for source in sources:
         if is_camera(source):

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Iterator
+from contextlib import suppress
+from queue import Empty
 from queue import Full
 from queue import Queue
 from threading import Event
@@ -23,8 +25,9 @@ class ReadAhead(Generic[T]):
     """
     The items of an iterable in their order, made in a thread: a context manager, iterated once.
 
-    What the iterable raises is raised where its next item would be. The thread has ended when the
-    context is left, so that a file can be closed then.
+    What the iterable raises is raised where its next item would be. When the context is left, the
+    thread has ended, so that a file can be closed then, and a thread that still iterates gets no
+    further item.
 
     :param items: such as a `VideoReader`
     :param most: number of items that may wait; with the one being made and the one in use, two
@@ -44,6 +47,10 @@ class ReadAhead(Generic[T]):
     def __exit__(self, *_) -> None:
         self._stop.set()
         self._thread.join()
+        with suppress(Full, Empty):  # another thread may be waiting for the next item
+            while self._queue.full():
+                self._queue.get_nowait()
+            self._queue.put_nowait((_END, None))
 
     def __iter__(self) -> Iterator[T]:
         """Iterate over the items."""

@@ -15,7 +15,10 @@ import av
 from av.error import FFmpegError
 import numpy as np
 
+from gtr_ros.file_kinds import describe_file
+from gtr_ros.file_kinds import missing_video
 from gtr_ros.input_warning import warn
+from gtr_ros.media.hardware import find_decoder
 from gtr_ros.media.orientation import display_orientation
 from gtr_ros.media.orientation import Orientation
 from gtr_ros.media.orientation import UPRIGHT
@@ -63,18 +66,34 @@ class VideoReader:
     :param source: a file, or a camera such as `/dev/video0` or `0`
     :param on_damage: called with a text for each frame that cannot be decoded, which is left out,
         and for a file that was cut off; None: a damaged frame is an error
+    :param hardware_decoding: whether to decode a file in hardware; where that is not possible, a
+        warning says why
     :raises VideoError: if there is no such file or camera, or it has no readable frame
     """
 
-    def __init__(self, source: str | Path, on_damage: Callable[[str], None] | None = None) -> None:
-        self.source = f'/dev/video{source}' if str(source).isdecimal() else str(source)
+    def __init__(
+        self,
+        source: str | Path,
+        on_damage: Callable[[str], None] | None = None,
+        hardware_decoding: bool = False,
+    ) -> None:
+        if fault := missing_video(str(source)):
+            raise VideoError(fault)
+        self.source = f'/dev/video{source}' if str(source).isdecimal() else str(Path(source))
         camera = self.source.startswith('/dev/video')
-        if not Path(self.source).exists():
-            raise VideoError(f'no {"camera" if camera else "video"} at {self.source}')
+        #: whether the file is decoded in hardware
+        self.in_hardware = False
+        # FFmpeg takes some archives for streams of sound.
+        kind = describe_file(Path(self.source))
+        if kind and not kind.endswith(('video', 'image')):
+            raise VideoError(f'{self.source} is not a readable video but {kind}')
         try:
-            self._container = av.open(self.source, format='v4l2' if camera else None)
-        except (FFmpegError, OSError) as error:
-            raise VideoError(f'{self.source} is not a readable video: {error}') from error
+            # With its protocol, a : in a file's name is a character like others.
+            name = self.source if camera else f'file:{self.source}'
+            self._container = av.open(name, format='v4l2' if camera else None)
+        except (FFmpegError, OSError, ValueError) as error:  # ValueError: of its metadata's text
+            reason = getattr(error, 'strerror', None) or error
+            raise VideoError(f'{self.source} is not a readable video: {reason}') from error
         if _is_still(self._container.format.name):
             self._container.close()
             raise VideoError(
@@ -85,8 +104,11 @@ class VideoReader:
         if not self._container.streams.video:
             self._container.close()
             raise VideoError(f'{self.source} has no video stream')
+        if hardware_decoding and not camera:
+            self._use_hardware(name)
         self._stream = self._container.streams.video[0]
-        self._stream.thread_type = 'AUTO'
+        if not self.in_hardware:
+            self._stream.thread_type = 'AUTO'
         self._on_damage = on_damage
         self._length = None if camera else _stated_length(self._container, self._stream)
         self._end = 0.0  # of what was read, of all streams, seconds
@@ -111,6 +133,16 @@ class VideoReader:
 
     def __exit__(self, *_) -> None:
         self._container.close()
+
+    def _use_hardware(self, name: str) -> None:
+        """Open the file again with a decoder in hardware, if there is one."""
+        decoder, reason = find_decoder(name)
+        if decoder is None:
+            warn(f'{self.source} is decoded in software: {reason}')
+            return
+        self._container.close()
+        self._container = av.open(name, hwaccel=decoder)
+        self.in_hardware = True
 
     def _read_first(self) -> av.VideoFrame:
         try:
@@ -309,7 +341,7 @@ class VideoWriter:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # With the index first, players and browsers can start before the download is complete.
-            self._container = av.open(str(self._part), 'w', options={'movflags': 'faststart'})
+            self._container = av.open(f'file:{self._part}', 'w', options={'movflags': 'faststart'})
             codec = 'libx264' if 'libx264' in av.codecs_available else 'mpeg4'
             self._stream = self._container.add_stream(
                 codec, rate=Fraction(rate).limit_denominator(1000)

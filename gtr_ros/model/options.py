@@ -31,6 +31,9 @@ LEAST_INPUT = 64
 
 PRECISIONS = ('float32', 'bfloat16', 'float16')
 
+#: ends of the path of a user's detector
+DETECTOR_FILES = ('.onnx', '.yaml', '.yml')
+
 #: execution providers of ONNX Runtime, by the names that users write
 PROVIDERS = ('auto', 'cpu', 'cuda', 'tensorrt')
 
@@ -49,6 +52,12 @@ class ModelOptions(Options):
         "Path of the model's weights (safetensors, or a published .pth). Empty: the weights "
         "included in the package (mobile), or those in the user's cache. 'random': untrained "
         'weights, to test everything else.',
+    )
+    detector: str = option(
+        '',
+        'Path of your own detector in ONNX (YOLOX, RT-DETR, D-FINE, DEIM, RF-DETR), or of a YAML '
+        'that describes it: it finds the boxes, and the model computes their features. Runs in '
+        "ONNX Runtime. Empty: the model's own detector.",
     )
     device: str = option(
         'auto',
@@ -70,14 +79,15 @@ class ModelOptions(Options):
     )
     compile: bool = option(
         False,
-        'Whether to compile the network with torch.compile (runtime auto or torch). Needs a C++ '
-        'compiler, and half a minute at the first image of each size; on CUDA the network is then '
-        'replayed as a graph.',
+        'Whether to compile the network (runtime auto or torch). Needs a C++ compiler, and a '
+        'minute for each size and number of images, in which a node tracks with the uncompiled '
+        'network; it is kept for later starts. `gtr compile` does it before.',
     )
     provider: str = option(
         'auto',
-        "Execution provider of ONNX Runtime: 'auto' is CUDA if it is available and device is not "
-        'cpu, else the CPU; TensorRT needs prebuilt engines.',
+        "Execution provider of ONNX Runtime: 'auto' is TensorRT or CUDA if it is available and "
+        'device is not cpu, else the CPU. TensorRT builds an engine for each image size, in '
+        'minutes; `gtr compile` does it before.',
         choices=PROVIDERS,
     )
     exported: str = option(
@@ -101,6 +111,11 @@ class ModelOptions(Options):
             raise ConfigurationError(
                 f'input_size is {self.input_size}; expected 0, or at least {LEAST_INPUT} pixels'
             )
+        if self.detector and not self.detector.endswith(DETECTOR_FILES):
+            raise ConfigurationError(
+                f'detector is {self.detector!r}; expected the path of an ONNX file (.onnx), or of '
+                'a description of one (.yaml); docs/detectors.md says how to export a detector'
+            )
         if self.runtime not in ('auto', 'torch') and (self.precision != 'float32' or self.compile):
             raise ConfigurationError(
                 f'precision {self.precision} and compile {self.compile} are for runtime torch, or '
@@ -111,6 +126,6 @@ class ModelOptions(Options):
         """Return the options that are paths, made absolute, for processes in other folders."""
         return {
             name: os.path.abspath(Path(value).expanduser())
-            for name in ('checkpoint', 'exported')
+            for name in ('checkpoint', 'detector', 'exported')
             if (value := getattr(self, name)) and value != RANDOM
         }

@@ -47,6 +47,7 @@ class TrackingOptions(ModelOptions):
     :param classes: names of the classes to track; empty: all of the model
     :param rate: of images in a folder
     :param node_name: of the topics that are added to a bag
+    :param hardware_decoding: whether to decode videos in hardware, where that is possible
     """
 
     window: int = 32
@@ -63,6 +64,11 @@ class TrackingOptions(ModelOptions):
         10.0, 'Frames per second of a folder of images, or a glob.', limits=(0.001, 1000.0)
     )
     node_name: str = 'tracker'
+    hardware_decoding: bool = option(
+        False,
+        'Whether to decode videos in hardware; without a decoder for one, a warning says why it '
+        'is decoded in software.',
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -76,18 +82,24 @@ class TrackingOptions(ModelOptions):
         """The rule that links boxes to tracks."""
         from gtr_ros.tracking.rules import find_rule
 
-        return find_rule(self.rule_name, self.model, gallery_size=None if self.gallery else 0)
+        gallery_size = None if self.gallery else 0
+        return find_rule(self.rule_name, self.model, not self.detector, gallery_size)
 
     def absolute(self) -> TrackingOptions:
         """Return the same options for processes that run in another folder."""
         return replace(self, **self.absolute_paths())
 
     def fingerprint(self) -> str:
-        """Return a hash of the weights, the same on every machine."""
+        """Return a hash of the weights and the detector's file, the same on every machine."""
         from gtr_ros.model.build import build
         from gtr_ros.runtime.export import fingerprint
 
-        return fingerprint(build(self.model, self.checkpoint))
+        mark = fingerprint(build(self.model, self.checkpoint))
+        if not self.detector:
+            return mark
+        from gtr_ros.runtime.detector_file.detector import detector_key
+
+        return f'{mark} {detector_key(self.detector)}'
 
     def load(self, log: Callable[[str], None] = lambda line: None) -> GTR:
         """

@@ -148,7 +148,7 @@ def _track_frames(
             stack.enter_context(rows)
             files = image_files(source)
             video = stack.enter_context(
-                VideoReader(source, skipped.append)
+                VideoReader(source, skipped.append, settings.hardware_decoding)
                 if files is None
                 else ImageFilesReader(files, settings.rate, skipped.append)
             )
@@ -260,7 +260,7 @@ def _pipeline(model: GTR, settings: TrackingOptions) -> TrackingPipeline:
     """Return what tracks the images of one camera, (H, W, 3) uint8 RGB."""
     return TrackingPipeline(
         model,
-        rule=rule_name(settings.rule_name, settings.model),
+        rule=rule_name(settings.rule_name, settings.model, not settings.detector),
         window=settings.window,
         min_hits=settings.min_hits,
         score_threshold=settings.score_threshold,

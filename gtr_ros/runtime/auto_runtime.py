@@ -16,11 +16,11 @@ from gtr_ros.model.options import ModelOptions
 from gtr_ros.model.registry import RANDOM
 from gtr_ros.runtime.choice import Choice
 from gtr_ros.runtime.choice import choose
-from gtr_ros.runtime.choice import Network
 from gtr_ros.runtime.choice import OTHERS
 from gtr_ros.runtime.choice import Question
 from gtr_ros.runtime.choosing import Choosing
 from gtr_ros.runtime.device import choose_device
+from gtr_ros.runtime.switching import Network
 from gtr_ros.runtime.switching import SwitchingDetector
 from gtr_ros.runtime.torch_runtime import TorchRuntime
 from gtr_ros.runtime.torch_runtime import tune
@@ -49,7 +49,7 @@ class AutoRuntime:
             made it, then change to it between two frames; otherwise the choice is made here
         """
         if _implies_torch(options):
-            return TorchRuntime().load(model, options, log)
+            return TorchRuntime().load(model, options, log, background)
         question = Question.about(model, options)
         if not question.names:
             log(
@@ -80,15 +80,16 @@ class AutoRuntime:
     def describe(self, options: ModelOptions, model: GTR) -> str:
         """Return the device, and the runtime unless it is torch for good."""
         detector = getattr(model, 'detector', None)
-        if not isinstance(detector, SwitchingDetector):
+        if options.compile or not isinstance(detector, SwitchingDetector):
             return TorchRuntime().describe(options, model)
-        until = ' until a faster one is ready' if detector.stop else ''
+        until = ' until a faster one is ready' if detector.choosing else ''
         return f'{model.device}, runtime {detector.runtime}{until}'
 
-    def taken(self, model: GTR) -> str:
+    def taken(self, options: ModelOptions, model: GTR) -> str:
         """Return the name of the runtime of the next frame."""
         detector = getattr(model, 'detector', None)
-        return detector.runtime if isinstance(detector, SwitchingDetector) else 'torch'
+        switches = isinstance(detector, SwitchingDetector) and not options.compile
+        return detector.runtime if switches else 'torch'
 
 
 def _implies_torch(options: ModelOptions) -> bool:
@@ -133,11 +134,7 @@ def _choose_in_background(
     """Start a process that makes the choice, and a thread that waits for it."""
     log(f'runtime torch, until it is measured which is the fastest here: {_names(question)}')
     choosing = Choosing(options, torch.get_num_threads(), question.key)
-    stopped = threading.Event()
-
-    def stop() -> None:
-        stopped.set()
-        choosing.stop()
+    detector.choosing = choosing.stop
 
     def take() -> None:
         try:
@@ -149,13 +146,12 @@ def _choose_in_background(
         except Exception as error:
             choice, network = None, None
             line = f'runtime torch: {error}'
-        if stopped.is_set():
+        if detector.stopped:
             return
         if network is not None:
             detector.take(choice.runtime, network)
-        detector.stop = None
+        detector.choosing = None
         log(line if choice is None else str(choice))
 
-    detector.stop = stop
     # A daemon, so that the process can end at once.
     threading.Thread(target=take, name='runtime', daemon=True).start()

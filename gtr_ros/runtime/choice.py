@@ -15,9 +15,7 @@ from importlib.util import find_spec
 import json
 import os
 from pathlib import Path
-import platform
 from time import perf_counter
-from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -31,10 +29,14 @@ from gtr_ros.model.options import FORCED
 from gtr_ros.model.options import ModelOptions
 from gtr_ros.model.options import RUNTIMES
 from gtr_ros.model.registry import resolve
+from gtr_ros.parsing import parse_json
 from gtr_ros.runtime.export import detector_fingerprint
 from gtr_ros.runtime.export import export_detector
 from gtr_ros.runtime.export import ExportError
 from gtr_ros.runtime.export import fingerprint
+from gtr_ros.runtime.machine import cores
+from gtr_ros.runtime.machine import processor
+from gtr_ros.runtime.switching import Network
 from gtr_ros.runtime.torch_runtime import tune
 
 #: runtimes that `auto` compares with torch; their package has the same name
@@ -49,19 +51,6 @@ _GAIN = 1.05  # times as fast as torch another runtime must be to be worth its m
 _BUSY = 1.5  # waiting programs per core above which a measurement is not kept
 
 
-class Network(Protocol):
-    """The network of a detector in another runtime."""
-
-    def is_ready(self, size: tuple[int, ...]) -> bool:
-        """Return whether an input of this shape, (B, 3, H, W), needs no preparation."""
-
-    def prepare(self, size: tuple[int, ...]) -> None:
-        """Prepare for inputs of this shape; on any thread."""
-
-    def __call__(self, pixels: Tensor) -> Sequence[Tensor]:
-        """Return the outputs of `Detector.network`."""
-
-
 @dataclass(frozen=True)
 class Choice:
     """
@@ -71,12 +60,21 @@ class Choice:
     :param milliseconds: of the network for one image in each runtime, by name
     :param problems: why a runtime was passed over, by name
     :param kept: whether later starts take it without measuring
+    :raises TypeError: if times or problems have other types
     """
 
     runtime: str
     milliseconds: dict[str, float] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     kept: bool = True
+
+    def __post_init__(self) -> None:
+        for name, kind in (('milliseconds', float), ('problems', str)):
+            values = getattr(self, name)
+            if not isinstance(values, dict) or not all(
+                isinstance(value, kind) for value in values.values()
+            ):
+                raise TypeError(f'{name} is {values!r}; expected a {kind.__name__} per runtime')
 
     def __str__(self) -> str:
         times = [f'{name} {time:.1f} ms' for name, time in self.milliseconds.items()]
@@ -124,8 +122,8 @@ class Question:
         mark, size = detector_fingerprint(model.detector), tuple(_sample(model).shape)
         conditions = {
             'format': _FORMAT,
-            'processor': _processor(),
-            'cores': _cores(),
+            'processor': processor(),
+            'cores': cores(),
             'threads': torch.get_num_threads(),
             'versions': {name: _version(name) for name in ('torch', *names)},
             'weights': mark,
@@ -150,8 +148,8 @@ class Question:
     def answer(self) -> Choice | None:
         """Return the choice that was made before; None if there is none, or its file is gone."""
         try:
-            choice = Choice(**json.loads(self.path.read_text()))
-        except (OSError, ValueError, TypeError):
+            choice = Choice(**parse_json(self.path.read_text()))
+        except (OSError, ValueError, TypeError):  # it is gone, or damaged
             return None
         if choice.runtime not in ('torch', *self.names):
             return None
@@ -218,7 +216,7 @@ def choose(
     best = min(networks, key=times.get, default='torch')
     forced = os.environ.get(FORCED, '') == best
     taken = best if forced or times[best] * _GAIN < times['torch'] else 'torch'
-    kept = os.getloadavg()[0] <= _BUSY * _cores() if keep is None else keep
+    kept = os.getloadavg()[0] <= _BUSY * cores() if keep is None else keep
     times = {name: round(time, 2) for name, time in times.items()}
     choice = Choice(taken, times, problems, kept)
     if kept:
@@ -267,23 +265,6 @@ def _sample(model: GTR) -> Tensor:
     height, width = IMAGE
     image = np.array(Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC))
     return model.detector.prepare([image], torch.device('cpu')).pixels
-
-
-def _processor() -> str:
-    """Return what tells processors apart: architecture, model and instructions."""
-    try:
-        lines = Path('/proc/cpuinfo').read_text().split('\n\n')[0].splitlines()
-    except OSError:
-        lines = []
-    told = [line for line in lines if line.startswith(('model name', 'flags', 'Features'))]
-    return f'{platform.machine()} {platform.processor()} {" ".join(told)}'
-
-
-def _cores() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, 'sched_getaffinity'):  # on Linux
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _version(name: str) -> str:

@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextlib import nullcontext
 from typing import Protocol
 
 import torch
@@ -16,6 +19,7 @@ from gtr_ros.model.options import ModelOptions
 from gtr_ros.model.options import RUNTIMES
 from gtr_ros.model.registry import resolve
 from gtr_ros.model.resize import FixedArea
+from gtr_ros.runtime.detector_file.opening import open_detector
 
 
 class Runtime(Protocol):
@@ -59,12 +63,15 @@ def load_model(
     :param log: called with a line of text before each slow step, or on another thread
     :param association: instead of the model's own, for the paper's ablations
     :param background: for a live camera, see `Runtime.load`; `stop_preparing` ends what it starts
-    :raises ValueError: if weights, device or runtime are not available, or do not fit
+    :raises ValueError: if weights, device, runtime or detector are not available, or do not fit
     """
     if options.threads:
         torch.set_num_threads(options.threads)
+    external = open_detector(options, log) if options.detector else None
     model = build_model(options, association)
-    return _runtime(options).load(model, options, log, background)
+    model = _runtime(options).load(model, options, log, background)
+    model.external = external
+    return model
 
 
 def build_model(options: ModelOptions, association: AssociationTransformer | None = None) -> GTR:
@@ -92,9 +99,17 @@ def stop_preparing(model: GTR) -> None:
         stop()
 
 
+@contextmanager
+def warming_up(model: GTR) -> Iterator[None]:
+    """Let nothing be prepared in the background for the sizes of images in this block."""
+    detector = getattr(model, 'detector', None)
+    with detector.warming_up() if hasattr(detector, 'warming_up') else nullcontext():
+        yield
+
+
 def taken_runtime(options: ModelOptions, model: GTR) -> str:
     """Return the name of the runtime that computes a model's next frame; of 'auto' the taken."""
-    return getattr(_runtime(options), 'taken', lambda _: options.runtime)(model)
+    return getattr(_runtime(options), 'taken', lambda *_: options.runtime)(options, model)
 
 
 def describe_runtime(options: ModelOptions, model: GTR) -> str:

@@ -24,14 +24,14 @@ from gtr_ros.runtime.export import exported_folder
 from gtr_ros.runtime.export import ExportError
 from gtr_ros.runtime.export import fingerprint
 from gtr_ros.runtime.packages import import_onnxruntime
+from gtr_ros.runtime.providers import choose_provider
+from gtr_ros.runtime.providers import describe_provider
+from gtr_ros.runtime.providers import provider_options
+from gtr_ros.runtime.providers import PROVIDERS
+from gtr_ros.runtime.switching import SwitchingDetector
+from gtr_ros.runtime.tensorrt import TensorRt
 from gtr_ros.tracking.online import make_online
 from gtr_ros.tracking.online import OnlineAssociation
-
-_PROVIDERS = {
-    'cpu': 'CPUExecutionProvider',
-    'cuda': 'CUDAExecutionProvider',
-    'tensorrt': 'TensorrtExecutionProvider',
-}
 
 
 class OnnxRuntime:
@@ -46,10 +46,32 @@ class OnnxRuntime:
     ) -> GTR:
         """Load the files that `gtr export` wrote for these weights."""
         folder = exported_folder(options, model)
+        engines = folder / 'tensorrt'
         try:
-            return OnnxGTR(model, folder, _providers(options.provider, options.device, folder))
+            onnxruntime = import_onnxruntime()
         except ModuleNotFoundError as error:
             raise _not_installed(error) from error
+        found, version = onnxruntime.get_available_providers(), onnxruntime.__version__
+        built = any(engines.glob('*.engine'))
+        name = choose_provider(
+            options.provider, options.device, found, background or built, version
+        )
+        gpu = options.device != 'cpu' and torch.cuda.is_available()
+        log(describe_provider(name, found, gpu, version))
+        # Only the detector's inputs have few sizes: an engine is built for each.
+        others = provider_options('cuda' if name == 'tensorrt' else name, options.device, engines)
+        mark = fingerprint(model)
+        model = OnnxGTR(model, folder, others)
+        if name == 'tensorrt':
+            providers = provider_options(name, options.device, engines)
+            network = TensorRt(
+                lambda: OnnxNetwork(folder / 'detector.onnx', ['pixels'], mark, providers),
+                engines,
+                log,
+            )
+            model.detector = SwitchingDetector(model.detector, background, log, 'provider cuda')
+            model.detector.take('TensorRT', network)
+        return model
 
     def network(self, file: Path, mark: str) -> OnnxNetwork:
         """
@@ -58,12 +80,15 @@ class OnnxRuntime:
         :raises ValueError: if ONNX Runtime is not installed, or the file cannot be used
         """
         try:
-            return OnnxNetwork(file, ['pixels'], mark, [(_PROVIDERS['cpu'], {})])
+            return OnnxNetwork(file, ['pixels'], mark, [(PROVIDERS['cpu'], {})])
         except ModuleNotFoundError as error:
             raise _not_installed(error) from error
 
     def describe(self, options: ModelOptions, model: GTR) -> str:
         """Return the runtime and its execution provider."""
+        detector = getattr(model, 'detector', None)
+        if isinstance(detector, SwitchingDetector) and not detector.is_ready:
+            return 'onnxruntime, provider cuda until the TensorRT engine is ready'
         return f'onnxruntime, provider {options.provider}'
 
 
@@ -223,42 +248,3 @@ class OnnxGTR(GTR):
     def features(self, maps: Sequence[Tensor], regions: Sequence[Tensor]) -> Tensor:
         """Compute the features of the regions of each image; see `GTR.features`."""
         return self._features(regions_of(regions), *maps)[0]
-
-
-def _providers(provider: str, device: str, folder: Path) -> list[tuple[str, dict]]:
-    """
-    Return the execution providers in order of preference, with their options.
-
-    :raises ValueError: if this ONNX Runtime does not have the provider, or TensorRT engines are
-        missing
-    """
-    onnxruntime = import_onnxruntime()
-    here = onnxruntime.get_available_providers()
-    if provider == 'auto':
-        provider = 'cuda' if device != 'cpu' and _PROVIDERS['cuda'] in here else 'cpu'
-    if _PROVIDERS[provider] not in here:
-        known = ', '.join(name for name, full in _PROVIDERS.items() if full in here)
-        raise ValueError(
-            f'provider is {provider}, but the installed onnxruntime {onnxruntime.__version__} '
-            f'lacks it (it has: {known}); install onnxruntime-gpu, or choose another provider'
-        )
-    cpu = (_PROVIDERS['cpu'], {})
-    if provider == 'cpu':
-        return [cpu]
-    index = int(device.partition(':')[2] or 0)
-    cuda = (_PROVIDERS['cuda'], {'device_id': index})
-    if provider == 'cuda':
-        return [cuda, cpu]
-    engines = folder / 'tensorrt'
-    if not any(engines.glob('*.engine')):
-        raise ExportError(
-            f'there are no TensorRT engines in {engines}, and they are not built here, because '
-            'this takes minutes: run the ONNX files once with ONNX Runtime and its options '
-            'trt_engine_cache_enable and trt_engine_cache_path (that folder), or choose cuda'
-        )
-    options = {
-        'device_id': index,
-        'trt_engine_cache_enable': True,
-        'trt_engine_cache_path': str(engines),
-    }
-    return [(_PROVIDERS['tensorrt'], options), cuda, cpu]

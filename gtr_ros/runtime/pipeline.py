@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from difflib import get_close_matches
 from itertools import islice
@@ -14,6 +15,7 @@ import operator
 
 import numpy as np
 
+from gtr_ros.media.read_ahead import ReadAhead
 from gtr_ros.media.video import VideoFrame
 from gtr_ros.model.gtr import GTR
 from gtr_ros.model.options import ModelOptions
@@ -107,9 +109,10 @@ class TrackingPipeline:
         for option, value in numbers.items():
             check_range(option, value)
         _check_colour(colour)
-        linking = find_rule(rule, name, True, gallery_size, gallery_seconds)
         #: what computes the detections; `GTR.describe` computes features of another detector's
         self.model: GTR = model if options is None else load_model(options)
+        own_detector = self.model.external is None
+        linking = find_rule(rule, name, own_detector, gallery_size, gallery_seconds)
         #: whether the results include tracks that are not confirmed yet
         self.tentative = tentative
         self._colour = colour
@@ -178,20 +181,41 @@ class TrackingPipeline:
         """
         Track a recording; several of its frames go through the detector together.
 
-        The tracks are those of one call per frame, up to rounding in the detector.
+        The tracks are those of one call per frame, up to rounding in the detector. On a GPU, a
+        thread reads and detects the next frames while the trackers of the previous ones run.
 
-        :param frames: in order; not of a live camera, whose frames would wait for each other
+        :param frames: in order; not of a live camera, whose frames would wait for each other.
+            With `together` above 1 they are read on another thread
         :param together: number of frames that are detected together; None: 8 on a GPU, 1 on a
             CPU, which is faster with one at a time
         :return: yields each frame with its tracks, as when the pipeline is called
         """
-        frames = iter(frames)
         together = together or (_TOGETHER if self.model.batches else 1)
-        while group := list(islice(frames, together)):
-            images = [frame.image for frame in group]
-            found = self.detect(images, [frame.stamp for frame in group])
-            for frame, detections in zip(group, found, strict=True):
-                yield frame, self.track(frame.image, detections)
+        groups = self._detect_groups(iter(frames), together)
+        # With one frame at a time, the next one may not exist yet: that of a camera.
+        with ReadAhead(groups, 1) if together > 1 else nullcontext(groups) as groups:
+            for group in groups:
+                for frame, detections in group:
+                    yield frame, self.track(frame.image, detections)
+
+    def _detect_groups(
+        self, frames: Iterator[VideoFrame], together: int
+    ) -> Iterator[list[tuple[VideoFrame, Detections]]]:
+        """Yield the frames of each batch with their detections; those before an error, too."""
+        error = None
+        while error is None:
+            group: list[VideoFrame] = []
+            try:
+                group.extend(islice(frames, together))
+            except Exception as raised:  # such as a damaged file
+                error = raised
+            if group:
+                images = [frame.image for frame in group]
+                found = self.detect(images, [frame.stamp for frame in group])
+                yield list(zip(group, found, strict=True))
+            elif error is None:
+                return
+        raise error
 
     def detect(
         self, images: Sequence[np.ndarray], stamps: Sequence[int | None] | None = None

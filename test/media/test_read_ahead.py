@@ -7,6 +7,7 @@ from __future__ import annotations
 from threading import active_count
 from threading import current_thread
 from threading import Event
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -75,6 +76,31 @@ def test_the_thread_has_ended_when_the_context_is_left_early():
     assert active_count() == before
     generator.close()
     assert closed.is_set()
+
+
+def test_another_thread_that_waits_for_an_item_ends_when_the_context_is_left():
+    begun, go_on = Event(), Event()
+
+    def make():
+        begun.set()
+        assert go_on.wait(10)
+        yield from ()
+
+    found: list[int] = []
+    with ReadAhead(make(), most=1) as items:
+        consumer = Thread(target=lambda: found.extend(items), daemon=True)
+        consumer.start()
+        assert begun.wait(10)
+        go_on.set()
+    consumer.join(10)
+    assert not consumer.is_alive()
+    with ReadAhead(iter(range(100)), most=1) as items:
+        assert next(iter(items)) == 0
+    consumer = Thread(target=lambda: found.extend(items), daemon=True)
+    consumer.start()
+    consumer.join(10)
+    assert not consumer.is_alive()
+    assert found == []
 
 
 def test_an_error_of_the_consumer_is_not_hidden():

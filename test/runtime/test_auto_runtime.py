@@ -33,14 +33,13 @@ from gtr_ros.runtime import choice as choices
 from gtr_ros.runtime.choice import Choice
 from gtr_ros.runtime.choice import Question
 from gtr_ros.runtime.choosing import Choosing
-from gtr_ros.runtime.choosing import ChoosingError
 from gtr_ros.runtime.export import detector_fingerprint
 from gtr_ros.runtime.export import export_detector
+from gtr_ros.runtime.helper import HelperError
 from gtr_ros.runtime.loading import describe_runtime
 from gtr_ros.runtime.loading import load_model
 from gtr_ros.runtime.loading import stop_preparing
 from gtr_ros.runtime.loading import taken_runtime
-from gtr_ros.runtime.switching import SwitchingDetector
 from gtr_ros.tracking import RULES
 from gtr_ros.tracking import Tracker
 
@@ -173,7 +172,7 @@ def test_other_forms_of_torch_and_untrained_weights_imply_torch(arguments, cache
     options = ModelOptions(device='cpu', **arguments)
     model, _ = loaded(options)
     assert taken_runtime(options, model) == 'torch'
-    assert not isinstance(model.detector, SwitchingDetector)
+    assert 'openvino' not in describe_runtime(options, model)
     assert not (cache / 'runtimes').exists()
 
 
@@ -328,7 +327,7 @@ def test_the_process_ends_with_its_parent():
     key = Question.about(build('mobile'), OPTIONS).key
     choosing = Choosing(OPTIONS, 1, key)
     choosing._process.stdin.close()  # as when this process has been killed
-    with pytest.raises(ChoosingError, match='exit code 1'):
+    with pytest.raises(HelperError, match='choosing one ended with exit code'):
         choosing.wait()
 
 

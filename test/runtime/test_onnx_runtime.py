@@ -6,7 +6,11 @@ from __future__ import annotations
 
 from pathlib import Path
 import re
+import shutil
 import sys
+from threading import Event
+from time import monotonic
+from time import sleep
 
 import numpy as np
 import onnx
@@ -25,6 +29,7 @@ from gtr_ros.model.options import ModelOptions
 from gtr_ros.model.registry import RANDOM
 from gtr_ros.runtime.export import export_model
 from gtr_ros.runtime.export import ExportError
+from gtr_ros.runtime.loading import describe_runtime
 from gtr_ros.runtime.loading import load_model
 from gtr_ros.runtime.onnx_runtime import OnnxAssociation
 from gtr_ros.runtime.onnx_runtime import OnnxGTR
@@ -170,17 +175,40 @@ def test_what_cannot_be_run_says_why(exported, tmp_path, monkeypatch, arguments,
         load_model(ModelOptions(**{'runtime': 'onnxruntime', 'exported': folder, **arguments}))
 
 
-def test_engines_are_not_built_at_launch(exported, monkeypatch):
+EVERYTHING = ['TensorrtExecutionProvider', 'CUDAExecutionProvider', 'CPUExecutionProvider']
+
+
+@pytest.mark.filterwarnings('ignore:Specified provider')
+def test_frames_run_on_cuda_until_the_engine_of_their_size_is_built(
+    exported, tmp_path, monkeypatch
+):
     import onnxruntime
 
-    everything = ['TensorrtExecutionProvider', 'CUDAExecutionProvider', 'CPUExecutionProvider']
-    monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: everything)
-    with pytest.raises(
-        ExportError, match=r'no TensorRT engines in .*, and they are not built here'
-    ):
-        load_model(
-            ModelOptions(runtime='onnxruntime', provider='tensorrt', exported=str(exported))
-        )
+    shutil.copytree(exported, tmp_path / 'exported')
+    monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: EVERYTHING)
+    options = ModelOptions(runtime='onnxruntime', exported=str(tmp_path / 'exported'))
+    said: list[str] = []
+    # ONNX Runtime falls back to the CPU here, in both forms.
+    model = load_model(options, said.append, background=True)
+    assert 'cuda until the TensorRT engine is ready' in describe_runtime(options, model)
+    network = model.detector._faster[1]
+    may, prepare = Event(), network.prepare
+    monkeypatch.setattr(network, 'prepare', lambda size: may.wait(60) and prepare(size))
+    [image] = moving_people(320, 240, 1)
+    [expected] = model.detect([image])
+    assert not model.detector.is_ready
+    may.set()
+    deadline = monotonic() + 60
+    while not model.detector.is_ready:
+        assert monotonic() < deadline
+        sleep(0.01)
+    [found] = model.detect([image])
+    np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.01)
+    assert len(found) >= 3
+    assert said[1].startswith('loading the TensorRT engine for 1 x 576 x 448 pixels, or building')
+    assert said[2].startswith('the TensorRT engine for 1 x 576 x 448 pixels is ready (')
+    assert (tmp_path / 'exported' / 'tensorrt').is_dir()
+    assert describe_runtime(options, model) == 'onnxruntime, provider auto'
 
 
 def test_without_onnxruntime_the_error_says_what_to_install(exported, monkeypatch):

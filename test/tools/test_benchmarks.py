@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import asdict
 import json
 from pathlib import Path
+import re
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from paths import REPOSITORY
 import pytest
 import torch
 
+from benchmarks import fleet
 from benchmarks import gpu
 from benchmarks.measuring import row
 from benchmarks.measuring import slower_than
@@ -82,6 +84,13 @@ def test_a_part_of_the_gpu_benchmark_is_measured_alone():
     assert all(name.startswith('cpu: association') for name in names)
 
 
+def test_whole_frames_are_also_measured_as_one_graph():
+    names = gpu_rows(parts=('mobile',))
+    for batch in (1, 2):
+        title = f'cpu: mobile, 160 x 120 to detections, batch {batch}, bfloat16'
+        assert {title, f'{title}, graph'} <= set(names)
+
+
 def test_the_gpu_benchmark_begins_no_block_after_its_time():
     skipped = []
     assert gpu_rows(seconds=-1, on_skip=skipped.append) == []
@@ -90,6 +99,50 @@ def test_the_gpu_benchmark_begins_no_block_after_its_time():
         'association',
         *('mobile, batch 1', 'mot, batch 1', 'mobile, batch 2', 'mot, batch 2'),
     ]
+
+
+def test_a_fleet_is_simulated_and_its_ages_and_drops_are_reported(tmp_path):
+    file = tmp_path / 'fleet.json'
+    arguments = ['fleet', '--quick', '--device', 'cpu', '--cameras', '1', '3', '--rate', '4']
+    command = [sys.executable, '-m', 'benchmarks', *arguments, '--size', '320x240']
+    result = subprocess.run(
+        [*command, '--json', str(file)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    rows = json.loads(file.read_text())['rows']
+    title = 'x 320 x 240 at 4 Hz'
+    names = [f'cpu: fleet, mobile, {count} {title}' for count in (1, 3)]
+    assert [row['name'] for row in rows] == names
+    for each, count in zip(rows, (1, 3), strict=True):
+        assert 0 < each['low'] <= each['milliseconds'] <= each['high']
+        found = re.search(
+            r'p95 ([\d.]+) ms, max ([\d.]+) ms; (\d+) .* (\d+) dropped', each['note']
+        )
+        p95, largest, tracked, dropped = map(float, found.groups())
+        assert each['milliseconds'] <= p95 <= largest
+        assert 1 <= tracked <= tracked + dropped <= 4 * count + 2 * count
+
+
+def test_a_fleet_begins_no_number_of_cameras_after_its_time():
+    skipped = []
+    simulated = fleet.Fleet(cameras=(1, 2))
+    assert not list(fleet.measure(torch.device('cpu'), simulated, -1, skipped.append))
+    assert len(skipped) == 2
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [(['--size', '640'], '--size is 640'), (['--cameras', '65'], '--cameras from 1 to 64')],
+)
+def test_a_fleet_that_cannot_be_simulated_is_refused(arguments, words):
+    result = bench('--device', 'cpu', *arguments)
+    assert result.returncode == 2
+    assert words in result.stderr
 
 
 def test_a_ratio_that_is_worse_than_tolerated_is_reported():
