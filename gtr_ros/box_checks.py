@@ -8,6 +8,9 @@ Each function returns what is wrong, for a message; None: nothing.
 
 from __future__ import annotations
 
+import math
+import struct
+
 import numpy as np
 
 _ROUNDING = 1e-6  # by which scores computed in float32 may be beyond 0 and 1
@@ -46,6 +49,20 @@ def scores_fault(scores: np.ndarray) -> tuple[int, str] | None:
 def unit_scores(scores: np.ndarray) -> np.ndarray:
     """Return scores that `scores_fault` accepts, (N,), in [0, 1] without the rounding error."""
     return np.clip(scores, 0, 1)
+
+
+def area_fault(x1: float, y1: float, x2: float, y2: float) -> str | None:
+    """Check that a box has an area in float32, in which boxes are computed."""
+    try:
+        left, top, right, bottom = struct.unpack('4f', struct.pack('4f', x1, y1, x2, y2))
+    except OverflowError:
+        left = top = right = bottom = math.nan
+    if left < right and top < bottom and math.isfinite(left + top + right + bottom):
+        return None
+    return (
+        f'the box from ({x1:g}, {y1:g}) to ({x2:g}, {y2:g}) has no area in float32; expected '
+        'pixels, with the second corner right of the first and below it'
+    )
 
 
 def boxes_fault(boxes: np.ndarray, image_size: np.ndarray, share: float = 0.1) -> str | None:

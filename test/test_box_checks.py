@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
+from gtr_ros.box_checks import area_fault
 from gtr_ros.box_checks import boxes_fault
 from gtr_ros.box_checks import scores_fault
 from gtr_ros.box_checks import unit_scores
@@ -72,3 +75,15 @@ def test_boxes_of_another_layout_or_image_are_named(made):
     else:
         boxes *= 3
     assert 'have their centre outside the image of 640 x 480' in boxes_fault(boxes, SIZE)
+
+
+@pytest.mark.parametrize(
+    'box',
+    [(0, 0, 0, 5), (0, 0, 5, -1), (1e16, 0, 1e16 + 1, 5), (0, 0, 1e39, 5), (0, 0, math.nan, 5)],
+)
+def test_a_box_without_an_area_in_float32_is_named(box):
+    assert 'has no area in float32' in area_fault(*box)
+
+
+def test_a_box_with_an_area_is_right():
+    assert area_fault(-5, 0.0, 0.001, 1e30) is None

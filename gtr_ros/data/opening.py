@@ -20,7 +20,15 @@ from gtr_ros.data.sequence import Sequence
 from gtr_ros.data.synthetic import generate
 from gtr_ros.data.synthetic import Scene
 from gtr_ros.data.synthetic.scene import PREFIX
+from gtr_ros.file_kinds import address_scheme
+from gtr_ros.file_kinds import describe_file
+from gtr_ros.file_kinds import suggest_path
 from gtr_ros.structures import Detections
+
+_EXPECTED = (
+    'Expected MOTChallenge folders (seqinfo.ini, gt), KITTI (label_02), a TAO or COCO video JSON, '
+    'or a rosbag2'
+)
 
 
 class OpenedSequence(NamedTuple):
@@ -69,7 +77,7 @@ def open_sequences(
         return [OpenedSequence(made.sequence, made.detections)]
     path = Path(source).expanduser()
     if not path.exists():
-        raise FormatError(path, 'there is no such file or folder')
+        raise FormatError(source, _missing(source, path))
     if half and not _is_motchallenge(path):
         raise FormatError(path, 'only MOTChallenge sequences have halves')
     if is_bag(path):
@@ -88,6 +96,12 @@ def _is_scene(source: str) -> bool:
     return _has_prefix(source, PREFIX) or _has_prefix(source, PEOPLE)
 
 
+def _missing(source: str, path: Path) -> str:
+    if address_scheme(source):
+        return 'an address; download it, and give its path'
+    return f'there is no such file or folder{suggest_path(path)}'
+
+
 def _has_prefix(source: str, prefix: str) -> bool:
     return source == prefix or source.startswith(f'{prefix}:')
 
@@ -99,15 +113,14 @@ def _read(path: Path, half: str | None, images: str | Path | None) -> SequenceOf
         return [read_kitti(path)]
     if (path / 'label_02').is_dir():
         return [read_kitti(file) for file in sorted((path / 'label_02').glob('*.txt'))]
+    if path.is_file():
+        kind = describe_file(path) or 'of an unknown kind'
+        raise FormatError(path, f'is {kind}. {_EXPECTED}')
     if has_motchallenge(path):
         return [read_motchallenge(path, half)]
     folders = _motchallenge_folders(path)
     if not folders:
-        raise FormatError(
-            path,
-            'not a known data set; expected MOTChallenge folders (seqinfo.ini, gt), KITTI '
-            '(label_02), a TAO or COCO video JSON, or a rosbag2',
-        )
+        raise FormatError(path, f'not a known data set. {_EXPECTED}')
     return [read_motchallenge(folder, half) for folder in folders]
 
 

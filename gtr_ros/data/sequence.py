@@ -23,6 +23,12 @@ from gtr_ros.stamps import NANOSECONDS
 Images = Callable[[], Iterator[np.ndarray]]
 
 
+#: number of frames of a sequence that no file may exceed: 46 hours at 30 frames per second
+MOST_FRAMES = 5_000_000
+#: smallest and largest frame rate that a file may have, frames per second
+RATES = (1e-3, 1e6)
+
+
 class Role(IntEnum):
     """
     How a ground truth box counts, after results were matched with all boxes of their class.

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-import zipfile
 
 import numpy as np
 import torch
@@ -118,8 +117,9 @@ def _read_npz(path: Path, sequence: Sequence) -> tuple[np.ndarray, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
             data = {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise FormatError(path, f'not a readable npz file: {error}') from error
+    except Exception as error:  # a damaged file can raise anything
+        text = str(error) or type(error).__name__
+        raise FormatError(path, f'not a readable npz file: {text}') from error
     rows = data.get('det')
     if rows is None or rows.ndim != 2 or rows.shape[1] != 6:
         shape = 'missing' if rows is None else f'of shape {rows.shape}'
@@ -128,14 +128,18 @@ def _read_npz(path: Path, sequence: Sequence) -> tuple[np.ndarray, np.ndarray]:
         raise FormatError(path, f"'det' has the type {rows.dtype}; expected numbers")
     rows = rows.astype(np.float64)
     frames = rows[:, 0]
+    with np.errstate(over='ignore'):
+        corners = rows[:, 1:5].astype(np.float32)
     rules = {
-        'a number is not finite': ~np.isfinite(rows).all(axis=1),
+        'a number is not finite': ~(
+            np.isfinite(rows).all(axis=1) & np.isfinite(corners).all(axis=1)
+        ),
         f'the frame is not a whole number from 1 to {len(sequence)}': (frames != frames.round())
         | (frames < 1)
         | (frames > len(sequence)),
         'frames are out of order': np.diff(frames, prepend=0) < 0,
         'x2 must be above x1, and y2 above y1; are these x, y, width and height?': (
-            rows[:, 3:5] <= rows[:, 1:3]
+            corners[:, 2:] <= corners[:, :2]
         ).any(axis=1),
     }
     for rule, broken in rules.items():

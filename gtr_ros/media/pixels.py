@@ -6,13 +6,11 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
-import struct
 from typing import Any
 
 import numpy as np
 from PIL import ExifTags
 from PIL import Image
-from PIL import UnidentifiedImageError
 
 from gtr_ros.media.orientation import exif_orientation
 from gtr_ros.media.orientation import Orientation
@@ -145,8 +143,10 @@ def read_picture(
             pixels = np.array(image.convert('RGB'))
             # After the conversion: a PNG may have its EXIF data behind the pixels.
             orientation = _orientation(image)
-    except (OSError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise ImageError(str(error)) from error
+    except ImageError:
+        raise
+    except Exception as error:  # a damaged file can raise anything
+        raise ImageError(str(error) or type(error).__name__) from error
     height, width = pixels.shape[:2]
     if stored_size == (height, width) != orientation.upright_size(width, height)[::-1]:
         return pixels
@@ -157,7 +157,7 @@ def _orientation(image: Image.Image) -> Orientation:
     """Return how an image is stored; upright if its EXIF data are missing or damaged."""
     try:
         return exif_orientation(image.getexif().get(ExifTags.Base.Orientation))
-    except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error):
+    except Exception:
         return UPRIGHT
 
 

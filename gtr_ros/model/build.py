@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Sequence
 from importlib import resources
-import json
 import os
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from gtr_ros.model.gtr import GTR
 from gtr_ros.model.lvis import class_names
 from gtr_ros.model.mobile_centernet import MobileCenterNet
 from gtr_ros.model.registry import default_checkpoint
+from gtr_ros.model.registry import missing_weights
 from gtr_ros.model.registry import model_builder
 from gtr_ros.model.registry import model_spec
 from gtr_ros.model.registry import RANDOM
@@ -40,6 +40,8 @@ from gtr_ros.model.resize import SquareFit
 from gtr_ros.model.roi import BoxHead
 from gtr_ros.model.roi import Embedding
 from gtr_ros.model.roi import Whitening
+from gtr_ros.parsing import parse_json
+from gtr_ros.parsing import ParseError
 
 #: association variants of `gtr_mobile`
 MOBILE_ASSOCIATIONS = ('cosine', 'transformer')
@@ -90,7 +92,7 @@ def gtr_mobile(
     association = association or metadata.get('association', 'cosine')
     if association not in MOBILE_ASSOCIATIONS:
         raise ValueError(f'association {association!r}; expected one of {MOBILE_ASSOCIATIONS}')
-    held = tuple(json.loads(metadata.get('class_names', 'null')) or CLASS_NAMES)
+    held = _class_names(metadata, checkpoint) or CLASS_NAMES
     detector, pool_size = MobileCenterNet(tuple(class_names or held)), 4
     features = model_spec('mobile').transformer['features']
     shape = (sum(detector.channels), pool_size, features)
@@ -201,6 +203,19 @@ def _load(model: GTR, name: str, checkpoint: str | os.PathLike | None) -> GTR:
     return model
 
 
+def _class_names(metadata: Mapping[str, str], source: object) -> tuple[str, ...]:
+    """Return the classes of a checkpoint's detector; empty: it does not say."""
+    try:
+        names = parse_json(metadata.get('class_names', 'null')) or []
+    except ParseError as error:
+        raise CheckpointError(f'class_names in the metadata of {source}: {error}') from None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise CheckpointError(
+            f'class_names in the metadata of {source} is {str(names)[:80]}; expected a list'
+        )
+    return tuple(names)
+
+
 def _calibration(metadata: Mapping[str, str], file: str | os.PathLike) -> Calibration:
     """Read a network's calibration; raise CheckpointError if it is invalid."""
     try:
@@ -231,7 +246,8 @@ def build(
     else:
         path = Path(checkpoint).expanduser() if checkpoint else default_checkpoint(model)
         if not path.is_file():
-            raise CheckpointError(f'there are no weights at {path}; {model_spec(model).weights}')
+            given = str(checkpoint) if checkpoint else ''
+            raise CheckpointError(missing_weights(path, model, given))
         built = make(path, **options)
     built.name = model
     return built

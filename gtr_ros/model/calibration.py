@@ -9,11 +9,14 @@ from dataclasses import asdict
 from dataclasses import dataclass
 from dataclasses import fields
 import json
-import math
 from typing import NamedTuple
+
+from gtr_ros.parsing import parse_json
 
 #: key in a checkpoint's metadata
 KEY = 'calibration'
+
+_LARGEST = 1e9  # absolute value of a number: their products and squares must be finite
 
 #: measures of the similarity between two boxes
 CUES = ('cosine', 'transformer')
@@ -58,7 +61,7 @@ class Calibration:
     :param logit_deviation: standard deviation of G for the same and for different objects, until
         the tracker has seen some
     :param logit_drop: how much higher G of successive boxes of a track is than after an absence
-    :raises ValueError: if a number is not finite, or out of range
+    :raises ValueError: if a number is out of range
     """
 
     cue: str = 'cosine'
@@ -79,8 +82,10 @@ class Calibration:
             value = getattr(self, spec.name)
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise ValueError(f'{spec.name} is {value!r}; expected a number')
-            if not math.isfinite(value):
-                raise ValueError(f'{spec.name} is {value}; expected a finite number')
+            if not abs(value) <= _LARGEST:  # also nan
+                raise ValueError(
+                    f'{spec.name} is {value}; expected a number from {-_LARGEST:g} to {_LARGEST:g}'
+                )
         for name in ('deviation', 'trust', 'logit_deviation'):
             if getattr(self, name) <= 0:
                 raise ValueError(f'{name} is {getattr(self, name)}; expected more than 0')
@@ -109,7 +114,7 @@ class Calibration:
             return cls()
         known = {spec.name for spec in fields(cls)}
         try:
-            values = json.loads(text)
+            values = parse_json(text)
             return cls(**{key: value for key, value in values.items() if key in known})
         except (ValueError, TypeError, AttributeError) as error:
             raise ValueError(f'{KEY} in the metadata is {text!r}: {error}') from error

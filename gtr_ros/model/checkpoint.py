@@ -14,6 +14,7 @@ import hashlib
 import os
 from pathlib import Path
 import re
+import zipfile
 
 import numpy as np
 from safetensors import safe_open
@@ -23,6 +24,8 @@ import torch
 from torch import nn
 from torch import Tensor
 
+from gtr_ros.file_kinds import describe_file
+from gtr_ros.file_kinds import suggest_path
 from gtr_ros.files import atomic_write
 from gtr_ros.model.official import is_ignored
 from gtr_ros.model.official import model_of
@@ -70,14 +73,12 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     :raises CheckpointError: if the file is missing or not a safetensors file
     """
     if not path.is_file():
-        raise CheckpointError(f'no checkpoint at {path}')
+        raise CheckpointError(f'no checkpoint at {path}{suggest_path(path)}')
     try:
         with safe_open(path, framework='pt') as file:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(
-            f'{path} is not a safetensors file, or it is damaged: {error}'
-        ) from error
+        raise CheckpointError(f'{path} is not a safetensors file{_reason(path, error)}') from error
 
 
 def fit(module: nn.Module, state: Mapping[str, Tensor], source: object) -> None:
@@ -85,11 +86,16 @@ def fit(module: nn.Module, state: Mapping[str, Tensor], source: object) -> None:
     Load weights into a module; names and shapes must match the module's exactly.
 
     :param source: of the weights, for the message
-    :raises CheckpointError: lists what is missing, unexpected or of another shape
+    :raises CheckpointError: lists what is missing, unexpected or of another shape, or not a number
     """
     own = module.state_dict()
     if differences := _differences(own, state):
         raise CheckpointError(f'{source} does not fit {type(module).__name__}. {differences}')
+    if broken := sorted(key for key, values in state.items() if not values.isfinite().all()):
+        raise CheckpointError(
+            f'{source} has weights that are not finite numbers: {", ".join(broken)}. It is '
+            'damaged, or its training diverged: use an earlier checkpoint'
+        )
     module.load_state_dict({k: v.to(own[k].dtype) for k, v in state.items()})
 
 
@@ -139,7 +145,7 @@ def load_official(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict[str,
 def _unpickle(path: Path) -> dict[str, Tensor]:
     """Return the weights in a detectron2 checkpoint; everything else in it is ignored."""
     if not path.is_file():
-        raise CheckpointError(f'no checkpoint at {path}')
+        raise CheckpointError(f'no checkpoint at {path}{suggest_path(path)}')
     try:
         with torch.serialization.safe_globals(_HARMLESS):
             content = torch.load(path, map_location='cpu', weights_only=True)
@@ -149,14 +155,29 @@ def _unpickle(path: Path) -> dict[str, Tensor]:
                 f'{path} would run {code[1]} when read, and is therefore refused: a checkpoint '
                 'needs only tensors and plain values. Download the file from the authors'
             ) from error
+        kind = describe_file(path)
+        # Files of torch are zip archives.
+        held = f' but {kind}' if kind and 'zip' not in kind else ', or it is damaged'
         raise CheckpointError(
-            f'{path} is not a checkpoint written by torch, or it is damaged; download it again '
+            f'{path} is not a checkpoint written by torch{held}; download it again '
             'from the authors'
         ) from error
     weights = content.get('model') if isinstance(content, dict) else None
     if not isinstance(weights, dict) or not all(isinstance(v, Tensor) for v in weights.values()):
         raise CheckpointError(f"{path} has no tensors under 'model', as detectron2's files do")
     return weights
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """Return why a file cannot be read as safetensors."""
+    if zipfile.is_zipfile(path):
+        return (
+            ' but one of torch: the published ones end in .pth; convert others with '
+            '`safetensors.torch.save_file(torch.load(FILE, weights_only=True), ...)`'
+        )
+    kind = describe_file(path)
+    known = kind and 'safetensors' not in kind
+    return f' but {kind}' if known else f', or it is damaged: {error}'
 
 
 def _sha256(path: Path) -> str:

@@ -18,10 +18,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from gtr_ros.file_kinds import address_scheme
+from gtr_ros.file_kinds import suggest_path
 from gtr_ros.files import cache_directory
 
 #: instead of a checkpoint: untrained weights, to test everything else
 RANDOM = 'random'
+
+_WEIGHTS = ('.safetensors', '.pth')
 
 #: 'module:name' of a function or class, which is imported when it is needed; or the object itself
 Reference = str | Callable[..., Any]
@@ -167,3 +171,24 @@ def default_checkpoint(name: str) -> Path:
     """Return the path of a model's default weights: included in the package, or in the cache."""
     included = Path(str(resources.files('gtr_ros.weights'))) / f'gtr_{name}.safetensors'
     return included if included.is_file() else cached_checkpoint(name)
+
+
+def missing_weights(path: Path, model: str, given: str) -> str:
+    """
+    Return what is wrong where there are no weights, and the way out.
+
+    :param path: where they should be
+    :param given: the checkpoint that the user asked for; '': none, so the default one is missing
+    """
+    if not given:
+        return f'there are no weights at {path}; {model_spec(model).weights}'
+    if address_scheme(given):
+        return f'checkpoint is {given}, an address; download the file, and give its path'
+    if path.is_dir():
+        files = sorted(f.name for f in path.iterdir() if f.suffix in _WEIGHTS)
+        held = f'; it has {", ".join(files)}' if files else ''
+        return f'checkpoint is {path}, a folder; expected a file of weights{held}'
+    return (
+        f'there are no weights at {path}{suggest_path(path, (RANDOM,))}; expected a '
+        '.safetensors or .pth file, or nothing for the default weights'
+    )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
+from collections.abc import Iterable
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -155,6 +156,20 @@ def has_log(path: Path) -> bool:
     return log.is_file() and log.stat().st_size > 0
 
 
+def _ascending(rows: Iterable[tuple]) -> Iterator[tuple]:
+    """
+    Yield rows whose last column, an id, ascends: damaged pages can form a circle.
+
+    :raises sqlite3.DatabaseError: where it does not
+    """
+    last = None
+    for row in rows:
+        if not isinstance(row[-1], int) or (last is not None and row[-1] <= last):
+            raise sqlite3.DatabaseError(f'id {row[-1]!r} follows {last}: its pages are damaged')
+        last = row[-1]
+        yield row
+
+
 class CutSqlite:
     """
     An SQLite file that is shorter than its header says, or has a log; opening it reads it once.
@@ -176,13 +191,15 @@ class CutSqlite:
             columns = [row[1] for row in self._database.execute('PRAGMA table_info(topics)')]
             self.connections = [
                 self._connection(dict(zip(columns, row)))
-                for row in self._database.execute('SELECT * FROM topics ORDER BY id')
+                for row in _ascending(
+                    self._database.execute('SELECT *, id FROM topics ORDER BY id')
+                )
             ]
         except BaseException:
             self._database.close()
             raise
         # The last byte is only there if all of the message is.
-        rows = self._rows('SELECT topic_id, substr(data, -1) FROM messages ORDER BY id')
+        rows = self._rows('SELECT topic_id, substr(data, -1), id FROM messages ORDER BY id')
         counts = Counter(row[0] for row in rows)
         self.connections = [c._replace(msgcount=counts[c.id]) for c in self.connections]
 
@@ -191,8 +208,8 @@ class CutSqlite:
     ) -> Iterator[tuple[Connection, int, bytes]]:
         """Yield connection, time of receipt in nanoseconds, and bytes, as they were recorded."""
         known = {connection.id: connection for connection in connections}
-        for topic, received, data in self._rows(
-            'SELECT topic_id, timestamp, data FROM messages ORDER BY id'
+        for topic, received, data, _ in self._rows(
+            'SELECT topic_id, timestamp, data, id FROM messages ORDER BY id'
         ):
             if topic in known:
                 yield known[topic], received, data
@@ -204,7 +221,7 @@ class CutSqlite:
     def _rows(self, query: str) -> Iterator[tuple]:
         """Yield rows up to the first that is missing."""
         try:
-            yield from self._database.execute(query)
+            yield from _ascending(self._database.execute(query))
         except sqlite3.DatabaseError as error:
             self.damage = str(error)
 

@@ -22,6 +22,7 @@ from typing import Any
 from gtr_ros.files import atomic_write
 from gtr_ros.files import partial_path
 from gtr_ros.model.gtr import GTR
+from gtr_ros.parsing import parse_json
 from gtr_ros.recordings.options import TrackingOptions
 from gtr_ros.recordings.recording import IncompleteError
 from gtr_ros.recordings.recording import InterruptedTracking
@@ -204,11 +205,14 @@ class ResultsFolder:
         if not path.exists():
             return
         try:
-            manifest = json.loads(path.read_text())
+            manifest = parse_json(path.read_text())
             version, settings = manifest['format'], manifest['settings']
             recordings = manifest['recordings']
             # Detect damage to the manifest now, not between two recordings.
-            [(entry['source'], entry['state'], entry['seen']) for entry in recordings.values()]
+            if not isinstance(settings, dict):
+                raise TypeError('settings is not an object')
+            for name, entry in recordings.items():
+                _check_entry(name, entry)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f'{path} is not a manifest of `gtr track`: {error!r}') from error
         if version != _FORMAT:
@@ -249,6 +253,22 @@ class ResultsFolder:
         content = {'format': _FORMAT, 'settings': self._settings, 'recordings': self._recordings}
         with atomic_write(self.path / MANIFEST) as part:
             part.write_text(f'{json.dumps(content, indent=1)}\n')
+
+
+def _check_entry(name: str, entry: dict[str, Any]) -> None:
+    """
+    Check an entry of the manifest.
+
+    :raises ValueError: if the name is not that of a file in the folder, or a value is not a text
+    :raises KeyError: if a key is missing
+    """
+    # A name such as ../x would let a manifest that was received write outside its folder.
+    if name in ('', '.', '..') or Path(name).name != name or '\0' in name:
+        raise ValueError(f'the recording {name!r} is not the name of a file')
+    for key in ('source', 'state'):
+        if not isinstance(entry[key], str):
+            raise ValueError(f'{key} of {name} is {entry[key]!r}; expected a text')
+    entry['seen']
 
 
 def _unique_names(sources: Sequence[str], taken: set[str]) -> dict[str, str]:

@@ -19,9 +19,11 @@ from rosbags.interfaces import MessageDefinitionFormat
 from rosbags.interfaces import TopicInfo
 from rosbags.rosbag2 import Reader
 
+from gtr_ros.data.formats.bag_metadata import MetadataError
 from gtr_ros.data.formats.bag_paths import STORAGE_SUFFIXES
 from gtr_ros.data.formats.bag_reader import open_bag
 from gtr_ros.data.formats.errors import FormatError
+from gtr_ros.input_warning import warn
 from gtr_ros.recordings.cut_storage import CutMcap
 from gtr_ros.recordings.cut_storage import CutSqlite
 from gtr_ros.recordings.cut_storage import has_log
@@ -52,10 +54,13 @@ def open_recorded(path: Path) -> Reader | SalvagedBag:
         text = metadata.read_text(errors='replace') if known else ''
         if not files or re.search(r'compression_mode:\s*["\']?message', text, re.IGNORECASE):
             raise
-        bag = SalvagedBag(path, files, str(error) if known else None)
+        unfit = isinstance(error, MetadataError)  # the storage files may be whole
+        bag = SalvagedBag(path, files, str(error) if known and not unfit else None)
         if not bag.message_count:
             bag.close()
             raise
+        if unfit:
+            warn(f'{error.path}: {error.fault}; read without it')
         return bag
 
 

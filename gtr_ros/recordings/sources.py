@@ -11,6 +11,7 @@ from pathlib import Path
 import re
 
 from gtr_ros.data.formats.bag_paths import STORAGE_SUFFIXES
+from gtr_ros.file_kinds import address_scheme
 from gtr_ros.media.image_files import FRAME_SUFFIXES
 from gtr_ros.media.image_files import is_frame
 from gtr_ros.media.image_files import natural_order
@@ -47,7 +48,7 @@ def image_files(source: str | os.PathLike) -> list[Path] | None:
         return None if _has_bag(path) else _images_in(path) or None
     if path.exists():
         return [path] if is_frame(path) else None
-    if not glob.has_magic(str(source)):
+    if not glob.has_magic(str(source)) or address_scheme(str(source)):
         return None
     files = [Path(name) for name in glob.glob(str(source))]
     images = [file for file in files if is_frame(file)]

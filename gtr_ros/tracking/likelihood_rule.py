@@ -91,8 +91,14 @@ class LikelihoodRule:
         :param likelihoods: (M, P) float, of the frame's M detections with the P past boxes
         :param now: the frame's detections, with their stamp
         :return: (M, K) scores; (K,) threshold of each track; tracks in the order of `past.ids`
+        :raises ValueError: if the rule needs class scores, and the detections have none
         """
         if self.class_gate is not None:
+            if now.class_scores is None or past.class_scores is None:
+                raise ValueError(
+                    'this rule compares the scores of all classes, which only the detector of the '
+                    'model tao gives; choose another rule, such as evidence'
+                )
             new, old = map(torch.from_numpy, (now.class_scores, past.class_scores))
             products = (new @ old.T).numpy()
             likelihoods = np.where(products < self.class_gate, 0, likelihoods)

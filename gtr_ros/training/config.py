@@ -18,9 +18,9 @@ from pydantic import field_validator
 from pydantic import model_validator
 from pydantic import Tag
 from pydantic import ValidationError
-import yaml
 
 from gtr_ros.model.registry import model_spec
+from gtr_ros.parsing import parse_yaml
 from gtr_ros.training.augmentation import Augmentation
 from gtr_ros.training.optimisation import Schedule
 
@@ -311,11 +311,11 @@ def read_config(path: Path, changes: tuple[str, ...] = ()) -> Config:
     :raises ConfigError: if it cannot be read or is invalid
     """
     try:
-        content = yaml.safe_load(path.read_text())
+        content = parse_yaml(path.read_text())
     except OSError as error:
         raise ConfigError(f'{path} cannot be read: {error.strerror}') from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f'{path} is not YAML: {error}') from error
+    except ValueError as error:
+        raise ConfigError(f'{path} is not a configuration: {error}') from error
     if not isinstance(content, dict):
         raise ConfigError(f'{path} has no keys; expected model, clips, schedule and others')
     for change in changes:
@@ -347,6 +347,6 @@ def _change(content: dict, change: str, path: Path) -> None:
     try:
         for name in parents:
             node = node[int(name)] if isinstance(node, list) else node.setdefault(name, {})
-        node[int(last) if isinstance(node, list) else last] = yaml.safe_load(value)
-    except (IndexError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
+        node[int(last) if isinstance(node, list) else last] = parse_yaml(value)
+    except (IndexError, ValueError, TypeError, AttributeError) as error:
         raise ConfigError(f'--set {change!r} does not fit the content of {path}') from error

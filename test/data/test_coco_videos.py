@@ -176,7 +176,7 @@ def test_images_come_in_order_and_a_missing_one_is_named(tmp_path):
         ({'videos__1__id': 4}, 'video 4: the id occurs twice'),
         ({'videos__1__id': None}, 'video at position 1 .* has no id'),
         ({'videos__1__id': [1]}, r'video \[1\]: id is neither'),
-        ({'videos__0__fps': 0}, 'video 4: fps is 0; expected a positive number'),
+        ({'videos__0__fps': 0}, 'video 4: fps is 0; expected a number from 0.001'),
         ({'videos__0__fps': 'fast'}, "video 4: fps is 'fast'"),
         ({'videos__0__neg_category_ids': ['a']}, 'video 4: neg_category_ids is not a list'),
         (

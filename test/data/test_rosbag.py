@@ -358,10 +358,13 @@ def test_invalid_detections_are_refused(tmp_path, changes, said):
 def test_what_is_not_a_bag_is_refused(tmp_path):
     with pytest.raises(FormatError, match='nowhere: no such bag'):
         rosbag.BagImages(tmp_path / 'nowhere')
+    with pytest.raises(FormatError, match='the folder is empty'):
+        rosbag.BagImages(tmp_path)
+    (tmp_path / 'notes').touch()
     with pytest.raises(FormatError, match=r'no metadata\.yaml.*ros2 bag reindex'):
         rosbag.BagImages(tmp_path)
     (tmp_path / 'metadata.yaml').write_text('rosbag2_bagfile_information: {version: 5}')
-    with pytest.raises(FormatError, match=r'cannot be read as a bag.*metadata key is missing'):
+    with pytest.raises(FormatError, match='relative_file_paths is no list of names'):
         rosbag.BagImages(tmp_path)
     (tmp_path / 'old.bag').write_bytes(b'#ROSBAG V2.0\n')
     with pytest.raises(FormatError, match=r'old\.bag: cannot be read as a bag'):
@@ -382,7 +385,7 @@ def test_a_storage_that_is_cut_off_is_named(tmp_path, storage, part):
     cut(storage_file(path), part)
     with pytest.raises(FormatError, match=rf'run\{SUFFIXES[storage]}: ') as caught:
         list(rosbag.BagImages(path))
-    assert any(word in str(caught.value) for word in ('cut off', 'damaged'))
+    assert any(word in str(caught.value) for word in ('cut off', 'damaged', 'empty (0 bytes)'))
     with pytest.raises(FormatError):
         rosbag.read_rosbag(path)
 

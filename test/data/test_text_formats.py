@@ -265,7 +265,12 @@ def test_text_is_read_as_other_programs_write_it(make, written):
     ('written', 'said'),
     [
         ('1,1,10,10,5,10,,1,1', r"gt\.txt:1: confidence is ''; expected a finite number"),
-        ('1;1;10,5;10;5;10;1', r'gt\.txt:1: a row has 2 columns'),
+        ('1 1 10,5 10 5 10 1', r'gt\.txt:1: a row has 2 columns'),
+        ('1;1;10.5;1,2,3;5;10;1', r"gt\.txt:1: top is '1.2.3'"),
+        ('0x1,1,10,10,5,10,1', r"gt\.txt:1: frame is '0x1'"),
+        ('1.5,1,10,10,5,10,1', r'gt\.txt:1: frame is 1.5; expected a whole number'),
+        ('[1,1,10,10,5,10,1]', r"gt\.txt:1: frame is '\[1'"),
+        ('1,1,10,10,5,10,maybe', r"gt\.txt:1: confidence is 'maybe'"),
         ('1,1,1_0,10,5,10,1', r"gt\.txt:1: left is '1_0'"),
         (f'1,{2**53 + 1}00,10,10,5,10,1', r'gt\.txt:1: id is .*; expected at most'),
         ('1\0,1,10', 'not a text file'),

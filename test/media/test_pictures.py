@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 import struct
 from types import SimpleNamespace
@@ -18,6 +19,8 @@ from gtr_ros.data.formats.images import read_image
 from gtr_ros.data.stills.still import ImageObjects
 from gtr_ros.media.image_files import ImageFilesReader
 from gtr_ros.media.pixels import decompress
+from gtr_ros.media.pixels import ImageError
+from gtr_ros.media.pixels import read_picture
 
 RAMP = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (48, 1))
 
@@ -154,3 +157,9 @@ def test_a_picture_whose_range_is_not_known_is_refused_by_every_reader(tmp_path,
     write(path, kind)
     with pytest.raises(ValueError, match='expected 8 bits per channel'):
         READERS[reader](path)
+
+
+@pytest.mark.parametrize('data', [b'P6 {} 12 255\n', b'P6 ' + b'9' * 60 + b' 1 255\n', b'P6'])
+def test_whatever_pillow_raises_is_an_image_error(data):
+    with pytest.raises(ImageError):
+        read_picture(BytesIO(data))

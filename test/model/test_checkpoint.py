@@ -104,6 +104,14 @@ def test_a_checkpoint_runs_with_the_encoder_that_it_was_trained_with(tmp_path, m
     assert gtr_mobile(file).association.causal is causal
 
 
+@pytest.mark.parametrize('names', ['5', '{"person": 1}', '["person", 2]', '["person"', '[' * 9999])
+def test_class_names_that_are_no_list_of_names_are_refused(tmp_path, names):
+    file = tmp_path / 'w.safetensors'
+    save_checkpoint(file, gtr_mobile().state_dict(), {'class_names': names})
+    with pytest.raises(CheckpointError, match=r'class_names in the metadata of .*w\.safetensors'):
+        gtr_mobile(file)
+
+
 def test_an_unknown_model_and_association_name_the_known_ones():
     with pytest.raises(ValueError, match=r"'huge'; expected one of mobile"):
         build('huge')

@@ -70,6 +70,12 @@ def test_two_values_that_only_fit_together_are_not_compared_with_defaults():
     assert parse_arguments(NodeParameters, given) == {'weak_score_threshold': 0.5}
 
 
+@pytest.mark.parametrize('text', ['[' * 10_000, '9' * 400, '9' * 5000, '2026-06-31', '{', 'a: \0'])
+def test_texts_that_yaml_cannot_convert_are_refused(text):
+    with pytest.raises(ConfigurationError, match='score_threshold'):
+        parse_arguments(NodeParameters, {'score_threshold': text})
+
+
 def test_unknown_names_are_refused_together_each_with_a_suggestion():
     known = ['score_threshold', 'namespace', 'image_topic']
     refuse_unknown(known, known)

@@ -179,6 +179,7 @@ class OneBox:
 
     name = 'mobile'
     batches = False
+    external = None
     class_names = ('person',)
     association = CosineAssociation()
     score_threshold = 0.4

@@ -185,7 +185,7 @@ def test_a_split_bag_of_which_a_part_is_missing_is_incomplete(tmp_path):
     metadata = bag / 'metadata.yaml'
     text = metadata.read_text().replace('- bag.mcap', '- bag.mcap\n  - bag_1.mcap')
     metadata.write_text(text)
-    with pytest.raises(IncompleteError, match='files are missing'):
+    with pytest.raises(IncompleteError, match=r'bag_1\.mcap is not in the folder'):
         track(bag, out)
     assert len(images(out)) == 60
 
@@ -194,7 +194,8 @@ def test_a_split_bag_of_which_a_part_is_missing_is_incomplete(tmp_path):
 def test_a_file_without_any_message_is_refused_and_leaves_nothing(tmp_path, content):
     bag = tmp_path / 'bag.mcap'
     bag.write_bytes(content)
-    with pytest.raises(FormatError, match=r'bag\.mcap: cannot be read as a bag'):
+    said = r'bag\.mcap: (cannot be read as a bag|not a bag but empty)'
+    with pytest.raises(FormatError, match=said):
         track(bag, tmp_path / 'out')
     assert [path.name for path in tmp_path.iterdir()] == ['bag.mcap']
 

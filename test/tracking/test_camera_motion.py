@@ -234,3 +234,22 @@ def test_an_image_of_another_type_or_shape_is_rejected(image):
 def test_boxes_of_another_shape_are_rejected():
     with pytest.raises(ValueError, match=r'boxes have shape \(2, 5\); expected \(N, 4\), xyxy'):
         CameraMotion().update(np.zeros((60, 80, 3), np.uint8), np.zeros((2, 5)))
+
+
+@pytest.mark.parametrize('shift', [(1.5, 0), (0, -2.5), (5.75, 3.25), (-9.1, 6.6)])
+def test_a_shift_is_estimated_to_a_fraction_of_a_pixel(scenery, shift):
+    camera, motion = CameraMotion(), similarity(shift=shift)
+    camera.update(view_of(scenery))
+    found = camera.update(view_of(scenery, motion, seed=2))
+    np.testing.assert_allclose(
+        found[:, 2] + found[:, :2] @ [320, 240] - [320, 240], shift, atol=0.25
+    )
+
+
+@pytest.mark.parametrize(('shift', 'moved'), [(0.6, False), (1.6, True)])
+def test_a_motion_below_the_noise_is_none(scenery, shift, moved):
+    # The default limit is 0.0015 image widths: 0.96 pixels.
+    camera = CameraMotion()
+    camera.update(view_of(scenery))
+    found = camera.update(view_of(scenery, similarity(shift=(shift, 0)), seed=2))
+    assert (not np.array_equal(found, STILL)) == moved

@@ -5,14 +5,16 @@
 from __future__ import annotations
 
 from collections.abc import Container
-import json
 import math
 from pathlib import Path
 import re
 from typing import Any
 
+from gtr_ros.box_checks import area_fault
 from gtr_ros.data.formats.errors import FormatError
 from gtr_ros.data.formats.text import read_text
+from gtr_ros.parsing import parse_json
+from gtr_ros.parsing import ParseError
 
 _WHOLE = re.compile('[+-]?[0-9]{1,19}')
 _FLAGS = {
@@ -40,13 +42,9 @@ def load_entries(
     :raises FormatError: if it cannot be read, or a list is missing or invalid
     """
     try:
-        data = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise FormatError(
-            path, f'not JSON: {error.msg} (column {error.colno})', error.lineno
-        ) from None
-    except RecursionError:
-        raise FormatError(path, 'not a data set: it is nested too deeply') from None
+        data = parse_json(read_text(path))
+    except ParseError as error:
+        raise FormatError(path, str(error), error.line) from None
     if not isinstance(data, dict):
         raise FormatError(path, f'expected an object with {", ".join(lists)}')
     for name in (*lists, *(name for name in optional if name in data)):
@@ -171,4 +169,7 @@ def read_corners(path: Path, place: str, box: Any) -> list[float]:
         raise FormatError(
             path, f'{place}: bbox is {width:g} x {height:g} pixels; expected a positive size'
         )
-    return [x, y, x + width, y + height]
+    corners = [x, y, x + width, y + height]
+    if fault := area_fault(*corners):
+        raise FormatError(path, f'{place}: {fault}')
+    return corners

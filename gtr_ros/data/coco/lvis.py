@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from pathlib import PurePosixPath
 from typing import Any
@@ -103,7 +104,7 @@ def _files(path: Path, entries: dict[Any, ImageEntry], folder: Path) -> dict[Any
         url_path = PurePosixPath(str(url))
         split = url_path.parent.name
         if split not in folders:
-            folders[split] = folder / split if (folder / split).is_dir() else folder
+            folders[split] = folder / split if os.path.isdir(folder / split) else folder
         files[identity] = folders[split] / url_path.name
     return files
 

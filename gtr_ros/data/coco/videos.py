@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from hashlib import sha256
+import os
 from pathlib import Path
 from typing import Any
 from typing import NamedTuple
@@ -28,12 +29,15 @@ from gtr_ros.data.formats.errors import FormatError
 from gtr_ros.data.formats.images import files_key
 from gtr_ros.data.formats.images import ImageFiles
 from gtr_ros.data.sequence import Federated
+from gtr_ros.data.sequence import RATES
 from gtr_ros.data.sequence import Sequence
 from gtr_ros.data.sequence import Truth
 from gtr_ros.stamps import NANOSECONDS
 
 #: rate, frames per second, at which `frame_index` counts if a video does not state it, as in TAO
 NATIVE_RATE = 30.0
+
+_LAST_STAMP = 2**62  # nanoseconds: 146 years
 
 
 def read_coco_video(path: str | Path, images: str | Path | None = None) -> list[Sequence]:
@@ -86,6 +90,12 @@ def read_coco_video(path: str | Path, images: str | Path | None = None) -> list[
                 )
         native = _native_rate(path, place, video)
         indices = np.array([frame.index for frame in video_frames], np.int64)
+        if indices[-1] / native * NANOSECONDS >= _LAST_STAMP:
+            raise FormatError(
+                path,
+                f'image {video_frames[-1].id}: frame_index is {indices[-1]} at {native:g} frames '
+                'per second, which is later than a stamp can be',
+            )
         files = [folder / frame.file_name for frame in video_frames]
         sequences.append(
             Sequence(
@@ -121,7 +131,8 @@ class _VideoImages(ImageFiles):
 
     def check(self) -> None:
         """Raise FormatError if a file is missing; none is read."""
-        missing = [file for file in self._all if not file.is_file()]
+        # Unlike Path.is_file, this also takes names that no file can have.
+        missing = [file for file in self._all if not os.path.isfile(file)]
         if missing:
             raise FormatError(
                 self._path,
@@ -247,9 +258,11 @@ def _numbers(tracks: Iterable[int | str]) -> dict[int | str, int]:
 def _native_rate(path: Path, place: str, video: dict) -> float:
     keys = [key for key in ('fps', 'frame_rate') if video.get(key) is not None]
     rate = as_number(video[keys[0]]) if keys else NATIVE_RATE
-    if rate is None or rate <= 0:
+    if rate is None or not RATES[0] <= rate <= RATES[1]:
         raise FormatError(
-            path, f'{place}: {keys[0]} is {video[keys[0]]!r}; expected a positive number'
+            path,
+            f'{place}: {keys[0]} is {video[keys[0]]!r}; expected a number from {RATES[0]:g} to '
+            f'{RATES[1]:g}',
         )
     return rate
 

@@ -15,6 +15,7 @@ from rosbags.typesys import get_typestore
 from rosbags.typesys import Stores
 from rosbags.typesys.store import Typestore
 
+from gtr_ros.box_checks import area_fault
 from gtr_ros.box_checks import scores_fault
 from gtr_ros.box_checks import unit_scores
 from gtr_ros.boxes import centre_to_corners
@@ -101,7 +102,10 @@ def read_box(
     if label is None:
         return None
     score = float(unit_scores(hypothesis.score))
-    return centre_to_corners(x, y, width, height), score, label, detection.id
+    corners = centre_to_corners(x, y, width, height)
+    if fault := area_fault(*corners):
+        raise ValueError(fault)
+    return corners, score, label, detection.id
 
 
 def _find_label(class_id: str, class_names: tuple[str, ...]) -> int | None:

@@ -13,3 +13,8 @@ STORAGE_SUFFIXES = ('.mcap', '.db3')
 def is_bag(path: Path) -> bool:
     """Return whether a path is a rosbag2: a storage file, or a folder with metadata.yaml."""
     return path.suffix in STORAGE_SUFFIXES or (path / 'metadata.yaml').is_file()
+
+
+def is_storage(path: Path) -> bool:
+    """Return whether a path has the name of a storage file, also one that was compressed."""
+    return path.name.removesuffix('.zstd').endswith(STORAGE_SUFFIXES)

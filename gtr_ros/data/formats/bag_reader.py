@@ -19,12 +19,18 @@ from rosbags.typesys import get_typestore
 from rosbags.typesys import Stores
 
 from gtr_ros.data.formats.bag_messages import typestore
+from gtr_ros.data.formats.bag_metadata import check_metadata
 from gtr_ros.data.formats.bag_paths import STORAGE_SUFFIXES
 from gtr_ros.data.formats.errors import FormatError
+from gtr_ros.file_kinds import describe_file
 from gtr_ros.stamps import NANOSECONDS
 
 #: storage plugins, by the names that users write
 STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
+
+
+# Words in the kind of a file, see `describe_file`, that its suffix promises.
+_OWN_KINDS = {'.mcap': ('MCAP',), '.db3': ('SQLite',)}
 
 
 class TopicInfo(NamedTuple):
@@ -55,6 +61,9 @@ def guarded(path: Path, context: str, function: Callable, *arguments: Any) -> An
         raise
     except Exception as error:
         file, reason = _find_damage(path, error)
+        kind = describe_file(file)
+        if kind and not any(word in kind for word in _OWN_KINDS.get(file.suffix, ('',))):
+            raise FormatError(file, f'not a bag but {kind}') from error
         text = f'{type(reason).__name__}: {reason}' if str(reason) else type(reason).__name__
         raise FormatError(file, f'{context} ({text})') from error
 
@@ -81,12 +90,10 @@ def open_bag(path: Path) -> Reader:
     """
     if not path.exists():
         raise FormatError(path, 'no such bag; expected a folder with metadata.yaml')
-    if path.is_dir() and not (path / 'metadata.yaml').is_file():
-        raise FormatError(
-            path,
-            'not a bag: the folder has no metadata.yaml. If recording was interrupted, `ros2 bag '
-            'reindex` creates one',
-        )
+    if path.is_dir():
+        if not (path / 'metadata.yaml').is_file():
+            raise FormatError(path, _explain_folder(path))
+        check_metadata(path)
 
     def opened() -> Reader:
         reader = Reader(path)
@@ -94,6 +101,20 @@ def open_bag(path: Path) -> Reader:
         return reader
 
     return guarded(path, 'cannot be read as a bag; it may be cut off or damaged', opened)
+
+
+def _explain_folder(path: Path) -> str:
+    """Return why a folder without metadata.yaml is no bag."""
+    files = sorted(path.iterdir())
+    if not files:
+        return 'the folder is empty'
+    older = [file.name for file in files if file.suffix == '.bag']
+    if older:
+        return f'not a bag of ROS 2: {older[0]} is {describe_file(path / older[0]) or "unknown"}'
+    return (
+        'not a bag: the folder has no metadata.yaml. If recording was interrupted, `ros2 bag '
+        'reindex` creates one'
+    )
 
 
 def find_topic(path: Path, name: str | None, kinds: tuple[str, ...], what: str) -> TopicInfo:
@@ -108,7 +129,7 @@ def find_topic(path: Path, name: str | None, kinds: tuple[str, ...], what: str) 
     """
     reader = open_bag(path)
     try:
-        topics = [TopicInfo(t, i.msgtype or '?', i.msgcount) for t, i in reader.topics.items()]
+        topics = guarded(path, 'its topics cannot be read', _list_topics, reader)
         if not any(topic.count for topic in topics):
             raise FormatError(path, 'the bag is empty: it has no messages')
         listed = ', '.join(f'{t.name} ({t.kind}, {t.count} messages)' for t in topics)
@@ -128,6 +149,13 @@ def find_topic(path: Path, name: str | None, kinds: tuple[str, ...], what: str) 
     finally:
         reader.close()
     return fitting[0]
+
+
+def _list_topics(reader: Reader) -> list[TopicInfo]:
+    return [
+        TopicInfo(str(name), str(info.msgtype or '?'), int(info.msgcount))
+        for name, info in reader.topics.items()
+    ]
 
 
 def _check_definition(path: Path, connection: Connection) -> None:

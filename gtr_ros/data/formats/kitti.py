@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from gtr_ros.box_checks import area_fault
 from gtr_ros.box_checks import boxes_fault
 from gtr_ros.data.formats.errors import FormatError
 from gtr_ros.data.formats.images import frame_folder
 from gtr_ros.data.formats.text import check_whole
 from gtr_ros.data.formats.text import parse_numbers
 from gtr_ros.data.formats.text import read_lines
+from gtr_ros.data.sequence import MOST_FRAMES
 from gtr_ros.data.sequence import regular_stamps
 from gtr_ros.data.sequence import Role
 from gtr_ros.data.sequence import Sequence
@@ -60,7 +62,7 @@ def read_kitti(path: str | Path) -> Sequence:
                 line,
             )
         frame, identity = parse_numbers(path, line, cells[:2], ('frame', 'id'))
-        frame = check_whole(path, line, 'frame', frame, 0)
+        frame = check_whole(path, line, 'frame', frame, 0, MOST_FRAMES - 1)
         identity = check_whole(path, line, 'id', identity, -1)
         if frame < last:
             raise FormatError(
@@ -68,8 +70,8 @@ def read_kitti(path: str | Path) -> Sequence:
             )
         last = frame
         truncated, occluded, _, *box = parse_numbers(path, line, cells[3:10], _COLUMNS)
-        if box[2] <= box[0] or box[3] <= box[1]:
-            raise FormatError(path, 'right must be above left, and bottom above top', line)
+        if fault := area_fault(*box):
+            raise FormatError(path, f'right must be above left, bottom above top: {fault}', line)
         kind = cells[2].lower()
         if kind == 'dontcare':
             regions.setdefault(frame, []).append(box)
@@ -94,10 +96,12 @@ def read_kitti(path: str | Path) -> Sequence:
     if fault:
         raise FormatError(path, f'{fault}; expected left, top, right, bottom in pixels')
     count = max(last + 1, source.count if source else 0)
-    truth = []
+    truth, nothing = [], Truth.of([], [])
     for t in range(count):
         ids, boxes, labels, roles = zip(*rows[t]) if t in rows else ((), (), (), ())
-        truth.append(Truth.of(ids, boxes, labels, roles, regions.get(t)))
+        labelled = t in rows or t in regions
+        frame_truth = Truth.of(ids, boxes, labels, roles, regions.get(t)) if labelled else nothing
+        truth.append(frame_truth)
     return Sequence(
         name=path.stem,
         class_names=CLASS_NAMES,

@@ -8,12 +8,16 @@ from collections import defaultdict
 from collections.abc import Iterable
 from collections.abc import Sequence as SequenceOf
 import configparser
+from fractions import Fraction
 import math
+import os
 from pathlib import Path
+import re
 from typing import NamedTuple
 
 import numpy as np
 
+from gtr_ros.box_checks import area_fault
 from gtr_ros.box_checks import boxes_fault
 from gtr_ros.box_checks import scores_fault
 from gtr_ros.data.formats.errors import FormatError
@@ -26,6 +30,8 @@ from gtr_ros.data.formats.text import read_lines
 from gtr_ros.data.formats.text import read_text
 from gtr_ros.data.formats.text import split_row
 from gtr_ros.data.halves import HALVES
+from gtr_ros.data.sequence import MOST_FRAMES
+from gtr_ros.data.sequence import RATES
 from gtr_ros.data.sequence import regular_stamps
 from gtr_ros.data.sequence import Role
 from gtr_ros.data.sequence import Sequence
@@ -36,8 +42,12 @@ from gtr_ros.media.image_files import is_frame
 _PEDESTRIAN, _NON_MOT_VEHICLE, _LAST_CLASS = 1, 6, 13
 # Person on a vehicle, static person, distractor, reflection.
 _DISTRACTORS = frozenset({2, 7, 8, 12})
+_LARGEST_SIDE = 2**20  # of an image, pixels
 _BOX = 'left, top, width, height in pixels'
 _COLUMNS = ('frame', 'id', 'left', 'top', 'width', 'height', 'confidence')
+_FLAG = _COLUMNS.index('confidence')
+_FLAGS = {'true': '1', 'yes': '1', 'on': '1', 'false': '0', 'no': '0', 'off': '0'}
+_COMMENTS = ('#', '//', '%')
 
 
 class BoxRow(NamedTuple):
@@ -62,9 +72,10 @@ def read_rows(path: Path, frames: int | None = None, ids: bool = True) -> list[B
     """
     Read a file of ground truth, detections or results.
 
-    Lines that begin with # and a first line of column names are left out. The seventh column is
-    the score of a detection, from 0 to 1. In ground truth it is a flag: boxes with 0 are not
-    considered, whatever other number the others have. The columns after it are -1 where the
+    What follows a #, lines that begin with // or %, and a first line of column names are left
+    out. The seventh column is the score of a detection, from 0 to 1. In ground truth it is a flag,
+    also as a word (true, no): boxes with 0 are not considered, whatever other number the others
+    have. The columns after it are -1 where the
     format does not use them.
 
     :param frames: number of frames of the sequence; None: unknown
@@ -78,12 +89,14 @@ def read_rows(path: Path, frames: int | None = None, ids: bool = True) -> list[B
     seen: set[tuple[int, int]] = set()
     newest: dict[int, int] = defaultdict(int)
     for line, text in read_lines(path):
-        cells = split_row(text)
-        if text.startswith('#') or (not rows and line == 1 and all(map(_is_name, cells))):
+        cells = split_row(text.partition('#')[0])
+        if text.startswith(_COMMENTS) or (not rows and line == 1 and all(map(_is_name, cells))):
             continue
+        if ids and len(cells) > _FLAG:
+            cells[_FLAG] = _FLAGS.get(cells[_FLAG].strip('"\'').lower(), cells[_FLAG])
         others = (f'column {i + 1}' for i in range(len(_COLUMNS), len(cells)))
         values = parse_numbers(path, line, cells, (*_COLUMNS, *others))
-        frame = check_whole(path, line, 'frame', values[0], 1)
+        frame = check_whole(path, line, 'frame', values[0], 1, MOST_FRAMES)
         if frames is not None and frame > frames:
             raise FormatError(path, f'frame is {frame}, but the sequence has {frames}', line)
         identity = check_whole(path, line, 'id', values[1], 0) if ids else -1
@@ -104,6 +117,8 @@ def read_rows(path: Path, frames: int | None = None, ids: bool = True) -> list[B
             )
         newest[identity] = frame
         box = (left, top, left + width, top + height)
+        if fault := area_fault(*box):
+            raise FormatError(path, fault, line)
         rows.append(BoxRow(line, frame, identity, box, score, tuple(values[7:])))
     fault = None if ids else scores_fault(np.array([row.score for row in rows]))
     if fault:
@@ -170,15 +185,20 @@ def read_motchallenge(folder: str | Path, half: str | None = None) -> Sequence:
     if fault:
         raise FormatError(truth_file, f'{fault}; expected {_BOX}')
     name = info.get('name', folder.name)
-    frames: list[list[BoxRow]] = [[] for _ in range(count)]
+    mot20 = name.startswith('MOT20')
+    frames: dict[int, list[BoxRow]] = defaultdict(list)
     for row in rows:
-        frames[row.frame - 1].append(row)
+        frames[row.frame].append(row)
+    nothing = _truth(truth_file, [], mot20)
     sequence = Sequence(
         name=name,
         class_names=('person',),
         image_size=size,
         frame_rate=float(rate),
-        truth=tuple(_truth(truth_file, f, name.startswith('MOT20')) for f in frames),
+        truth=tuple(
+            _truth(truth_file, frames[t], mot20) if t in frames else nothing
+            for t in range(1, count + 1)
+        ),
         stamps=regular_stamps(count, rate),
         images=source.images if source else None,
         image_key=source.key if source else '',
@@ -217,7 +237,7 @@ def _subfolder(folder: Path, name: str) -> Path | None:
     """Return a folder in a folder; one that differs only in case if there is no other."""
     # Paths of Windows, and a / at the end, occur.
     path = folder / name.replace('\\', '/')
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path.is_dir, it also takes names that no folder can have
         return path
     return next(
         (f for f in folder.iterdir() if f.is_dir() and f.name.lower() == path.name.lower()), None
@@ -272,19 +292,27 @@ def _read_info(path: Path) -> dict:
         return {}
     # Without interpolation, a % is a character like others.
     parser = configparser.ConfigParser(interpolation=None, strict=False)
+    text = read_text(path)
     try:
-        parser.read_string(read_text(path), str(path))
+        try:
+            parser.read_string(text, str(path))
+        except configparser.MissingSectionHeaderError:
+            parser.read_string(f'[Sequence]\n{text}', str(path))
     except configparser.Error as error:
-        raise FormatError(path, f'not an ini file: {error}') from error
-    section = next((name for name in parser.sections() if name.lower() == 'sequence'), None)
+        told = ' '.join(str(error).split())
+        raise FormatError(path, f'not an ini file: {told}') from error
+    section = next((s for s in parser.sections() if s.strip().lower() == 'sequence'), None)
     if section is None:
         raise FormatError(path, 'section [Sequence] is missing')
     info: dict = {key: value.strip('"\'') for key, value in parser[section].items() if value}
-    for key in ('framerate', 'seqlength', 'imwidth', 'imheight'):
+    limits = {'framerate': RATES, 'seqlength': (1, MOST_FRAMES)}
+    for key in (*limits, 'imwidth', 'imheight'):
         if key in info:
+            # A comment after a value, or 30000/1001.
+            written = re.split(r'\s[;#]', info[key])[0].strip(' ,"\'')
             try:
-                value = float(info[key])
-            except ValueError:
+                value = float(Fraction(written) if '/' in written else written)
+            except (ValueError, ZeroDivisionError):
                 value = 0.0
             if not 0 < value < math.inf:
                 raise FormatError(path, f'{key} must be a number above 0, not {info[key]!r}')
@@ -292,6 +320,9 @@ def _read_info(path: Path) -> dict:
                 if value != int(value):
                     raise FormatError(path, f'{key} must be a whole number, not {info[key]!r}')
                 value = int(value)
+            low, high = limits.get(key, (1, _LARGEST_SIDE))
+            if not low <= value <= high:
+                raise FormatError(path, f'{key} is {value:g}; expected {low:g} to {high:g}')
             info[key] = value
     return info
 

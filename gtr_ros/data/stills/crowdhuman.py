@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,8 @@ from gtr_ros.data.stills.still import first_names
 from gtr_ros.data.stills.still import ImageObjects
 from gtr_ros.data.stills.still import read_box
 from gtr_ros.data.stills.still import StillSet
+from gtr_ros.parsing import parse_json
+from gtr_ros.parsing import ParseError
 
 _PERSON = 'person'
 
@@ -63,9 +64,9 @@ def read_crowdhuman(
 def _entry(path: Path, number: int, text: str) -> tuple[str, list[dict[str, Any]]]:
     """Return the ID and the boxes of a line."""
     try:
-        entry = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise FormatError(path, f'not JSON: {error.msg} (column {error.colno})', number) from None
+        entry = parse_json(text)
+    except ParseError as error:
+        raise FormatError(path, str(error), number) from None
     if not isinstance(entry, dict):
         raise FormatError(path, 'expected an object with ID and gtboxes', number)
     identity, objects = (

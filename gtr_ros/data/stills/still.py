@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import field
+import os
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,8 @@ def check_stills(path: Path, found: StillSet) -> StillSet:
         )
     if not any(len(still.boxes) for still in found.stills):
         raise FormatError(path, f'no image has a box of {first_names(found.class_names)}')
-    missing = [still.file for still in found.stills if not still.file.is_file()]
+    # Unlike Path.is_file, this also takes names that no file can have.
+    missing = [still.file for still in found.stills if not os.path.isfile(still.file)]
     if missing:
         raise FormatError(
             path,
