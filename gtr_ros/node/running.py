@@ -5,8 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 import signal
 import threading
+from time import monotonic
+from time import sleep
+import traceback
 from types import FrameType
 from typing import Protocol
 from typing import TYPE_CHECKING
@@ -18,10 +22,20 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.logging import get_logger
 
+from gtr_ros.node.throttle import Throttle
 from gtr_ros.options import ConfigurationError
 
 if TYPE_CHECKING:
     from rclpy.node import Node
+
+
+_NAME_HINT = (
+    '. Write -r NAME:=/topic, -r __ns:=/robot1 or -r __node:=name: names have letters, digits and '
+    '_, do not begin with a digit, and are separated by single /'
+)
+
+_LOG_SECONDS = 5.0  # between log messages of one kind
+_PAUSE = 0.01  # after an error: one that stays must not take a whole core, seconds
 
 
 class _Stoppable(Protocol):
@@ -57,7 +71,8 @@ def run_node(
     try:
         rclpy.init(args=args)
     except RuntimeError as error:
-        get_logger(name).fatal(str(error))
+        hint = _NAME_HINT if "Couldn't parse remap rule" in str(error) else ''
+        get_logger(name).fatal(f'{error}{hint}')
         return 1
     node = None
     try:
@@ -67,14 +82,19 @@ def run_node(
         return run(node, executor)
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
-    except (fatal, ParameterException) as error:
-        get_logger(name).fatal(str(error))
-        return 1
-    except Exception:
-        # A SIGTERM during startup shuts the context down while something is being created.
-        if rclpy.ok():
+    except Exception as error:
+        if isinstance(error, (fatal, ParameterException)):
+            text = _explain(error)
+        elif not rclpy.ok():
+            # A SIGTERM during startup shuts the context down while something is being created.
+            return 0
+        elif node is None and type(error).__name__ == 'RCLError':
+            # The middleware refused, such as for SROS 2; a traceback would say no more.
+            text = f'cannot start: {" ".join(str(error).split())}'
+        else:
             raise
-        return 0
+        get_logger(name).fatal(text)
+        return 1
     finally:
         begin_shutdown()
         if node is not None:
@@ -83,11 +103,55 @@ def run_node(
         rclpy.try_shutdown()
 
 
+def _explain(error: Exception) -> str:
+    """Return the text of an error that is no fault of the program."""
+    # rclpy's own parameters, such as use_sim_time, are declared before the node's.
+    is_flag = "expecting type 'BOOL'" in str(error)
+    return f'{error}; write true or false, without quotes' if is_flag else str(error)
+
+
 def spin(node: Node, executor: SingleThreadedExecutor) -> int:
-    """Spin a node until its context is shut down; return the exit code 0."""
+    """
+    Spin a node until its context is shut down; return the exit code 0.
+
+    What a callback raises, or a message that cannot be taken, is logged, and the node goes on.
+    """
     executor.add_node(node)
-    executor.spin()
-    return 0
+    throttle, count, failed = Throttle(_LOG_SECONDS), 0, False
+    while True:
+        try:
+            if failed:
+                _release(node)
+                failed = False
+            executor.spin()
+            return 0
+        except ExternalShutdownException:
+            raise
+        except Exception:  # such as too little memory for a message
+            if not node.context.ok():
+                raise
+            failed, count = True, count + 1
+            with suppress(MemoryError):  # there may be too little to say so
+                text = traceback.format_exc()
+                if throttle.admits(text, monotonic()):
+                    node.get_logger().error(
+                        f'a message, a call or a timer failed, {count} so far; continuing:\n{text}'
+                    )
+            sleep(_PAUSE)
+
+
+def _release(node: Node) -> None:
+    """
+    Let a node's callbacks be called again after the executor raised an exception.
+
+    If a message cannot be taken, rclpy leaves its subscription and its callback group marked as
+    being executed, for ever: no other callback of the node would be called.
+    """
+    entities = (*node.subscriptions, *node.timers, *node.services, *node.clients, *node.guards)
+    for entity in entities:
+        entity._executor_event = False
+        with suppress(AssertionError):  # it is not marked, or for another entity
+            entity.callback_group.ending_execution(entity)
 
 
 def interrupt_once() -> Callable[[], None]:

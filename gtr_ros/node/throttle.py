@@ -1,11 +1,19 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Limit how often each kind of message is logged."""
+"""Limit how often each kind of message is logged, and how long it is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 import re
+
+
+def shorten(text: str, most: int = 500) -> str:
+    """Return a text without its middle if it is long: it may quote what another node has sent."""
+    if len(text) <= most:
+        return text
+    half = most // 2
+    return f'{text[:half]} [{len(text) - 2 * half} characters left out] {text[-half:]}'
 
 
 class Throttle:

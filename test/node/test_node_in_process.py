@@ -72,6 +72,9 @@ class OneObject:
             last_return=Reidentification(0, 9, 1, 60.0),
         )
 
+    def warm_up(self, is_over):
+        pass
+
     def close(self):
         self.settings = None
 

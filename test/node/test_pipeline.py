@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
+from queue import Queue
+from threading import current_thread
 from types import SimpleNamespace
 import weakref
 
@@ -20,6 +23,8 @@ from gtr_ros.node.tracker import pipeline
 from gtr_ros.node.tracker.parameters import NodeParameters
 from gtr_ros.node.tracker.pipeline import CameraFrame
 from gtr_ros.node.tracker.pipeline import Pipeline
+from gtr_ros.node.tracker.statistics import CameraStatistics
+from gtr_ros.node.tracker.worker import Worker
 from gtr_ros.options import ConfigurationError
 from gtr_ros.structures import Detections
 from gtr_ros.tracking import RULES
@@ -252,6 +257,59 @@ def test_a_closed_pipeline_holds_no_model(make):
 
 def test_the_model_is_run_once_before_the_first_image(make):
     assert len(make().model.calls) == 1
+
+
+@pytest.mark.parametrize(
+    'parameters', [{}, {'rule': 'tao'}, {'rule': 'paper'}, {'detections_topic': 'boxes'}]
+)
+def test_whole_frames_are_made_up_and_leave_nothing_behind(parameters, monkeypatch, one_thread):
+    pipe, calls = Pipeline(settings(**parameters)), []
+    describe, update = pipe.model.describe, pipeline.Tracker.update
+
+    def record(tracker, detections):
+        calls.append(tracker)
+        return update(tracker, detections)
+
+    monkeypatch.setattr(pipeline, 'suppress', lambda *_: nullcontext())  # errors must be seen
+    monkeypatch.setattr(pipeline.Tracker, 'update', record)
+    monkeypatch.setattr(
+        pipe.model, 'describe', lambda *a: calls.append(a[0].shape) or describe(*a)
+    )
+    pipe.warm_up()
+    assert [call for call in calls if isinstance(call, tuple)] == [(480, 640, 3), (720, 1280, 3)]
+    assert len(calls) == 2 + 2 * 2
+    assert pipe.tracker() not in calls  # so its first id is still 1
+
+
+def test_no_further_frame_is_made_up_while_an_image_waits(make):
+    pipe = make()
+    calls = len(pipe.model.calls)
+    pipe.warm_up(lambda: True)
+    assert len(pipe.model.calls) == calls
+
+
+def test_the_worker_makes_up_frames_on_its_own_thread_before_the_first_image():
+    events: Queue = Queue()
+
+    def warm_up(is_over) -> None:
+        events.put((current_thread().name, is_over()))
+
+    camera = SimpleNamespace(
+        name='',
+        statistics=CameraStatistics(),
+        read=lambda request: request,
+        track=lambda request, frame, found: events.put((current_thread().name, found)),
+    )
+    worker = Worker(
+        {'': camera}, lambda frames: ['found'], lambda *error: None, lambda *split: None, warm_up
+    )
+    worker.submit(camera, 'image')
+    worker.start()
+    try:
+        assert events.get(timeout=30) == ('tracker worker', True)  # an image is waiting
+        assert events.get(timeout=30) == ('tracker worker', 'found')
+    finally:
+        assert worker.stop(30)
 
 
 def test_a_model_that_does_not_run_on_the_device_is_refused(make, monkeypatch):

@@ -5,12 +5,19 @@
 from queue import Queue
 from threading import Event
 
+import numpy as np
 import pytest
 
 from gtr_ros.node.tracker.statistics import CameraStatistics
 from gtr_ros.node.tracker.worker import Worker
 
 DEADLINE = 10.0
+
+
+class Frame(str):
+    """The name of a frame, with an image."""
+
+    image = np.zeros((6, 8, 3), np.uint8)
 
 
 class FakeCamera:
@@ -24,7 +31,7 @@ class FakeCamera:
     def read(self, request):
         if request == 'unreadable':
             raise ValueError('truncated')
-        return f'frame {request}'
+        return Frame(f'frame {request}')
 
     def track(self, request, frame, detections):
         if request == 13:
@@ -40,11 +47,13 @@ class Harness:
         self.permission = Event()
         self.tracked = Queue()
         self.errors = Queue()
+        self.splits = Queue()
         self.cameras = {name: FakeCamera(name, self.tracked) for name in ('', 'left')}
         self.worker = Worker(
             self.cameras,
             self.detect,
             lambda camera, error: self.errors.put((camera.name, error)),
+            lambda size, error: self.splits.put((size, error)),
         )
 
     def submit(self, name: str, request: object) -> None:
@@ -126,17 +135,23 @@ def test_a_bad_image_is_counted_and_neither_the_next_nor_another_cameras_is_lost
     assert harness.statistics('left').failed == 0
 
 
-def test_images_that_the_model_fails_on_are_counted_for_each_camera(harness):
+def test_an_image_that_the_model_fails_on_takes_no_other_cameras_with_it(harness):
     harness.submit('', 1)
     harness.began.get(timeout=DEADLINE)
     harness.submit('', 'poison')
     harness.submit('left', 2)
     harness.permission.set()
-    assert {harness.errors.get(timeout=DEADLINE)[0] for _ in range(2)} == {'', 'left'}
-    harness.submit('left', 3)
-    assert harness.tracked.get(timeout=DEADLINE)[1] == 1
-    assert harness.tracked.get(timeout=DEADLINE)[:2] == ('left', 3)
-    assert 'out of memory' in harness.statistics('left').last_error
+    tracked = [harness.tracked.get(timeout=DEADLINE)[:2] for _ in range(2)]
+    assert tracked == [('', 1), ('left', 2)]
+    camera, error = harness.errors.get(timeout=DEADLINE)
+    assert camera == ''
+    # It does not fit alone either, so its size is named.
+    assert '8 x 6 pixels does not fit in the memory of the device: out of memory' in str(error)
+    assert harness.splits.get(timeout=DEADLINE)[0] == 2
+    assert harness.worker.stop(DEADLINE)
+    assert 'out of memory' in harness.statistics('').last_error
+    assert [harness.statistics(name).failed for name in ('', 'left')] == [1, 0]
+    assert [harness.statistics(name).split for name in ('', 'left')] == [1, 1]
 
 
 def test_stop_waits_for_the_image_in_progress_and_starts_no_other(harness):
@@ -151,4 +166,4 @@ def test_stop_waits_for_the_image_in_progress_and_starts_no_other(harness):
 
 
 def test_stop_of_a_worker_that_was_not_started_returns_at_once():
-    assert Worker({}, lambda frames: [], lambda *_: None).stop(DEADLINE)
+    assert Worker({}, lambda frames: [], lambda *_: None, lambda *_: None).stop(DEADLINE)

@@ -79,6 +79,11 @@ class Process:
         self._reader.start()
 
     @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return self._popen.pid
+
+    @property
     def output(self) -> str:
         """The output of the program so far, stdout and stderr."""
         with self._changed:

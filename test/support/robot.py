@@ -13,6 +13,7 @@ from node_processes import START_SECONDS
 import numpy as np
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
@@ -62,6 +63,16 @@ class Robot:
             self._publishers[topic] = publisher
             assert self.spin_until(lambda: publisher.get_subscription_count() > 0), topic
         self._publishers[topic].publish(message)
+
+    def publisher(self, topic: str) -> Publisher:
+        """Return the publisher of a topic on which something was published before."""
+        return self._publishers[topic]
+
+    def replace_publisher(self, topic: str, kind: type, qos: QoSProfile) -> None:
+        """Publish on a topic with another quality of service from now on."""
+        self.node.destroy_publisher(self._publishers.pop(topic))
+        publisher = self._publishers[topic] = self.node.create_publisher(kind, topic, qos)
+        assert self.spin_until(lambda: publisher.get_subscription_count() > 0), topic
 
     def header(self) -> Header:
         """Return the header of the next image, 0.1 s after the one before."""

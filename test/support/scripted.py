@@ -16,6 +16,7 @@ class Scripted:
 
     name = 'mobile'
     batches = False
+    external = None
     class_names = ('person',)
     association = CosineAssociation()
     score_threshold = 0.5

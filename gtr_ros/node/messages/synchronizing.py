@@ -96,10 +96,12 @@ class MessageCache:
                 self._messages.popleft()
         return removed
 
-    def clear(self) -> None:
-        """Remove all messages."""
+    def clear(self) -> int:
+        """Remove all messages; return their number."""
         with self._changed:
+            removed = len(self._messages)
             self._messages.clear()
+        return removed
 
 
 class Synchronized(NamedTuple):
@@ -157,10 +159,10 @@ class ImageBoxesSynchronizer:
         images, boxes = self.images.stamps, self.boxes.stamps
         return min((abs(i - b) for i in images for b in boxes), default=None)
 
-    def clear(self) -> None:
-        """Remove all messages, for example after the clock was reset."""
-        self.images.clear()
+    def clear(self) -> int:
+        """Remove all messages, for example after a reset; return the number of images."""
         self.boxes.clear()
+        return self.images.clear()
 
 
 class ExactSynchronizer:

@@ -11,6 +11,8 @@ import threading
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from gtr_ros.node.throttle import shorten
+from gtr_ros.node.tracker.batching import detect_separately
 from gtr_ros.node.tracker.mailbox import Mailbox
 
 if TYPE_CHECKING:
@@ -25,11 +27,15 @@ class Worker:
     Takes the newest image of every camera that has one, and tracks them in one batch.
 
     An error in one image is counted and reported; the other cameras' images and the following
-    images are still tracked.
+    images are still tracked. A batch that fails is repeated in parts.
 
     :param cameras: by name
     :param detect: finds the objects in one frame of each camera; runs on the worker's thread
     :param on_error: called on the worker's thread with a camera and the exception
+    :param on_split: called on the worker's thread with the size of a batch that failed, and the
+        exception
+    :param warm_up: called once on the worker's thread, before its first image, with a function
+        that returns whether an image is waiting
     """
 
     def __init__(
@@ -37,10 +43,15 @@ class Worker:
         cameras: Mapping[str, Camera],
         detect: Callable[[Sequence[CameraFrame]], Sequence[Detections]],
         on_error: Callable[[Camera, Exception], None],
+        on_split: Callable[[int, Exception], object],
+        warm_up: Callable[[Callable[[], bool]], None] = lambda is_over: None,
     ) -> None:
         self._cameras = cameras
         self._detect = detect
         self._on_error = on_error
+        self._on_split = on_split
+        self._warm_up = warm_up
+        self._is_waiting = False
         self._mailbox: Mailbox[CameraRequest] = Mailbox()
         # A daemon, so that the process can end even if a device hangs.
         self._thread = threading.Thread(target=self._run, name='tracker worker', daemon=True)
@@ -51,6 +62,7 @@ class Worker:
 
     def submit(self, camera: Camera, request: CameraRequest) -> None:
         """Queue an image and return at once; it replaces one of this camera that still waits."""
+        self._is_waiting = True
         if self._mailbox.put(request, camera.name):
             camera.statistics.dropped += 1
 
@@ -67,6 +79,7 @@ class Worker:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        self._warm_up(lambda: self._is_waiting)
         while requests := self._mailbox.take():
             start = perf_counter()
             self._track(requests)
@@ -82,14 +95,13 @@ class Worker:
                 self._record_failure(name, error)
         if not frames:
             return
-        try:
-            found = self._detect(list(frames.values()))
-        except Exception as error:  # nor must images that the model cannot process
-            for name in frames:
-                self._record_failure(name, error)
-            return
+        found, splits = detect_separately(self._detect, list(frames.values()), self._on_split)
         for (name, frame), detections in zip(frames.items(), found, strict=True):
             camera = self._cameras[name]
+            camera.statistics.split += bool(splits)
+            if isinstance(detections, Exception):
+                self._record_failure(name, detections)
+                continue
             try:
                 camera.track(requests[name], frame, detections)
                 camera.statistics.processed += 1
@@ -99,5 +111,5 @@ class Worker:
     def _record_failure(self, name: str, error: Exception) -> None:
         camera = self._cameras[name]
         camera.statistics.failed += 1
-        camera.statistics.last_error = f'{type(error).__name__}: {error}'
+        camera.statistics.last_error = shorten(f'{type(error).__name__}: {error}')
         self._on_error(camera, error)
