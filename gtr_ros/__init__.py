@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 # The generated messages (gtr_ros.msg) may be installed in another folder than these sources.
 __path__ = extend_path(__path__, __name__)
 
-__version__ = '0.1.0'
+__version__ = '1.0.0'
 
 __all__ = [
     'Detections',

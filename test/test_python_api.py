@@ -15,11 +15,13 @@ import sys
 import numpy as np
 from paths import REPOSITORY
 import pytest
+import torch
 import walking
 import yaml
 
 import gtr_ros
 from gtr_ros import confirmed_only
+from gtr_ros import Detections
 from gtr_ros import load_model
 from gtr_ros import ModelOptions
 from gtr_ros import to_supervision
@@ -243,6 +245,9 @@ def test_only_confirmed_tracks_are_returned_unless_tentative_ones_are_wanted(mod
     assert [t.id for t in chosen.trajectories[-1:]] == chosen.ids[-1:].tolist()
     for trajectory, box in zip(chosen.trajectories, chosen.boxes):
         np.testing.assert_array_equal(trajectory.boxes[-1], box)
+    expected = mixed[0].features[np.flatnonzero(mixed[0].confirmed)]
+    np.testing.assert_array_equal(chosen.features.cpu(), expected.cpu())
+    assert len(chosen.returned) == len(chosen)
 
 
 def test_images_of_opencv_have_the_results_of_rgb_images(model, pipeline, frames):
@@ -398,3 +403,29 @@ def test_without_supervision_the_error_names_the_command(pipeline, monkeypatch):
     tracks = pipeline(np.zeros((32, 32, 3), np.uint8))
     with pytest.raises(ImportError, match='pip install supervision'):
         to_supervision(tracks, pipeline.class_names)
+
+
+@pytest.mark.parametrize(
+    ('boxes', 'scores', 'said'),
+    [
+        ([[0.1, 0.2, 0.5, 0.9]], [0.5], 'fractions of the image'),
+        ([[10, 20, 30, 40]], [50.0], 'divide per cent by 100'),
+        ([[10, 20, 30, 40]], [-1.0], 'all are -1'),
+        ([[10, 20, 30, 40]], [float('nan')], 'not all are finite'),
+        ([[900, 20, 930, 40]] * 3, [0.5] * 3, 'have their centre outside the image'),
+    ],
+)
+def test_boxes_of_another_scale_are_refused_in_python_too(boxes, scores, said):
+    model = load_model(ModelOptions(checkpoint='random', runtime='torch', device='cpu'))
+    count = len(boxes)
+    detections = Detections(
+        boxes=np.array(boxes, np.float32),
+        scores=np.array(scores, np.float32),
+        labels=np.zeros(count, np.int64),
+        features=torch.zeros(count, 0),
+        image_size=(96, 128),
+    )
+    image = np.zeros((96, 128, 3), np.uint8)
+    with pytest.raises(ValueError, match=said):
+        model.describe(image, detections)
+    assert model.describe(image, detections, checked=True).features.shape == (count, 256)

@@ -10,6 +10,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gtr_ros.cli.arguments import number
+from gtr_ros.cli.arguments import whole_number
 from gtr_ros.cli.console import console
 from gtr_ros.cli.tasks import show_tasks
 from gtr_ros.cli.tasks import Start
@@ -60,39 +62,43 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     )
     command.add_argument(
         '--iterations',
-        type=int,
+        type=whole_number,
         default=_ITERATIONS,
         metavar='N',
         help='steps of the training (default: %(default)s)',
     )
     command.add_argument(
         '--seconds',
-        type=float,
+        type=number,
         metavar='N',
         help='end the training after this time, even if there are steps left (default: no limit)',
     )
     command.add_argument(
         '--start',
-        type=float,
+        type=number,
         default=0.0,
         metavar='S',
         help='use the recording from this time, seconds after its first frame',
     )
     command.add_argument(
-        '--end', type=float, metavar='S', help='use the recording up to this time'
+        '--end', type=number, metavar='S', help='use the recording up to this time'
     )
     command.add_argument(
         '--image-topic', metavar='TOPIC', help='image topic of a bag (default: the only one)'
     )
     command.add_argument(
         '--rate',
-        type=float,
+        type=number,
         default=TrackingOptions.rate,
         metavar='RATE',
         help='frames per second of a folder of images, or a glob (default: %(default)s)',
     )
     command.add_argument(
-        '--seed', type=int, default=0, metavar='N', help='of the windows (default: %(default)s)'
+        '--seed',
+        type=whole_number,
+        default=0,
+        metavar='N',
+        help='of the windows (default: %(default)s)',
     )
     command.add_argument(
         '--device',

@@ -7,10 +7,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import fields
+from difflib import get_close_matches
+from pathlib import Path
 import re
+import sys
 from typing import Any
+from typing import NoReturn
 
 from gtr_ros.model.options import ModelOptions
 from gtr_ros.model.registry import MODELS
@@ -21,7 +26,66 @@ from gtr_ros.options import Options
 from gtr_ros.options import RANGES
 from gtr_ros.options import RULES
 
-_METAVARS = {'checkpoint': 'FILE', 'exported': 'FOLDER', 'device': 'DEVICE', 'threads': 'N'}
+_METAVARS = {
+    'checkpoint': 'FILE',
+    'detector': 'FILE',
+    'exported': 'FOLDER',
+    'device': 'DEVICE',
+    'threads': 'N',
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors suggest what a wrong argument may mean."""
+
+    def parse_known_args(
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse; a command refuses what it does not know itself, with its own usage."""
+        self._words = sys.argv[1:] if args is None else list(args)
+        options, rest = super().parse_known_args(self._words, namespace)
+        if rest and self._subparsers is None:
+            self.error(f'unrecognized arguments: {" ".join(rest)}')
+        return options, rest
+
+    def error(self, message: str) -> NoReturn:
+        """End the process with a message and a suggestion."""
+        super().error(f'{message}{self._suggestion()}')
+
+    def _suggestion(self) -> str:
+        known = list(self._option_string_actions)
+        for word in self._words:
+            name = word.partition('=')[0]
+            if name[:1] != '-' or any(flag.startswith(name) for flag in known):
+                continue
+            if Path(word).exists():
+                return f'; a name that begins with - is written ./{word}'
+            if close := get_close_matches(name, known, n=1):
+                return f' (did you mean {close[0]}?)'
+        return ''
+
+
+def whole_number(text: str) -> int:
+    """Parse a whole number, also one that is written as 5.0, for argparse."""
+    try:
+        return int(text)
+    except ValueError:
+        value = number(text)
+    if not value.is_integer():
+        raise argparse.ArgumentTypeError(f'{text} is not a whole number')
+    return int(value)
+
+
+def number(text: str) -> float:
+    """Parse a number, for argparse; what is out of its range is refused by its option."""
+    try:
+        return float(text)
+    except ValueError:
+        hint = f'; write {text.replace(",", ".")}' if text.count(',') == 1 else ''
+        raise argparse.ArgumentTypeError(f'{text} is not a number{hint}') from None
+
+
+_TYPES = {int: whole_number, float: number}
 
 
 def add_options(
@@ -43,7 +107,7 @@ def add_options(
             continue
         command.add_argument(
             flag,
-            type=type(spec.default),
+            type=_TYPES.get(type(spec.default), str),
             default=spec.default,
             choices=choices or None,
             metavar=None if choices else _METAVARS.get(spec.name, spec.name.upper()),
@@ -63,8 +127,8 @@ def named_as_flags() -> Iterator[None]:
     try:
         yield
     except ConfigurationError as error:
-        names = re.compile(rf'\b({"|".join(RANGES)})\b')
-        message = names.sub(lambda name: f'--{name[0].replace("_", "-")}', str(error))
+        names = re.compile(rf'\b({"|".join(RANGES)})\b|^rate(?= is )')
+        message = names.sub(lambda found: f'--{found[0].replace("_", "-")}', str(error))
         raise ConfigurationError(message) from None
 
 
@@ -78,7 +142,7 @@ def add_min_hits(command: argparse.ArgumentParser) -> None:
     """Add `--min-hits`, see `tracking_option`."""
     command.add_argument(
         '--min-hits',
-        type=int,
+        type=whole_number,
         metavar='N',
         help='number of boxes after which a track is confirmed and written; 0: by its '
         f'probability of existence ({_defaults("min_hits")})',
@@ -104,7 +168,7 @@ def add_tracking_arguments(
     add_options(command, ModelOptions, names)
     command.add_argument(
         '--window',
-        type=int,
+        type=whole_number,
         metavar='T',
         help=f'number of frames in the window of the tracker ({_defaults("window")})',
     )

@@ -68,7 +68,7 @@ def _all_that_run(opened: Sequence[OpenedSequence]) -> list[str]:
 
 def _rule(options: argparse.Namespace) -> str:
     """Return the linking rule; the paper's tables need one that links by P_A."""
-    rule = rule_name(options.rule, options.model)
+    rule = rule_name(options.rule, options.model, not options.detector)
     return 'gaussian' if options.table and not options.rule and rule == 'evidence' else rule
 
 
@@ -137,7 +137,8 @@ def _describe(
     drawn = [o.boxes is not None for o in opened]
     if options.curves:
         drawn.append(split_scenes(options.scenes)[0] == 'drawn')
-    found = 'generated with the scenes' if all(drawn) else f'found by {options.model}'
+    by = Path(options.detector).name or options.model
+    found = 'generated with the scenes' if all(drawn) else f'found by {by}'
     association = session.networks.evaluated.association
     about = {
         'sequences': ', '.join(o.sequence.name for o in opened) or 'none',

@@ -32,14 +32,17 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def show_warnings() -> Iterator[None]:
-    """Print warnings about inputs as messages of the command, each time."""
+    """Print warnings about inputs as messages of the command, each text once."""
     with warnings.catch_warnings():
         warnings.simplefilter('always', InputWarning)
-        usual = warnings.showwarning
+        usual, shown = warnings.showwarning, set()
 
         def show(message, category, filename, lineno, file=None, line=None) -> None:
             if issubclass(category, InputWarning):
-                console.print(f'gtr: warning: {message}', style='yellow', markup=False)
+                # A bag is opened for its topics, then for its messages.
+                if str(message) not in shown:
+                    console.print(f'gtr: warning: {message}', style='yellow', markup=False)
+                shown.add(str(message))
             else:
                 usual(message, category, filename, lineno, file, line)
 

@@ -8,6 +8,8 @@ import argparse
 from pathlib import Path
 
 from gtr_ros.cli.arguments import add_tracking_arguments
+from gtr_ros.cli.arguments import number
+from gtr_ros.cli.arguments import whole_number
 from gtr_ros.data.halves import HALVES
 from gtr_ros.evaluation.ablations import ABLATIONS
 from gtr_ros.evaluation.names import FACTORS
@@ -48,7 +50,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     command.add_argument(
         '--strides',
         nargs='+',
-        type=whole_number,
+        type=_count,
         default=[1, 2, 4, 8],
         metavar='N',
         help='use every Nth frame, as at low frame rates (default: 1 2 4 8)',
@@ -76,7 +78,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     )
     command.add_argument(
         '--seeds',
-        type=whole_number,
+        type=_count,
         default=3,
         help='scenes for each value of --curves (default: 3)',
     )
@@ -97,7 +99,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     add_tracking_arguments(command)
     command.add_argument(
         '--score-threshold',
-        type=float,
+        type=number,
         default=0.4,
         metavar='S',
         help='score from which trackers get a box; those that take weak ones get others, too '
@@ -134,9 +136,9 @@ def evaluate(options: argparse.Namespace) -> None:
     compare(options)
 
 
-def whole_number(text: str) -> int:
+def _count(text: str) -> int:
     """Parse a whole number from 1, for argparse."""
-    value = int(text)
+    value = whole_number(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f'{text} is not a whole number from 1')
     return value

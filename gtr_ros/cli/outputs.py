@@ -27,6 +27,7 @@ INPUTS = {
     'config': 'the configuration',
     'checkpoint': 'the checkpoint to start from',
     'exported': 'the exported model',
+    'detector': 'the detector',
     'file': 'the checkpoint to convert',
     'source': 'the weights to import',
 }

@@ -11,11 +11,11 @@ from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any
 
-import yaml
-
 from gtr_ros.options import check
 from gtr_ros.options import ConfigurationError
 from gtr_ros.options import Options
+from gtr_ros.parsing import parse_yaml
+from gtr_ros.parsing import ParseError
 
 #: how similar an unknown name is to a known one (ratio of `difflib`) if it is most likely a typo
 TYPO = 0.85
@@ -69,21 +69,26 @@ def _parse(spec: Field, text: str) -> Any:
     if isinstance(default, str):
         value = '' if text in ("''", '""') else text
     else:
-        value = _convert(_load(text), default)
+        value = from_text(text, default)
     if value is None:
         raise ConfigurationError(f'{spec.name} is {text!r}; expected {_expected(default)}')
     check(spec, value)
     return value
 
 
+def from_text(text: str, default: Any) -> Any:
+    """Return a text in the type of a default, a number, boolean or list; None: it is none."""
+    return convert(_load(text), default)
+
+
 def _load(text: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return parse_yaml(text)
+    except ParseError:
         return text
 
 
-def _convert(value: Any, default: Any) -> Any:
+def convert(value: Any, default: Any) -> Any:
     """Return a value that was read as YAML in the type of a default; None: it has another one."""
     if isinstance(default, bool):
         return value if isinstance(value, bool) else None
@@ -94,7 +99,7 @@ def _convert(value: Any, default: Any) -> Any:
         return None
     try:
         number = float(value)  # also a text: YAML reads 1e-3 as one
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     if isinstance(default, float):
         return number

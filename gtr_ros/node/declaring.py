@@ -19,6 +19,8 @@ from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.exceptions import InvalidParameterValueException
 from rclpy.parameter import Parameter
 
+from gtr_ros.node.arguments import convert
+from gtr_ros.node.arguments import from_text
 from gtr_ros.node.arguments import is_typo
 from gtr_ros.node.arguments import suggestion
 from gtr_ros.options import choices_of
@@ -120,10 +122,13 @@ def _declare(node: Node, spec: Field, default: Any) -> Any:
         # rclpy would leave a parameter given as [] unset, and for a node with an unset parameter
         # `ros2 param dump` prints nothing at all.
         ignore_override = _given(node, spec.name, default) is None
-    elif isinstance(default, float):
+    elif isinstance(default, (bool, int, float)):
+        # 1 for 1.0, '0.3' for 0.3, 'true' for true.
         given = _given(node, spec.name, default)
-        if isinstance(given, int) and not isinstance(given, bool):
-            default, ignore_override = float(given), True
+        if type(given) is not type(default):
+            meant = (from_text if isinstance(given, str) else convert)(given, default)
+            if meant is not None:
+                default, ignore_override = meant, True
     try:
         value = node.declare_parameter(
             spec.name, default, _descriptor(spec), ignore_override=ignore_override

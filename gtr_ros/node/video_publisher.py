@@ -22,6 +22,7 @@ from gtr_ros.media.video import VideoFrame
 from gtr_ros.media.video import VideoReader
 from gtr_ros.node.messages.images import array_to_image
 from gtr_ros.node.running import run_node
+from gtr_ros.node.unused import warn_of_unused
 from gtr_ros.node.usage import video_parser
 from gtr_ros.recordings.options import TrackingOptions
 from gtr_ros.recordings.sources import image_files
@@ -49,6 +50,7 @@ class VideoPublisher(Node):
         self._start: float | None = None  # start of the video, seconds of the steady clock
         self._elapsed = 0.0  # from there to the newest frame, seconds
         self._published = 0
+        warn_of_unused(self)
 
     def wait_for_subscriber(self, timeout: float) -> bool:
         """Wait at most this many seconds for a subscriber; return whether there is one."""

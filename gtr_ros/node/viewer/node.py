@@ -33,6 +33,7 @@ from gtr_ros.node.running import run_node
 from gtr_ros.node.running import spin
 from gtr_ros.node.throttle import Throttle
 from gtr_ros.node.topics import explain_silence
+from gtr_ros.node.unused import warn_of_unused
 from gtr_ros.node.viewer.objects import objects_to_draw
 from gtr_ros.node.viewer.parameters import ViewerParameters
 from gtr_ros.node.viewer.server import FrameEncoder
@@ -95,6 +96,8 @@ class WebViewer(Node):
         self.create_timer(
             _TIMER_SECONDS, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
+        # Its topics are those that it subscribes to while a browser is connected.
+        warn_of_unused(self, list(self._kinds))
 
     def stop(self) -> None:
         """Stop serving, and log how many images were encoded."""

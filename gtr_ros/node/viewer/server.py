@@ -32,6 +32,7 @@ _HEADERS = {
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
     'X-Frame-Options': 'DENY',
+    'Cross-Origin-Resource-Policy': 'same-origin',
 }
 
 
@@ -217,6 +218,12 @@ class _Handler(BaseHTTPRequestHandler):
                 'text/plain',
                 b'Forbidden: this viewer only serves this machine, as localhost.\n',
             )
+        elif not self._same_origin():
+            self._respond(
+                HTTPStatus.FORBIDDEN,
+                'text/plain',
+                b'Forbidden: only the page of this viewer may ask for its frames.\n',
+            )
         elif url.path == '/':
             self._respond(HTTPStatus.OK, 'text/html; charset=utf-8', self.server.page)
         elif url.path == '/frame':
@@ -225,6 +232,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._respond(
                 HTTPStatus.NOT_FOUND, 'text/plain', b'Not found: only / and /frame are served.\n'
             )
+
+    def _same_origin(self) -> bool:
+        """Return whether no other web page makes the request; it could not read the answer."""
+        origin = self.headers.get('Origin')
+        own = origin is None or urlsplit(origin).netloc == self.headers.get('Host', '')
+        return own and self.headers.get('Sec-Fetch-Site') != 'cross-site'
 
     def _send_frame(self, after: str) -> None:
         """Respond with the length of the header (4 bytes, big endian), the header and the JPEG."""
