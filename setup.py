@@ -48,6 +48,7 @@ setup(
             'trackeval>=1.3',
         ],
         'cluster': ['ray>=2.9'],
+        'detectors': ['onnxruntime>=1.20', 'pyyaml>=6'],
         'onnx': ['onnx>=1.17', 'onnxruntime>=1.24'],
         'openvino': ['onnx>=1.17', 'openvino>=2025.0'],
         'people': ['moderngl>=5.12'],

@@ -38,6 +38,7 @@ from gtr_ros.model.options import ModelOptions
 from gtr_ros.model.registry import cached_checkpoint
 from gtr_ros.model.registry import default_checkpoint
 from gtr_ros.model.registry import RANDOM
+from gtr_ros.runtime.detector_file.detector import detector_key
 from gtr_ros.runtime.loading import load_model
 from gtr_ros.runtime.loading import taken_runtime
 from gtr_ros.structures import Detections
@@ -72,7 +73,8 @@ class Networks:
             return None
         file = o.checkpoint or default_checkpoint(o.model)
         runtime = taken_runtime(o, self.evaluated)
-        return f'{o.model} {network_key(file)} {runtime} {o.precision} {o.input_size}'
+        key = f'{o.model} {network_key(file)} {runtime} {o.precision} {o.input_size}'
+        return f'{key} {detector_key(o.detector)}' if o.detector else key
 
     def get(self, name: str) -> tuple[Callable, str | None]:
         """

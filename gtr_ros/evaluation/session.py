@@ -171,6 +171,7 @@ class Session:
         quiet = replace(self, start_task=progress.start_task)
 
         def prepared(made: Made) -> PreparedSequence:
+            self._check_detector(made.sequence.name, made.boxes)
             return quiet._prepare(made.sequence, made.boxes, specs)
 
         threshold, advance = self.options.threshold, progress.finish_part
@@ -198,6 +199,7 @@ class Session:
         for name in dict.fromkeys(spec.features for spec in specs if spec.features):
             self.networks.get(name)
         for each, boxes in zip(opened, given):
+            self._check_detector(each.sequence.name, boxes)
             needs = [f'tracker {spec.name!r}' for spec in specs if spec.features]
             if boxes is None:
                 needs = [f'the model {self.options.model}']
@@ -212,6 +214,14 @@ class Session:
             scored = have_class_scores(given)
             for spec in specs:
                 delays_classes(spec, scored)
+
+    def _check_detector(self, name: str, boxes: SequenceOf[Detections] | None) -> None:
+        """Raise ValueError if a sequence has boxes, and a detector is to find others."""
+        if self.options.detector and boxes is not None:
+            raise ValueError(
+                f'{name} has boxes, stored ones or those of its scene, which are used instead of '
+                f'the detector {self.options.detector}; leave out --detector, or --boxes'
+            )
 
     def _prepare(self, sequence, boxes, specs: SequenceOf[TrackerSpec]) -> PreparedSequence:
         o = self.options
