@@ -168,10 +168,14 @@ cmake_install() {
   die "building $2 failed; the end of $log is above"
 }
 
-install_vision_msgs() {
-  if ! "$venv/bin/python" -c 'import vision_msgs' 2> /dev/null; then
-    cmake_install test/interfaces/vision_msgs vision_msgs
-  fi
+# Interfaces that are not in the wheels.
+install_interfaces() {
+  local name
+  for name in tf2_msgs vision_msgs; do
+    if ! "$venv/bin/python" -c "import $name" 2> /dev/null; then
+      cmake_install "test/interfaces/$name" "$name"
+    fi
+  done
 }
 
 install_package() {
@@ -208,7 +212,7 @@ missing=$(missing_opengl "$python" | tr '\n' ' ')
 step '1/5 virtual environment' "$python_version" make_venv
 step "2/5 ROS 2 ${distribution^} (wheels)" "$(key_of "tools/requirements-$distribution.txt")" install_ros
 step '3/5 torch and libraries (5.5 GB on disk)' "$(key_of tools/requirements.txt)" install_libraries
-step '4/5 vision_msgs' "$(find test/interfaces/vision_msgs -type f -exec cat {} + | sha256sum)" install_vision_msgs
+step '4/5 tf2_msgs and vision_msgs' "$(find test/interfaces -type f -exec cat {} + | sha256sum)" install_interfaces
 step '5/5 gtr_ros' \
   "$(find tools/environment.sh CMakeLists.txt package.xml msg srv gtr_ros scripts launch config -type f ! -name '*.pyc' -exec sha256sum {} + | sort | sha256sum)" \
   install_package

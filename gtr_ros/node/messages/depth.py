@@ -26,6 +26,7 @@ from gtr_ros.media.drawing import colour_of
 from gtr_ros.media.pixels import check_layout
 from gtr_ros.media.pixels import ImageError
 from gtr_ros.node.messages.tracks import detections_message
+from gtr_ros.tracking.placement import Pinhole
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import CameraInfo
@@ -52,6 +53,8 @@ _MIN_RELATIVE_EXTENT = 0.02
 _SAMPLES = 64  # for each side of a box: more pixels add no information
 
 _MARKER_LIFETIME = Duration(nanosec=500_000_000)
+# Of a calibration, pixels.
+_LEAST_FOCAL, _LARGEST_PIXELS = 1e-3, 1e9
 _MAX_MARKER_ID = 2**31 - 1
 
 
@@ -91,6 +94,7 @@ def detections_3d_message(
     image_size: tuple[int, int],
     depth: np.ndarray,
     camera_info: CameraInfo,
+    surfaces: np.ndarray | None = None,
 ) -> tuple[Detection3DArray, int]:
     """
     Place the confirmed objects in 3D, with ids and classes as in `detections_message`.
@@ -107,27 +111,20 @@ def detections_3d_message(
     :param camera_info: of the image, or of the same view in another resolution. The image is
         assumed to be rectified, so P applies, or K if P is zero. The baseline of a stereo camera
         in P is ignored, because the frame is that of this camera
+    :param surfaces: of the confirmed objects, from `find_surfaces`; None: they are looked for
     :return: the message (metres, boxes without rotation), and the number of objects left out
     :raises ImageError: if the camera is not calibrated, or the views differ
     """
     focal, centre = _pinhole(camera_info, image_size)
-    size = image_size[1], image_size[0]
-    depth_size = depth.shape[1], depth.shape[0]
-    scale = _scale(size, depth_size)
-    if scale is None:
-        raise ImageError(
-            f'a depth image of {_format_size(depth_size)} pixels is not aligned to an image of '
-            f'{_format_size(size)}: their aspect ratios differ. Publish depth registered to this '
-            'camera, in any resolution'
-        )
+    if surfaces is None:
+        surfaces = find_surfaces(depth, tracks.boxes[tracks.confirmed], image_size)
     flat = detections_message(tracks, header, class_names).detections
     message = Detection3DArray(header=header)
-    for detection, box in zip(flat, tracks.boxes[tracks.confirmed].astype(np.float64)):
-        corners = box.reshape(2, 2)
-        surface = find_surface(depth, (corners * scale).ravel())
-        if surface is None:
+    boxes = tracks.boxes[tracks.confirmed].astype(np.float64)
+    for detection, box, (distance, extent) in zip(flat, boxes, surfaces.tolist()):
+        if math.isnan(distance):
             continue
-        distance, extent = surface
+        corners = box.reshape(2, 2)
         start, end = (corners - centre) / focal * distance
         x, y = (start + end) / 2
         width, height = end - start
@@ -145,6 +142,30 @@ def detections_3d_message(
             )
         )
     return message, len(flat) - len(message.detections)
+
+
+def find_surfaces(depth: np.ndarray, boxes: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
+    """
+    Measure the surfaces in boxes, see `find_surface`.
+
+    :param depth: as in `detections_3d_message`
+    :param boxes: (N, 4) float, xyxy, pixels of the image
+    :param image_size: (height, width) of the image, pixels
+    :return: (N, 2) float64, median and extent, metres; nan where there is no surface
+    :raises ImageError: if the depth image does not have the shape of the image
+    """
+    size = image_size[1], image_size[0]
+    depth_size = depth.shape[1], depth.shape[0]
+    scale = _scale(size, depth_size)
+    if scale is None:
+        raise ImageError(
+            f'a depth image of {_format_size(depth_size)} pixels is not aligned to an image of '
+            f'{_format_size(size)}: their aspect ratios differ. Publish depth registered to this '
+            'camera, in any resolution'
+        )
+    scaled = boxes.astype(np.float64) * np.tile(scale, 2)
+    found = [find_surface(depth, box) or (math.nan, math.nan) for box in scaled]
+    return np.array(found, np.float64).reshape(-1, 2)
 
 
 def find_surface(depth: np.ndarray, box: np.ndarray) -> tuple[float, float] | None:
@@ -234,6 +255,15 @@ def markers_message(detections: Detection3DArray) -> MarkerArray:
     return message
 
 
+def pinhole_of(info: CameraInfo, image_size: tuple[int, int]) -> Pinhole:
+    """
+    Return the camera of an image, with the assumptions of `detections_3d_message`.
+
+    :raises ImageError: if the camera is not calibrated, or is that of another view
+    """
+    return Pinhole(*_pinhole(info, image_size), image_size)
+
+
 def _pinhole(info: CameraInfo, image_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """
     Return focal lengths and principal point, each (2,) float64, x and y, pixels of the image.
@@ -243,7 +273,8 @@ def _pinhole(info: CameraInfo, image_size: tuple[int, int]) -> tuple[np.ndarray,
     """
     matrix = info.p.reshape(3, 4) if info.p[0] else info.k.reshape(3, 3)
     focal, centre = matrix[(0, 1), (0, 1)], matrix[:2, 2] + 0.5
-    if not (np.isfinite([focal, centre]).all() and (focal > 0).all()):
+    # Also if one is not a number. With smaller focal lengths, positions would be infinite.
+    if not (focal.min() >= _LEAST_FOCAL and np.abs([focal, centre]).max() <= _LARGEST_PIXELS):
         raise ImageError(
             f'camera_info has the focal lengths {focal.tolist()} and the principal point '
             f'{matrix[:2, 2].tolist()}, so objects cannot be placed; expected finite numbers, and '

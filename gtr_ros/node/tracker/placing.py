@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Publish the objects of one camera in 3D."""
+"""Publish the objects of one camera in 3D, in its own frame and in one that does not move."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 from gtr_ros.media.pixels import ImageError
 from gtr_ros.node.messages.depth import depth_to_metres
 from gtr_ros.node.messages.depth import detections_3d_message
+from gtr_ros.node.messages.depth import find_surfaces
 from gtr_ros.node.messages.tracks import stamp_to_nanoseconds
 
 if TYPE_CHECKING:
+    import numpy as np
     from std_msgs.msg import Header
 
     from gtr_ros.node.tracker.inputs import Inputs
+    from gtr_ros.node.tracker.metric import MetricPublisher
     from gtr_ros.node.tracker.outputs import Outputs
     from gtr_ros.node.tracker.statistics import CameraStatistics
     from gtr_ros.structures import Tracks
@@ -24,8 +27,10 @@ if TYPE_CHECKING:
 
 class Placing:
     """
-    Places the objects of one camera in 3D with its depth images, on the worker's thread.
+    Places the objects of one camera in 3D, on the worker's thread.
 
+    :param with_depth: whether there are depth images
+    :param metric: publishes tracks in the target frame; None: there is none
     :param statistics: of the camera; its without_depth is updated
     :param warn: logs a warning unless it was logged a moment ago
     """
@@ -33,11 +38,15 @@ class Placing:
     def __init__(
         self,
         inputs: Inputs,
+        with_depth: bool,
+        metric: MetricPublisher | None,
         outputs: Outputs,
         statistics: CameraStatistics,
         warn: Callable[[str], object],
     ) -> None:
         self._inputs = inputs
+        self._with_depth = with_depth
+        self._metric = metric
         self._outputs = outputs
         self._statistics = statistics
         self._warn = warn
@@ -50,16 +59,35 @@ class Placing:
         class_names: Sequence[str],
     ) -> None:
         """
-        Publish the confirmed objects of an image if there is a depth image for it.
+        Publish the confirmed objects of an image.
 
         :param header: of the image
         :param image_size: (height, width), pixels
+        """
+        depths = None
+        if self._with_depth:
+            depths = self._publish_detections(header, image_size, tracks, class_names)
+        if self._metric is not None:
+            info = self._inputs.camera_info
+            self._metric.add(header, image_size, tracks, class_names, info, depths)
+
+    def _publish_detections(
+        self,
+        header: Header,
+        image_size: tuple[int, int],
+        tracks: Tracks,
+        class_names: Sequence[str],
+    ) -> np.ndarray | None:
+        """
+        Publish the objects in the camera's frame if there is a depth image.
+
+        :return: (N,) float64, the depths of the confirmed tracks, metres; None: no depth image
         """
         inputs, camera_info = self._inputs, self._inputs.camera_info
         depth = inputs.depth_at(stamp_to_nanoseconds(header.stamp))
         if depth is None or camera_info is None:
             self._statistics.without_depth += int(tracks.confirmed.sum())
-            return
+            return None
         if depth.header.frame_id != header.frame_id:
             self._warn(
                 f'the depth images have the frame {depth.header.frame_id!r}, the images of '
@@ -69,12 +97,14 @@ class Placing:
         class_ids = self._outputs.class_ids(class_names)
         try:
             metres = depth_to_metres(depth)
+            surfaces = find_surfaces(metres, tracks.boxes[tracks.confirmed], image_size)
             message, left_out = detections_3d_message(
-                tracks, header, class_ids, image_size, metres, camera_info
+                tracks, header, class_ids, image_size, metres, camera_info, surfaces
             )
         except ImageError as error:  # the detections in the image have been published
             self._statistics.without_depth += int(tracks.confirmed.sum())
             self._warn(f'no objects of {inputs.topic} in 3D: {error}')
-            return
+            return None
         self._statistics.without_depth += left_out
         self._outputs.publish_in_3d(message)
+        return surfaces[:, 0]

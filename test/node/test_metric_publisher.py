@@ -1,0 +1,173 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Images that wait for their transforms are published in order, or given up in time."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='needs rclpy and the built messages')
+
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
+
+from gtr_ros.node.messages.tracks import nanoseconds_to_stamp
+from gtr_ros.node.messages.tracks import stamp_to_nanoseconds
+from gtr_ros.node.tracker import metric
+from gtr_ros.node.tracker.metric import MetricPublisher
+from gtr_ros.node.tracker.parameters import NodeParameters
+from gtr_ros.node.tracker.statistics import CameraStatistics
+from gtr_ros.node.tracker.transforms import Transforms
+from gtr_ros.stamps import NANOSECONDS
+from gtr_ros.structures import Tracks
+
+STEP = NANOSECONDS // 10
+SIZE = (480, 640)
+INFO = CameraInfo(
+    height=480, width=640, k=np.array([500, 0, 319.5, 0, 500, 239.5, 0, 0, 1], float)
+)
+STILL = (0.0, 0.0, 0.0, 1.0)
+
+
+class World:
+    """A publisher of tracks whose transforms, time and results the test sees."""
+
+    def __init__(self, monkeypatch, **parameters) -> None:
+        self.now, self.published, self.warnings = 0.0, [], []
+        monkeypatch.setattr(metric, 'monotonic', lambda: self.now)
+        self.listener = SimpleNamespace(transforms=Transforms(), on_arrival=[], newest_image=0)
+        self.statistics = CameraStatistics()
+        settings = {'target_frame': 'odom', 'depth': True, 'transform_timeout': 0.5}
+        outputs = SimpleNamespace(
+            class_ids=list,
+            publish_tracks_3d=lambda detections, tracks: self.published.append(tracks),
+        )
+        self.publisher = MetricPublisher(
+            lambda: '/image',
+            NodeParameters(**{**settings, **parameters}),
+            outputs,
+            self.listener,
+            self.statistics,
+            self.warnings.append,
+        )
+
+    def image(self, t: int, depth: float = 4.0, frame: str = 'camera', info=INFO) -> None:
+        tracks = Tracks(
+            ids=np.array([3, 8]),
+            boxes=np.array([[300, 100, 360, 320], [30, 100, 60, 200]], np.float32),
+            scores=np.array([0.9, 0.8], np.float32),
+            labels=np.array([0, 0]),
+            confirmed=np.array([True, False]),
+        )
+        header = Header(stamp=nanoseconds_to_stamp(t * STEP), frame_id=frame)
+        self.publisher.add(header, SIZE, tracks, ['person'], info, np.array([depth]))
+
+    def move(self, t: int) -> None:
+        """Add where the camera is at a time: it drives along z, 1 m/s."""
+        self.listener.transforms.add('odom', 'camera', t * STEP, (0, 0, t / 10), STILL)
+        for call in self.listener.on_arrival:
+            call()
+
+    @property
+    def times(self) -> list[int]:
+        return [stamp_to_nanoseconds(m.header.stamp) // STEP for m in self.published]
+
+
+def test_confirmed_tracks_are_published_in_the_target_frame(monkeypatch):
+    world = World(monkeypatch)
+    world.move(10)
+    world.image(10)
+    [message] = world.published
+    assert message.header.frame_id == 'odom'
+    [track] = message.tracks
+    assert (track.id, track.class_id, track.coasted) == ('3', 'person', False)
+    assert track.pose.pose.position.z == pytest.approx(4 + 1 + 0.085, abs=0.01)
+
+
+def test_images_wait_for_transforms_and_keep_their_order(monkeypatch):
+    world = World(monkeypatch)
+    for t in (10, 11, 12):
+        world.image(t)
+    assert world.times == []
+    world.move(10)
+    assert world.times == [10]
+    world.move(12)  # 11 is between the two
+    assert world.times == [10, 11, 12]
+    assert world.statistics.without_transform == 0
+    assert world.warnings == []
+
+
+def test_an_image_is_given_up_after_the_timeout_and_the_next_one_follows(monkeypatch):
+    world = World(monkeypatch)
+    world.move(11)
+    world.image(10)  # before the first transform
+    world.image(11)
+    assert world.times == []
+    world.now = 0.49
+    world.publisher.publish_ready()
+    assert world.times == []
+    world.now = 0.5
+    world.publisher.publish_ready()
+    assert world.times == [11]
+    assert world.statistics.without_transform == 1
+    [warning] = world.warnings
+    assert warning == (
+        "an image of /image has no tracks in 'odom': the oldest transform of frame 'camera' in "
+        "'odom' is 0.100 s newer than the image; waited for it 0.5 s"
+    )
+
+
+@pytest.mark.parametrize(
+    ('image', 'words'),
+    [
+        ({'t': 0}, 'no stamp'),
+        ({'t': 10, 'frame': ''}, 'no frame_id'),
+        ({'t': 10, 'info': None}, 'no camera_info has arrived'),
+        ({'t': 10, 'info': CameraInfo(height=480, width=640)}, 'focal lengths [0.0, 0.0]'),
+    ],
+)
+def test_what_no_transform_can_help_is_given_up_at_once(monkeypatch, image, words):
+    world = World(monkeypatch)
+    world.move(10)
+    world.image(**image)
+    assert world.published == []
+    assert world.statistics.without_transform == 1
+    assert words in world.warnings[0]
+    world.image(10)
+    assert world.times == [10]
+
+
+def test_without_depth_an_object_is_predicted_for_as_long_as_it_is_coasted(monkeypatch):
+    world = World(monkeypatch, coast=0.3)
+    for t in range(10, 20):
+        world.move(t)
+        world.image(t, depth=4.0 if t < 15 else np.nan)
+    coasted = [[track.coasted for track in message.tracks] for message in world.published]
+    assert coasted == 5 * [[False]] + 3 * [[True]] + 2 * [[]]
+
+
+def test_the_ground_places_what_has_no_depth(monkeypatch):
+    world = World(monkeypatch, ground_frame='floor')
+    # The camera looks along x, 1 m above the floor.
+    world.listener.transforms.add('floor', 'camera', 0, (0, 0, 1), (-0.5, 0.5, -0.5, 0.5), True)
+    world.listener.transforms.add('odom', 'floor', 0, (10, 0, 0), STILL, True)
+    world.image(10, depth=np.nan)
+    [track] = world.published[0].tracks
+    # 80 pixels below the horizon, at a focal length of 500 pixels.
+    assert track.pose.pose.position.x == pytest.approx(10 + 500 / 80 + 0.09, abs=0.01)
+    assert track.pose.pose.position.z == pytest.approx(220 / 80 / 2, abs=0.01)
+
+
+def test_a_reset_ends_tracks_and_forgets_what_waits(monkeypatch):
+    world = World(monkeypatch)
+    world.move(10)
+    world.image(10)
+    world.image(11)
+    world.publisher.clear()
+    world.move(11)
+    assert world.times == [10]
+    world.image(11, depth=np.nan)
+    assert world.published[-1].tracks == []
