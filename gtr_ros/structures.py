@@ -104,6 +104,9 @@ class Tracks:
     :param away: (N,) float64, seconds for which the track was lost before its last
         re-identification; 0: none. None if the tracker does not re-identify
     :param trajectories: one for each track, in the same order
+    :param features: (N, D) float32, appearance of each box; any device. None: unknown
+    :param returned: (N,) float64, probability of the re-identification in this frame; 0: there was
+        none. None if the tracker does not re-identify
     """
 
     ids: np.ndarray
@@ -113,6 +116,16 @@ class Tracks:
     confirmed: np.ndarray
     away: np.ndarray | None = None
     trajectories: Sequence[Trajectory] = ()
+    features: torch.Tensor | None = None
+    returned: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        for name in ('boxes', 'scores', 'labels', 'confirmed', 'away', 'features', 'returned'):
+            values = getattr(self, name)
+            if values is not None and len(values) != len(self.ids):
+                raise ValueError(
+                    f'{len(values)} {name} for {len(self.ids)} tracks; expected one for each'
+                )
 
     def __len__(self) -> int:
         return len(self.ids)

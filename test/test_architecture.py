@@ -21,9 +21,11 @@ MOST_LINES = 400
 #: rooms of the package by floor, from the ground up: imports only point down, or stay in a room
 FLOORS = (
     {
+        'parsing',
         'stamps',
         'boxes',
         'box_checks',
+        'file_kinds',
         'input_warning',
         'files',
         'options',
@@ -54,6 +56,7 @@ ROS = {
     'sensor_msgs',
     'std_msgs',
     'std_srvs',
+    'tf2_msgs',
     'vision_msgs',
     'visualization_msgs',
 }

@@ -38,7 +38,7 @@ FOLDERS = (
     'tools',
 )
 #: what in backticks begins like a path and is none: types of messages, topics, variants of names
-NO_PATHS = re.compile(r'gtr_ros/(TrajectoryArray|SetClasses)|.*[<>*]|.*NAME')
+NO_PATHS = re.compile(r'gtr_ros/[A-Z]\w+|.*[<>*]|.*NAME')
 
 every_page = pytest.mark.parametrize('page', PAGES, ids=lambda path: path.name)
 

@@ -68,15 +68,28 @@ def test_every_source_file_has_a_licence_header(path):
     ]
 
 
-def test_vision_msgs_has_the_type_hash_of_upstream():
-    """The hash of vision_msgs 4.1.1: nodes built with another one could not communicate."""
+@pytest.mark.parametrize(
+    ('package', 'message', 'expected'),
+    [
+        (
+            'vision_msgs',
+            'Detection2DArray',
+            'RIHS01_214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968',
+        ),
+        (
+            'tf2_msgs',
+            'TFMessage',
+            'RIHS01_e369d0f05a23ae52508854b66f6aa0437f3449d652e8cbf22d5abe85d020f087',
+        ),
+    ],
+)
+def test_interfaces_have_the_type_hash_of_upstream(package, message, expected):
+    """Nodes built with another hash could not communicate."""
     resources = pytest.importorskip('ament_index_python.packages', reason='needs ROS 2')
-    share = Path(resources.get_package_share_directory('vision_msgs'))
-    types = json.loads((share / 'msg' / 'Detection2DArray.json').read_text())['type_hashes']
+    share = Path(resources.get_package_share_directory(package))
+    types = json.loads((share / 'msg' / f'{message}.json').read_text())['type_hashes']
     hashes = {entry['type_name']: entry['hash_string'] for entry in types}
-    assert hashes['vision_msgs/msg/Detection2DArray'] == (
-        'RIHS01_214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968'
-    )
+    assert hashes[f'{package}/msg/{message}'] == expected
 
 
 def test_the_manifest_names_every_ros_package_that_the_node_imports():

@@ -27,12 +27,14 @@ class Reidentification(NamedTuple):
     :param provisional_id: the id that the track had before
     :param id: the id of the lost track
     :param away: seconds since the last box of the lost track
+    :param probability: that it is the lost track
     """
 
     row: int
     provisional_id: int
     id: int
     away: float
+    probability: float = 1.0
 
 
 class Reidentifier:
@@ -146,7 +148,8 @@ class Reidentifier:
             if certain[i] and lost_id not in [r.id for r in found]:
                 away = now - float(self.gallery.last_seen[best[i]])
                 own_id = int(ids[rows[i]])
-                found.append(Reidentification(int(rows[i]), own_id, lost_id, away))
+                sure = float(probability[i])
+                found.append(Reidentification(int(rows[i]), own_id, lost_id, away, sure))
         for track in found:
             self.gallery.remove(int(np.flatnonzero(self.gallery.ids == track.id)[0]))
             self.provisional[track.row] = self.pending[track.row] = False

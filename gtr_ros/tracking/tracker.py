@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from gtr_ros.model.association import Association
 from gtr_ros.stamps import NANOSECONDS
 from gtr_ros.structures import Detections
@@ -175,7 +177,14 @@ class Tracker:
             confirmed=confirmed,
             away=away,
             trajectories=Trajectories(ids, confirmed, away, view),
+            features=now.features,
+            returned=self._returned(ids),
         )
+
+    def _returned(self, ids: np.ndarray) -> np.ndarray:
+        """Return the probability with which each track was re-identified in this frame, (N,)."""
+        probability = {track.id: track.probability for track in self._linker.reidentified}
+        return np.array([probability.get(i, 0.0) for i in ids.tolist()], np.float64)
 
 
 def _past_frames(window: int) -> int:

@@ -56,11 +56,13 @@ class WindowView:
         frames, ids_by_frame = zip(*self._frames)
         counts = [len(d) for d in frames]
         ids, track = np.unique(np.concatenate(ids_by_frame), return_inverse=True)
-        scored = all(d.class_scores is not None for d in frames)
+        # Frames without detections need no scores.
+        scores = [d.class_scores for d in frames if len(d)]
+        scored = scores and all(each is not None for each in scores)
         return Past(
             boxes=np.concatenate([d.boxes for d in frames]),
             labels=np.concatenate([d.labels for d in frames]),
-            class_scores=np.concatenate([d.class_scores for d in frames]) if scored else None,
+            class_scores=np.concatenate(scores) if scored else None,
             stamps=np.repeat([d.stamp for d in frames], counts),
             age=np.repeat(np.arange(len(frames), 0, -1), counts),
             ids=ids,

@@ -79,7 +79,7 @@ def detections_message(
         result.hypothesis = ObjectHypothesis(class_id=class_names[label], score=score)
         detection = copy(empty_detection)
         detection.id = str(track_id)
-        detection.bbox = _bounding_box(box)
+        detection.bbox = bounding_box(box)
         detection.results = [result]
         message.detections.append(detection)
     return message
@@ -128,7 +128,7 @@ def _trajectory(trajectory: Trajectory) -> TrajectoryMessage:
         boxes=[
             TrajectoryBox(
                 stamp=nanoseconds_to_stamp(stamp),
-                bbox=_bounding_box(box),
+                bbox=bounding_box(box),
                 probability=float(likelihood),
             )
             for stamp, box, likelihood in window
@@ -137,7 +137,8 @@ def _trajectory(trajectory: Trajectory) -> TrajectoryMessage:
     )
 
 
-def _bounding_box(box: Sequence[float]) -> BoundingBox2D:
+def bounding_box(box: Sequence[float]) -> BoundingBox2D:
+    """Convert a box, xyxy, pixels."""
     x, y, width, height = corners_to_centre(*map(float, box))
     message = BoundingBox2D(size_x=width, size_y=height)
     message.center.position.x, message.center.position.y = x, y

@@ -13,6 +13,8 @@ from gtr_ros.node.messages.images import image_to_array
 from gtr_ros.node.messages.received import read_detections
 from gtr_ros.node.messages.tracks import stamp_to_nanoseconds
 from gtr_ros.node.tracker.inputs import Inputs
+from gtr_ros.node.tracker.metric import MetricPublisher
+from gtr_ros.node.tracker.observers import Observers
 from gtr_ros.node.tracker.pipeline import CameraFrame
 from gtr_ros.node.tracker.placing import Placing
 from gtr_ros.node.tracker.statistics import CameraStatistics
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from gtr_ros.node.tracker.outputs import Outputs
     from gtr_ros.node.tracker.parameters import NodeParameters
     from gtr_ros.node.tracker.pipeline import Pipeline
+    from gtr_ros.node.tracker.transform_listener import TransformListener
     from gtr_ros.profiling import Profiler
     from gtr_ros.structures import Detections
 
@@ -63,6 +66,7 @@ class Camera:
     :param submit: called with this camera and an image to be tracked
     :param warn: logs a warning, unless it was logged a moment ago; returns whether it did
     :param profiler: of `STAGES`
+    :param listener: of transforms; None: there is no target frame
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class Camera:
         submit: Callable[[Camera, CameraRequest], None],
         warn: Callable[[str], bool],
         profiler: Profiler,
+        listener: TransformListener | None = None,
     ) -> None:
         self.name = name
         self.statistics = CameraStatistics()
@@ -91,12 +96,27 @@ class Camera:
         self._read_at = 0.0  # seconds of perf_counter
         settings = parameters()
         self._compensates = settings.camera_motion
-        self._placing = None
-        if settings.depth:
-            self._placing = Placing(self.inputs, outputs, self.statistics, warn)
+        self._listener = listener
+        self._placing = self._metric = None
+        if listener is not None:
+            self._metric = MetricPublisher(
+                lambda: self.inputs.topic, settings, outputs, listener, self.statistics, warn
+            )
+        if settings.depth or self._metric is not None:
+            self._placing = Placing(
+                self.inputs, settings.depth, self._metric, outputs, self.statistics, warn
+            )
+        self.observers = Observers(node, name, outputs, settings, self.statistics, warn)
         self._boxes_size = None
         if settings.detections_width:
             self._boxes_size = settings.detections_height, settings.detections_width
+
+    def clear(self) -> None:
+        """Discard all messages that wait for others, for example after the clock was reset."""
+        self.inputs.clear()
+        if self._metric is not None:
+            self._metric.clear()
+        self.observers.clear()
 
     def update_statistics(self) -> None:
         """Copy the tracker's counters to the statistics, and estimate what did not arrive."""
@@ -106,6 +126,9 @@ class Camera:
         statistics.resets = tracker.resets
         statistics.returns = tracker.returns
         statistics.last_return = tracker.last_return
+        if self._metric is not None:
+            self._metric.publish_ready()  # drops what waited too long, even if nothing arrives
+            statistics.refused_transforms = self._listener.refused
 
     def read(self, request: CameraRequest) -> CameraFrame:
         """
@@ -156,9 +179,11 @@ class Camera:
         timer.mark('rest')
         self.outputs.publish(tracks, frame.image, header, names, timer)
         now = self._clock.now().nanoseconds
-        age = math.nan if frame.stamp is None else (now - frame.stamp) / NANOSECONDS
+        unknown = frame.stamp is None or not now  # simulated time without a clock is 0
+        age = math.nan if unknown else (now - frame.stamp) / NANOSECONDS
         self.statistics.age = age
         self.outputs.publish_times(perf_counter() - self._read_at, age)
+        self.observers.update(frame.stamp, header, tracks, frame.image, names)
         timer.mark('rest')
         timer.before('arrival', age)
         if self._placing:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: time without anything to track, after which the diagnostics warn
 SILENCE_SECONDS = 5.0
+#: time for which images wait for the same one, after which the diagnostics warn
+BUSY_SECONDS = 10.0
 
 
 class _Assessment(NamedTuple):
@@ -59,6 +61,7 @@ class CameraReport:
         self._time = monotonic()
         self._previous = replace(camera.statistics)
         self._lost = LostImages()
+        self._finished_at = self._time  # when an image was last tracked, or failed
 
     def make(
         self, node: str, settings: NodeParameters, enabled: bool
@@ -75,6 +78,8 @@ class CameraReport:
         current, previous, now = replace(self._camera.statistics), self._previous, monotonic()
         elapsed = max(now - self._time, 1e-6)
         self._previous, self._time = current, now
+        if current.processed + current.failed > previous.processed + previous.failed:
+            self._finished_at = now
         rate_in = (current.received - previous.received) / elapsed
         rate = (current.processed - previous.processed) / elapsed
         level, summary, warning = self._assess(current, previous, settings, enabled, rate)
@@ -114,6 +119,16 @@ class CameraReport:
             assessment = _Assessment(DiagnosticStatus.WARN, missing, missing)
         elif self._time - current.last_arrival >= SILENCE_SECONDS:
             reason = self._camera.inputs.explain_silence()
+            assessment = _Assessment(DiagnosticStatus.WARN, reason, reason)
+        elif (
+            current.dropped > previous.dropped
+            and (busy := self._time - self._finished_at) >= BUSY_SECONDS
+        ):
+            reason = (
+                f'images of {self._camera.inputs.topic} arrive, but the model has been busy with '
+                f'the same one for {busy:.0f} s. Is it too slow for this machine? If it hangs, '
+                'restart the node'
+            )
             assessment = _Assessment(DiagnosticStatus.WARN, reason, reason)
         elif (
             settings.max_age
@@ -164,9 +179,14 @@ def _values_of(statistics: CameraStatistics) -> dict[str, object]:
         'skipped': statistics.skipped,
         'unmatched': statistics.unmatched,
         'failed': statistics.failed,
+        'split': statistics.split,
         'without_stamp': statistics.without_stamp,
         'repaired_stamps': statistics.repaired_stamps,
         'without_depth': statistics.without_depth,
+        'without_transform': statistics.without_transform,
+        'refused_transforms': statistics.refused_transforms,
+        'refused_zones': statistics.refused_zones,
+        'refused_follows': statistics.refused_follows,
         'resets': statistics.resets,
         'returns': statistics.returns,
         'last_return': _text_of(statistics.last_return),

@@ -16,7 +16,6 @@ from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.event_handler import UnsupportedEventTypeError
 from rclpy.qos import QoSProfile
 from rclpy.qos import QoSReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo
 from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image
@@ -28,6 +27,7 @@ from gtr_ros.node.messages.synchronizing import MessageCache
 from gtr_ros.node.messages.synchronizing import stamp_of
 from gtr_ros.node.messages.synchronizing import Synchronized
 from gtr_ros.node.topics import explain_silence
+from gtr_ros.node.topics import overridable
 from gtr_ros.node.topics import qos_overrides_checked
 from gtr_ros.node.tracker.missing import Arrivals
 from gtr_ros.stamps import NANOSECONDS
@@ -134,6 +134,7 @@ class Inputs:
             self._required.append((boxes, 'detections', _DETECTIONS_HINT))
         if settings.depth:
             self._subscribe(Image, self._qualified('depth'), self._depths.add, _ALL_QOS)
+        if settings.depth or settings.target_frame:
             topic = self._qualified('camera_info')
             self._subscribe(CameraInfo, topic, self._on_camera_info, _ALL_QOS)
 
@@ -147,7 +148,7 @@ class Inputs:
         """Discard all messages that wait for others, for example after the clock was reset."""
         self._depths.clear()
         if self._synchronizer:
-            self._synchronizer.clear()
+            self._statistics.unmatched += self._synchronizer.clear()
 
     def depth_at(self, stamp: int) -> Image | None:
         """
@@ -204,11 +205,10 @@ class Inputs:
                 kind,
                 topic,
                 callback,
-                qos,
                 event_callbacks=SubscriptionEventCallbacks(
                     incompatible_qos=on_incompatible, message_lost=on_lost
                 ),
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+                **overridable(qos),
             )
         self._subscriptions.append(subscription)
         return subscription

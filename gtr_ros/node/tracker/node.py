@@ -29,17 +29,22 @@ from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 from std_srvs.srv import Trigger
 
-from gtr_ros.media.pixels import ImageError
 from gtr_ros.model.registry import own_parameters
 from gtr_ros.node.declaring import accept_integers
 from gtr_ros.node.declaring import declare_all
 from gtr_ros.node.declaring import from_message
 from gtr_ros.node.running import run_node
 from gtr_ros.node.running import spin
-from gtr_ros.node.throttle import Throttle
+from gtr_ros.node.services import answer_always
+from gtr_ros.node.topics import explain_clock
+from gtr_ros.node.topics import explain_namesakes
 from gtr_ros.node.tracker.diagnostics import CameraReport
+from gtr_ros.node.tracker.follow_service import FollowServices
 from gtr_ros.node.tracker.parameters import NodeParameters
+from gtr_ros.node.tracker.reporting import Reporter
+from gtr_ros.node.tracker.transform_listener import TransformListener
 from gtr_ros.node.tracker.worker import Worker
+from gtr_ros.node.unused import warn_of_unused
 from gtr_ros.options import ConfigurationError
 from gtr_ros.profiling import Profiler
 from gtr_ros.runtime.process import import_torch
@@ -58,7 +63,6 @@ if TYPE_CHECKING:
     from gtr_ros.node.tracker.pipeline import Pipeline
 
 _NAME = 'tracker'
-_LOG_SECONDS = 5.0  # between log messages of one kind
 _STOP_SECONDS = 30.0
 _PROFILE_SECONDS = 10.0
 
@@ -85,15 +89,18 @@ class TrackerNode(LifecycleNode):
         self.cameras: dict[str, Camera] = {}
         self._reports: list[CameraReport] = []
         self._worker: Worker | None = None
+        self._listener: TransformListener | None = None
         self._profiler: Profiler | None = None
         self._profile_logged_at = 0.0
         self._diagnostics: Publisher | None = None
         self._timer: Timer | None = None
         self._enabled = True
-        self._throttle = Throttle(_LOG_SECONDS)
+        self._reporter = Reporter(self)
         self.create_service(Trigger, '~/reset', self._on_reset)
         self.create_service(SetBool, '~/enable', self._on_enable)
         self.create_service(SetClasses, '~/set_classes', self._on_set_classes)
+        FollowServices(self, lambda: self.cameras, self._reporter.warn)
+        answer_always(self)
         self._jump_callback = self.get_clock().create_jump_callback(
             JumpThreshold(
                 min_forward=None,
@@ -182,7 +189,8 @@ class TrackerNode(LifecycleNode):
             self.pipeline.watch(self._profiler)
         with_index = settings.class_id_format == 'index'
         self._outputs = {
-            name: Outputs(self, name, with_index, settings.depth) for name in settings.camera_names
+            name: Outputs(self, name, with_index, settings.depth, bool(settings.target_frame))
+            for name in settings.camera_names
         }
         self._diagnostics = self.create_publisher(
             DiagnosticArray, '/diagnostics', QoSProfile(depth=10)
@@ -192,6 +200,8 @@ class TrackerNode(LifecycleNode):
         from gtr_ros.node.tracker.camera import Camera
 
         pipeline, profiler = self.pipeline, self._profiler
+        if self.settings.target_frame:
+            self._listener = TransformListener(self, self._reporter.warn)
         self.cameras = {
             name: Camera(
                 self,
@@ -200,15 +210,23 @@ class TrackerNode(LifecycleNode):
                 pipeline,
                 lambda: self.settings,
                 self._submit,
-                self._warn,
+                self._reporter.warn,
                 profiler,
+                self._listener,
             )
             for name, outputs in self._outputs.items()
         }
-        self._worker = Worker(self.cameras, pipeline.detect, self._report_error)
+        self._worker = Worker(
+            self.cameras,
+            pipeline.detect,
+            self._reporter.failure,
+            self._reporter.split,
+            pipeline.warm_up,
+        )
         self._worker.start()
         for camera in self.cameras.values():
             camera.inputs.open()
+        warn_of_unused(self, ('depth', 'camera_info'))
         self._describe()
         self._reports = [
             CameraReport(camera, pipeline, profiler) for camera in self.cameras.values()
@@ -219,7 +237,7 @@ class TrackerNode(LifecycleNode):
             1.0, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
         topics = ', '.join(camera.inputs.topic for camera in self.cameras.values())
-        other = self.settings.detections_topic
+        other = self.settings.detections_topic or self.settings.detector
         boxes = f'boxes of {other}, features of ' if other else ''
         self.get_logger().info(
             f'tracking on {topics}: {boxes}model {self.settings.model} on {pipeline.place}, '
@@ -240,6 +258,9 @@ class TrackerNode(LifecycleNode):
             self._timer = None
         for camera in self.cameras.values():
             camera.inputs.close()
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
         if self._worker is not None:
             if not self._worker.stop(_STOP_SECONDS):
                 self.get_logger().error(
@@ -247,6 +268,8 @@ class TrackerNode(LifecycleNode):
                 )
             self._worker = None
             self._log_profile()
+        for camera in self.cameras.values():
+            camera.observers.close()
         self.cameras, self._reports = {}, []
 
     def _cleanup(self) -> None:
@@ -306,7 +329,7 @@ class TrackerNode(LifecycleNode):
         if self.pipeline is None:
             return
         for camera in self.cameras.values():
-            camera.inputs.clear()
+            camera.clear()
         self.pipeline.reset()
         self.get_logger().warning(
             'all tracks ended: a reset was requested, or the clock was reset'
@@ -318,24 +341,6 @@ class TrackerNode(LifecycleNode):
         else:
             camera.statistics.skipped += 1
 
-    def _report_error(self, camera: Camera, error: Exception) -> None:
-        # Once the context is shut down, nothing can be published, which is not an error.
-        if not self.context.ok():
-            return
-        text = str(error)
-        kind = f'{camera.name} {type(error).__name__}: {text}'
-        if not self._throttle.admits(kind, monotonic()):
-            return
-        if not isinstance(error, ImageError):
-            text = ''.join(traceback.format_exception(type(error), error, error.__traceback__))
-        self.get_logger().error(f'skipped an image of {camera.inputs.topic}: {text}')
-
-    def _warn(self, text: str) -> bool:
-        admitted = self._throttle.admits(text, monotonic())
-        if admitted:
-            self.get_logger().warning(text)
-        return admitted
-
     def _on_timer(self) -> None:
         name = self.get_fully_qualified_name().lstrip('/')
         message = DiagnosticArray()
@@ -344,8 +349,11 @@ class TrackerNode(LifecycleNode):
             status, warning = report.make(name, self.settings, self._enabled)
             message.status.append(status)
             if warning:
-                self._warn(warning)
+                self._reporter.warn(warning)
         self._diagnostics.publish(message)
+        for warning in (explain_namesakes(self), explain_clock(self)):
+            if warning:
+                self._reporter.warn(warning)
         if monotonic() - self._profile_logged_at >= _PROFILE_SECONDS:
             self._log_profile()
 

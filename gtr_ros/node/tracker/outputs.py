@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from geometry_msgs.msg import PoseStamped
 from rclpy.qos import QoSDurabilityPolicy
 from rclpy.qos import QoSProfile
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64
@@ -20,6 +20,11 @@ from vision_msgs.msg import VisionInfo
 from visualization_msgs.msg import ImageMarker
 from visualization_msgs.msg import MarkerArray
 
+from gtr_ros.msg import Counts
+from gtr_ros.msg import Crop
+from gtr_ros.msg import FollowedState
+from gtr_ros.msg import Track3DArray
+from gtr_ros.msg import TrackEventArray
 from gtr_ros.msg import TrajectoryArray
 from gtr_ros.node.messages.depth import markers_message
 from gtr_ros.node.messages.images import array_to_image
@@ -28,7 +33,9 @@ from gtr_ros.node.messages.tracks import detections_message
 from gtr_ros.node.messages.tracks import image_marker_message
 from gtr_ros.node.messages.tracks import label_info_message
 from gtr_ros.node.messages.tracks import trajectories_message
+from gtr_ros.node.topics import overridable
 from gtr_ros.node.topics import qos_overrides_checked
+from gtr_ros.node.tracker.places import Places
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,9 +59,12 @@ class Outputs:
     :param camera: name of the camera; '' for a single camera without a name
     :param with_index: whether class_id is the label instead of the class name
     :param in_3d: whether objects are also published in 3D
+    :param in_frame: whether tracks are also published in a frame that does not move
     """
 
-    def __init__(self, node: Node, camera: str, with_index: bool, in_3d: bool) -> None:
+    def __init__(
+        self, node: Node, camera: str, with_index: bool, in_3d: bool, in_frame: bool = False
+    ) -> None:
         self._node = node
         self._prefix = f'~/{camera}/' if camera else '~/'
         self._with_index = with_index
@@ -71,10 +81,21 @@ class Outputs:
         self._vision_info = self._advertise(VisionInfo, 'vision_info', _LATCHED_QOS)
         #: number of labels in the newest label_info
         self.described = 0
+        self._advertise(TrackEventArray, 'events', _RESULT_QOS)
+        self._advertise(Counts, 'counts', _LATCHED_QOS)
+        self._advertise(Crop, 'crops', _RESULT_QOS)
+        self._advertise(PoseStamped, 'followed/pose', _RESULT_QOS)
+        self._advertise(FollowedState, 'followed/state', _LATCHED_QOS)
+        #: what was published of the objects' places
+        self.places = Places(in_frame)
         self._detections_3d = self._markers = None
         if in_3d:
             self._detections_3d = self._advertise(Detection3DArray, 'detections_3d', _RESULT_QOS)
             self._markers = self._advertise(MarkerArray, 'markers', _NEWEST_QOS)
+        self._tracks_3d = self._velocities = None
+        if in_frame:
+            self._tracks_3d = self._advertise(Detection3DArray, 'tracks_3d', _RESULT_QOS)
+            self._velocities = self._advertise(Track3DArray, 'tracks_with_velocity', _RESULT_QOS)
 
     def close(self) -> None:
         """Destroy the publishers."""
@@ -149,8 +170,15 @@ class Outputs:
     def publish_in_3d(self, detections: Detection3DArray) -> None:
         """Publish the objects in 3D, and markers for rviz while they have subscribers."""
         self._detections_3d.publish(detections)
+        self.places.add_detections(detections)
         if self._markers.get_subscription_count():
             self._markers.publish(markers_message(detections))
+
+    def publish_tracks_3d(self, detections: Detection3DArray, tracks: Track3DArray) -> None:
+        """Publish the tracks in the target frame."""
+        self._tracks_3d.publish(detections)
+        self._velocities.publish(tracks)
+        self.places.add_tracks(tracks)
 
     def publish_times(self, processing: float, latency: float) -> None:
         """
@@ -165,10 +193,8 @@ class Outputs:
     def _advertise(self, kind: type, topic: str, qos: QoSProfile) -> Publisher:
         # Overridable QoS adds parameters to the node for each topic, so it is used only for the
         # results.
-        options = QoSOverridingOptions.with_default_policies() if qos is _RESULT_QOS else None
+        options = overridable(qos) if qos is _RESULT_QOS else {'qos_profile': qos}
         with qos_overrides_checked():
-            publisher = self._node.create_publisher(
-                kind, self._prefix + topic, qos, qos_overriding_options=options
-            )
+            publisher = self._node.create_publisher(kind, self._prefix + topic, **options)
         self.publishers[topic] = publisher
         return publisher

@@ -149,6 +149,74 @@ class NodeParameters(ModelOptions):
         'Maximum difference, in seconds, between the stamps of an image and its depth image.',
         limits=(0.0, 10.0),
     )
+    target_frame: str = option(
+        '',
+        'Frame that does not move with the camera, such as odom or map: tracks are published in '
+        'it, in metres, with velocity and covariance. Needs transforms on /tf, and depth or '
+        'ground_frame. Empty: off.',
+    )
+    ground_frame: str = option(
+        '',
+        'Frame whose plane z = 0 is the ground, such as base_footprint: objects without depth are '
+        'placed where the lower edge of their box meets it. Used with target_frame. Empty: only '
+        'depth places objects.',
+    )
+    depth_error: float = option(
+        0.002,
+        'Standard deviation of the depth of an object at a distance of 1 m, in metres; it grows '
+        'with the square of the distance. Used with target_frame.',
+        limits=(0.0, 1.0),
+    )
+    coast: float = option(
+        1.0,
+        'Seconds for which tracks in target_frame are predicted, and marked as coasted, while '
+        'their position is not measured.',
+        limits=(0.0, 60.0),
+    )
+    transform_timeout: float = option(
+        0.2,
+        'Maximum number of seconds to wait for the transform of an image to target_frame; '
+        '~/detections does not wait.',
+        limits=(0.0, 10.0),
+    )
+    follow_frame: str = option(
+        'followed',
+        'Name of the TF frame of the object that ~/follow has chosen, published on /tf with depth '
+        'or target_frame; with several cameras the name of the camera and _ are put before it. '
+        'Empty: none.',
+    )
+    follow_hidden: float = option(
+        10.0,
+        'Seconds after which a followed object that is hidden is reported as lost; it is still '
+        'looked for.',
+        limits=(0.0, 3600.0),
+    )
+    zones_file: str = option(
+        '',
+        'YAML file with areas and lines for ~/events and ~/counts, such as config/zones.yaml; '
+        'empty: none.',
+    )
+    left_after: float = option(
+        2.0,
+        'Seconds without a detection after which ~/events reports that an object has left.',
+        limits=(0.1, 3600.0),
+    )
+    still_seconds: float = option(
+        10.0,
+        'Seconds after which ~/events reports that an object stands still; 0: never.',
+        limits=(0.0, 86400.0),
+    )
+    still_speed: float = option(
+        0.05,
+        'Mean speed below which an object stands still: m/s with target_frame, otherwise heights '
+        'of its box per second, for cameras that do not move.',
+        limits=(0.0, 100.0),
+    )
+    crop_rate: float = option(
+        1.0,
+        'Maximum number of pictures of each object per second in ~/crops.',
+        limits=(0.01, 100.0),
+    )
     profile: bool = option(
         False,
         'Whether to log, every ten seconds and at shutdown, how long each stage of a frame takes; '
@@ -170,6 +238,16 @@ class NodeParameters(ModelOptions):
                 f'detections_topic is {self.detections_topic!r}, the same for all '
                 f'{len(self.cameras)} cameras; expected a relative name, which can be remapped '
                 'for each camera'
+            )
+        if self.detector and self.detections_topic:
+            raise ConfigurationError(
+                f'detector is {self.detector!r} and detections_topic {self.detections_topic!r}: '
+                'these are two detectors; leave one of them empty'
+            )
+        if self.target_frame and not (self.depth or self.ground_frame):
+            raise ConfigurationError(
+                f'target_frame is {self.target_frame!r}, but depth is false and ground_frame '
+                'empty, so nothing tells where objects are; set one of them'
             )
         if bool(self.detections_width) != bool(self.detections_height):
             raise ConfigurationError(

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import replace
 from functools import partial
@@ -24,6 +25,7 @@ from gtr_ros.profiling import Profiler
 from gtr_ros.runtime.loading import describe_runtime
 from gtr_ros.runtime.loading import load_model
 from gtr_ros.runtime.loading import stop_preparing
+from gtr_ros.runtime.loading import warming_up
 from gtr_ros.runtime.pipeline import labels_of
 from gtr_ros.structures import Detections
 from gtr_ros.tracking import EvidenceRule
@@ -36,7 +38,10 @@ if TYPE_CHECKING:
     from gtr_ros.node.tracker.parameters import NodeParameters
     from gtr_ros.structures import Tracks
 
-_WARM_UP_SIZE = (480, 640)
+# (height, width) of made-up images: cameras of other sizes mostly have one of these shapes, with
+# which most models give the network the same input.
+_WARM_UP_SIZES = ((480, 640), (720, 1280))
+_TENTH = 100_000_000  # of a second, nanoseconds
 _MAX_CLASSES = 1 << 16  # class_id of vision_msgs/VisionClass is a uint16
 
 
@@ -82,7 +87,7 @@ class Pipeline:
         self._rule = find_rule(
             parameters.rule,
             parameters.model,
-            self._own_detector,
+            self._own_detector and not parameters.detector,
             parameters.gallery_size,
             parameters.gallery_seconds,
         )
@@ -122,6 +127,8 @@ class Pipeline:
     def description(self) -> str:
         """Detector, linking rule and association, in one line."""
         detector = self.model.detector.kind if self._own_detector else 'another detector'
+        if self._options.detector:
+            detector = self.model.external.description
         return f'{detector}; {self.association}'
 
     def update(self, parameters: NodeParameters) -> None:
@@ -209,6 +216,45 @@ class Pipeline:
                 detections = detections.select(np.isin(detections.labels, labels))
             return self._trackers[camera].update(detections)
 
+    def warm_up(self, is_over: Callable[[], bool] = lambda: False) -> None:
+        """
+        Process made-up frames, for what each thread initialises when it first computes.
+
+        No track or id is left of them. What fails here fails again with an image, and is reported
+        then.
+
+        :param is_over: whether an image is waiting, so that no further frame is made up
+        """
+        for size in _WARM_UP_SIZES:
+            if is_over():
+                return
+            with suppress(Exception), warming_up(self.model):
+                self._process_made_up(size)
+        self._profiler.take_parts()
+
+    def _process_made_up(self, size: tuple[int, int]) -> None:
+        height, width = size
+        image = np.random.default_rng(0).integers(0, 256, (height // 8, width // 8, 3), np.uint8)
+        image = image.repeat(8, axis=0).repeat(8, axis=1)
+        left, top = width * np.array([0.1, 0.3, 0.5, 0.7]), np.full(4, 0.25 * height)
+        boxes = np.stack((left, top, left + 0.1 * width, top + 0.5 * height), axis=1)
+        objects = Detections(
+            boxes=boxes.astype(np.float32),
+            scores=np.full(4, 0.9, np.float32),
+            labels=np.zeros(4, np.int64),
+            features=torch.zeros(4, 1),
+            image_size=size,
+            class_scores=np.full((4, max(1, len(self.class_names))), 0.1, np.float32),
+        )
+        if self._own_detector:
+            self.model.detect([image] * len(self._trackers), None, 1.0)
+        objects = self.model.describe(image, objects)
+        tracker, motion = Tracker(self.model.association, self._rule, 2, 1), CameraMotion()
+        for stamp in (1, 2):
+            camera = motion.update(image, objects.boxes)
+            tracks = tracker.update(replace(objects, stamp=stamp * _TENTH, camera=camera))
+            list(tracks.trajectories)  # they are computed when they are read
+
     def watch(self, profiler: Profiler) -> None:
         """Measure the parts of `detect`, each until the device has finished it."""
         self._profiler = profiler
@@ -216,6 +262,8 @@ class Pipeline:
         for part in ('prepare', 'network', 'decode'):
             profiler.watch(self.model.detector, part, wait)
         profiler.watch(self.model, 'features', wait)
+        if self._options.detector:
+            profiler.watch(self.model.external, 'find')
 
     def close(self) -> None:
         """Release the device's memory; the pipeline cannot be used afterwards."""
@@ -241,9 +289,10 @@ class Pipeline:
             progress(f'warming up on {self.device}')
             # The first run allocates memory and, on CUDA, loads kernels. It happens here so that
             # no frame waits for it, and so that a device that cannot run the model fails now.
-            images = [np.zeros((*_WARM_UP_SIZE, 3), np.uint8)] * len(parameters.camera_names)
-            self.model.detect(images, None, 1.0)
-        except ValueError as error:
+            images = [np.zeros((*_WARM_UP_SIZES[0], 3), np.uint8)] * len(parameters.camera_names)
+            with warming_up(self.model):
+                self.model.detect(images, None, 1.0)
+        except (ValueError, ArithmeticError) as error:
             raise ConfigurationError(str(error)) from error
         except RuntimeError as error:
             raise ConfigurationError(_does_not_run(parameters.device, error)) from error

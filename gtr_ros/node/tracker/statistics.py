@@ -23,7 +23,8 @@ class CameraStatistics:
     is replaced as a whole. The executor's thread writes `received`, `lost`, `skipped`, `dropped`,
     `unmatched` and `last_arrival`; before each report it estimates `publisher_rate` and `missing`,
     and copies the tracker's `repaired_stamps`, `resets`, `returns` and `last_return`. The worker's
-    thread writes all others. The executor's thread reads all of them for the diagnostics.
+    thread writes all others, except `without_transform`, which both write under a lock. The
+    executor's thread reads all of them for the diagnostics.
 
     :param received: images
     :param lost: images that the middleware lost on their way; None: it does not count them
@@ -36,14 +37,20 @@ class CameraStatistics:
     :param processed: images that were tracked and published
     :param failed: images that were not tracked, because of an error
     :param last_error: type and message of the newest error
+    :param split: images detected in a smaller batch, because the batch of all cameras failed
     :param processing_seconds: processing time of the newest image, including the other cameras'
         images in the same batch
     :param age: seconds from the stamp of the newest image until its detections were published;
-        nan: it has no stamp
+        nan: it has no stamp, or simulated time has no clock
     :param without_stamp: images without a stamp
     :param without_depth: objects that were not published in 3D because their depth is not known
+    :param without_transform: images without tracks in the target frame, because a transform, the
+        calibration or a stamp is missing
+    :param refused_transforms: transforms that are not valid, or of the future
     :param repaired_stamps: images whose stamp was not after the previous one, but which were
         tracked
+    :param refused_zones: zones of `zones_file` that are not valid; set at activation
+    :param refused_follows: requests to ~/follow that named no object
     :param resets: how often all tracks were ended
     :param returns: how often a lost object was re-identified
     :param last_return: the newest re-identification; None if there was none
@@ -60,11 +67,16 @@ class CameraStatistics:
     processed: int = 0
     failed: int = 0
     last_error: str = ''
+    split: int = 0
     processing_seconds: float = 0.0
     age: float = math.nan
     without_stamp: int = 0
     without_depth: int = 0
+    without_transform: int = 0
+    refused_transforms: int = 0
     repaired_stamps: int = 0
+    refused_zones: int = 0
+    refused_follows: int = 0
     resets: int = 0
     returns: int = 0
     last_return: Reidentification | None = None

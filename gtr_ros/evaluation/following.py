@@ -1,0 +1,126 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""How well one person is followed through crossings and occlusions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from gtr_ros.boxes import box_iou
+from gtr_ros.data.synthetic.crossings import CrossingFrame
+from gtr_ros.data.synthetic.crossings import DIFFERENT
+from gtr_ros.data.synthetic.crossings import SAME
+from gtr_ros.data.synthetic.crossings import SUCCESSIVE
+from gtr_ros.model.association import CosineAssociation
+from gtr_ros.model.calibration import Calibration
+from gtr_ros.structures import Tracks
+from gtr_ros.tracking.following import Follower
+from gtr_ros.tracking.following import State
+from gtr_ros.tracking.tracker import Tracker
+
+#: of the features of the scenes
+CALIBRATION = Calibration(
+    same=SAME, different=DIFFERENT, deviation=0.2, drop=SUCCESSIVE - SAME, trust=50.0
+)
+#: frames in a row in which another person is followed: shorter ones are confusions of one box
+HANDED_OVER = 5
+#: frames in a row in which the person stands apart from all others before being chosen
+CHOSEN = 5
+
+
+@dataclass(frozen=True)
+class FollowCounts:
+    """
+    What happened in a number of scenes; counts can be added.
+
+    :param scenes: number of scenes
+    :param hand_overs: how often another person was followed for `HANDED_OVER` frames or more
+    :param visible: frames in which the person was detected
+    :param followed: those in which the person was followed
+    :param wrong: frames in which another person was
+    :param returns: how often anybody was found again
+    :param false_returns: those in which it was another person
+    """
+
+    scenes: int = 0
+    hand_overs: int = 0
+    visible: int = 0
+    followed: int = 0
+    wrong: int = 0
+    returns: int = 0
+    false_returns: int = 0
+
+    def __add__(self, other: FollowCounts) -> FollowCounts:
+        return FollowCounts(*(a + b for a, b in zip(self.values(), other.values())))
+
+    def values(self) -> tuple[int, ...]:
+        """Return the counts in the order of the fields."""
+        return tuple(vars(self).values())
+
+    @property
+    def share(self) -> float:
+        """Share of the visible time in which the person was followed."""
+        return self.followed / max(self.visible, 1)
+
+
+def follow(
+    frames: Iterable[CrossingFrame], tracker: Tracker, hidden: float = 10.0, by_id: bool = False
+) -> FollowCounts:
+    """
+    Follow person 0, who is chosen after half a second apart from all others.
+
+    :param hidden: see `Follower`
+    :param by_id: follow the id of the track alone, for comparison
+    """
+    follower, wrong_run, alone = None, 0, 0
+    counts = dict.fromkeys(vars(FollowCounts()), 0)
+    counts['scenes'] = 1
+    for frame in frames:
+        tracks = tracker.update(frame.detections)
+        people = _people_of(tracks, frame)
+        if follower is None:
+            chosen = np.flatnonzero((people == 0) & tracks.confirmed & _alone(tracks.boxes))
+            alone = alone + 1 if len(chosen) else 0
+            if alone == CHOSEN:
+                follower = Follower(int(tracks.ids[chosen[0]]), hidden)
+                target, before = follower.id, State.FOLLOWING
+            else:
+                continue
+        followed = follower.update(frame.detections.stamp, tracks)
+        row = followed.row
+        if by_id:
+            rows = np.flatnonzero(tracks.ids == target)
+            row = int(rows[0]) if len(rows) else None
+        right = row is not None and bool(people[row] == 0)
+        wrong = row is not None and not right
+        counts['visible'] += bool((frame.people == 0).any())
+        counts['followed'] += right
+        counts['wrong'] += wrong
+        wrong_run = wrong_run + 1 if wrong else 0
+        counts['hand_overs'] += wrong_run == HANDED_OVER
+        if followed.state == State.FOUND_AGAIN and before != State.FOUND_AGAIN:
+            counts['returns'] += 1
+            counts['false_returns'] += not right
+        before = followed.state
+    return FollowCounts(**counts)
+
+
+def _people_of(tracks: Tracks, frame: CrossingFrame) -> np.ndarray:
+    """Return the person of each track, (N,)."""
+    same = (tracks.boxes[:, None] == frame.detections.boxes[None]).all(axis=2)
+    return frame.people[np.nonzero(same)[1]]
+
+
+def _alone(boxes: np.ndarray) -> np.ndarray:
+    """Return which boxes touch no other one, (N,) bool: those that a user can point at."""
+    return (box_iou(boxes, boxes) > 0).sum(axis=1) == 1
+
+
+def crossing_tracker() -> Tracker:
+    """Return a tracker for the features of `generate_crossing`, calibrated as they are."""
+    association = CosineAssociation()
+    association.calibration = CALIBRATION
+    return Tracker(association, begin_score=0.4)

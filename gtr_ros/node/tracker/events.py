@@ -1,0 +1,165 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Publish what happens to the objects of one camera, and the counters of its zones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence
+import threading
+from typing import TYPE_CHECKING
+
+from std_msgs.msg import Header
+
+from gtr_ros.msg import Counts
+from gtr_ros.msg import LineCount
+from gtr_ros.msg import TrackEvent
+from gtr_ros.msg import TrackEventArray
+from gtr_ros.msg import ZoneCount
+from gtr_ros.options import ConfigurationError
+from gtr_ros.tracking.events import Event
+from gtr_ros.tracking.events import Events
+from gtr_ros.tracking.zones import read_zones
+from gtr_ros.tracking.zones import Zone
+from gtr_ros.tracking.zones import ZonesError
+
+if TYPE_CHECKING:
+    from rclpy.node import Node
+
+    from gtr_ros.node.tracker.outputs import Outputs
+    from gtr_ros.node.tracker.parameters import NodeParameters
+    from gtr_ros.node.tracker.statistics import CameraStatistics
+    from gtr_ros.structures import Tracks
+
+
+class EventPublisher:
+    """
+    Publishes the events of one camera; may be called on any thread.
+
+    :param camera: name of the camera
+    :param statistics: of the camera; its refused_zones is set
+    :param warn: logs a warning unless it was logged a moment ago
+    :raises ConfigurationError: if the file of zones cannot be used at all
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        camera: str,
+        outputs: Outputs,
+        parameters: NodeParameters,
+        statistics: CameraStatistics,
+        warn: Callable[[str], object],
+    ) -> None:
+        self._node, self._outputs = node, outputs
+        zones = _zones_of(camera, parameters, statistics, warn)
+        self._zones = zones
+        self._events = Events(
+            zones, parameters.left_after, parameters.still_seconds, parameters.still_speed
+        )
+        self._names: Sequence[str] = ()
+        self._lock = threading.Lock()
+        self._publish_counts(Header(stamp=node.get_clock().now().to_msg()))
+
+    def update(
+        self,
+        stamp: int,
+        header: Header,
+        tracks: Tracks,
+        image_size: tuple[int, int],
+        names: Sequence[str],
+    ) -> None:
+        """
+        Publish what happened until an image.
+
+        :param stamp: of the image, nanoseconds
+        :param header: of the image
+        :param image_size: (height, width), pixels
+        :param names: name of each label
+        """
+        seen = self._outputs.places.in_target
+        ground = {} if seen is None else {i: p.position[:2] for i, p in seen.places.items()}
+        with self._lock:
+            self._names = names
+            events = self._events.update(stamp, tracks, image_size, names, ground)
+            self._publish(header, events)
+
+    def clear(self) -> None:
+        """Publish that all tracks were ended."""
+        with self._lock:
+            header = Header(stamp=self._node.get_clock().now().to_msg())
+            self._publish(header, self._events.clear())
+
+    def _publish(self, header: Header, events: list[Event]) -> None:
+        if not events:
+            return
+        class_ids = self._outputs.class_ids(self._names)
+        messages = [
+            TrackEvent(
+                kind=int(event.kind),
+                id=str(event.id),
+                class_id=class_ids[event.label],
+                zone=event.zone,
+                seconds=event.seconds,
+                probability=event.probability,
+                direction=event.direction,
+                reason=event.reason,
+            )
+            for event in events
+        ]
+        self._outputs.publishers['events'].publish(TrackEventArray(header=header, events=messages))
+        if any(event.zone for event in events):
+            self._publish_counts(header)
+
+    def _publish_counts(self, header: Header) -> None:
+        message = Counts(header=header)
+        for zone, count in zip(self._zones, self._events.counts):
+            if zone.kind == 'area':
+                message.zones.append(
+                    ZoneCount(
+                        zone=zone.name,
+                        inside=count.inside,
+                        entered=count.entered,
+                        left=count.left,
+                    )
+                )
+            else:
+                message.lines.append(
+                    LineCount(
+                        line=zone.name, left_to_right=count.entered, right_to_left=count.left
+                    )
+                )
+        self._outputs.publishers['counts'].publish(message)
+
+
+def _zones_of(
+    camera: str,
+    parameters: NodeParameters,
+    statistics: CameraStatistics,
+    warn: Callable[[str], object],
+) -> list[Zone]:
+    """Return the zones of a camera; those that are not valid are logged and counted."""
+    if not parameters.zones_file:
+        return []
+    try:
+        zones, faults = read_zones(parameters.zones_file)
+    except ZonesError as error:
+        raise ConfigurationError(f'zones_file: {error}') from None
+    used = []
+    for zone in zones:
+        if zone.camera and zone.camera not in parameters.camera_names:
+            faults.append(
+                f'{parameters.zones_file}: zone {zone.name!r} is left out: there is no camera '
+                f'{zone.camera!r}; expected one of {", ".join(parameters.cameras) or "none"}'
+            )
+        elif zone.on_ground and not parameters.target_frame:
+            faults.append(
+                f'{parameters.zones_file}: zone {zone.name!r} is left out: its unit is metre, '
+                'which needs the parameter target_frame'
+            )
+        elif zone.camera in ('', camera):
+            used.append(zone)
+    statistics.refused_zones = len(faults)
+    for fault in faults:
+        warn(fault)
+    return used

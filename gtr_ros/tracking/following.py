@@ -1,0 +1,347 @@
+# Copyright 2026 The gtr_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Follow one object: which track it has in each frame, and how sure that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from gtr_ros.boxes import box_areas
+from gtr_ros.boxes import box_intersection
+from gtr_ros.stamps import CLOCK_JUMP
+from gtr_ros.stamps import NANOSECONDS
+from gtr_ros.structures import Tracks
+from gtr_ros.tracking.gallery import fisher_z
+from gtr_ros.tracking.gallery import GalleryOptions
+from gtr_ros.tracking.gallery import Prototypes
+
+#: seconds without a box for which an object counts as followed: detectors miss single frames
+GRACE = 0.5
+#: seconds for which a returned object is reported as found again
+ANNOUNCED = 1.0
+
+_GALLERY = GalleryOptions()
+_BOXES = 4  # of a track, before it can be found again
+_MEMORY = 0.5  # seconds, time constant of the mean feature of a track
+_GAP = 0.25  # seconds without a box, or covered, after which a track may be somebody else
+_COVERED = 0.3  # share of a box that a nearer one covers, above which it shows two objects
+_LIMIT = 8.0  # of the evidence
+_CERTAIN = 0.95  # probability at which another track, or one that was doubted, is the object
+_LIKELY = 0.97  # probability at which the object's own track is the object again
+_PROBABLE, _MANY = 0.9, 15  # the same after so many boxes
+_LEARNT = 4  # boxes of the object, without which its appearance is not known
+_TRUSTED = 1.0  # evidence for the track that the object had in the frame before
+_BESIDE = 2.0  # evidence against a track that was seen beside the object
+_THRESHOLD = 2.0  # evidence at which a track and a newcomer are equally likely the object
+_MOST_OTHERS = 1000  # tracks that were seen beside the object and are remembered
+_DROP = 0.15  # by which an object that was hidden looks less like itself, in Fisher's z
+_UNCLEAR = 1.0  # seconds for which a covered box is taken for the object
+_INITIAL = (1.1, 0.42)  # Fisher's z of the same and of different objects, before it is measured
+_INITIAL_BOXES = 20.0  # number of boxes that these weigh as much as
+_INITIAL_DEVIATION = 0.3
+
+
+class State(IntEnum):
+    """What is known of the followed object; the values are those of the message."""
+
+    NONE = 0
+    FOLLOWING = 1
+    HIDDEN = 2
+    LOST = 3
+    FOUND_AGAIN = 4
+
+
+@dataclass(frozen=True)
+class Followed:
+    """
+    The followed object in one frame.
+
+    :param id: of its track; the last one while it is not seen
+    :param row: of its track in `Tracks`; None: it is not seen in this frame
+    :param seconds: since it was last seen
+    :param probability: that this track, or the one that it had last, is the object
+    """
+
+    state: State
+    id: int
+    row: int | None
+    seconds: float
+    probability: float
+
+
+@dataclass
+class _Look:
+    """
+    How a track has looked since it may last have become somebody else.
+
+    :param mean: (D,) mean of its features
+    :param boxes: number of them
+    :param seen: stamp of the newest one
+    :param evidence: that it is the object
+    """
+
+    mean: np.ndarray
+    boxes: int
+    seen: int
+    evidence: float = 0.0
+
+
+class Follower:
+    """
+    Keeps to one object.
+
+    The object is the track that was chosen, also after the tracker has lost and re-identified it.
+    Being near is no evidence. The appearance of the object is learnt while it is followed, and so
+    is that of the others in view. If the track begins to look like somebody else, because two
+    people crossed and the tracker exchanged them, it is not followed any more: the object is
+    hidden. It is found again if its track looks like it again, or if another one certainly does.
+
+    :param track_id: the track that was chosen
+    :param hidden: seconds without a box after which a hidden object is lost; it may still be found
+        again
+    """
+
+    def __init__(self, track_id: int, hidden: float) -> None:
+        self.id = track_id
+        self._hidden = round(hidden * NANOSECONDS)
+        self._looks = Prototypes(_GALLERY.prototypes)
+        self._different = _Normal(_INITIAL[1], _INITIAL_DEVIATION)
+        self._tracks: dict[int, _Look] = {}
+        self._others: set[int] = set()  # tracks that were seen beside the object
+        self._seen: int | None = None  # stamp of the newest box of the object
+        self._found: int | None = None  # stamp at which it was found again
+        self._away = False  # whether it is hidden or lost
+        self._doubted = False  # whether its track looks like another object
+        self._clear = 0  # stamp of the newest box that shows it alone
+        self._resumed = False  # whether its track goes on after a gap, and may be somebody else's
+        self._newest: int | None = None
+        self._probability = 1.0
+
+    def update(self, stamp: int, tracks: Tracks) -> Followed:
+        """
+        Return the object in the next frame.
+
+        :param stamp: nanoseconds; one more than a second before the newest one means that the
+            clock was reset, so the time since the object was seen begins again
+        :param tracks: of the frame
+        """
+        if self._newest is not None and stamp < self._newest - CLOCK_JUMP:
+            self._seen = self._found = self._newest = None
+            self._tracks.clear()
+        self._newest = stamp = stamp if self._newest is None else max(stamp, self._newest)
+        if self._seen is None:
+            self._seen = stamp
+        ids = tracks.ids.tolist()
+        features = self._known_features(tracks)
+        clear = _clear(tracks.boxes)
+        if stamp - self._seen > GRACE * NANOSECONDS and not self._away:
+            self._away, self._tracks = True, {}
+        self._gather(stamp, ids, features, clear)
+        row = ids.index(self.id) if self.id in ids else None
+        evidence = self._evidence_of(ids)
+        if row is not None and not (
+            self._is_object(row, tracks, evidence)
+            and (clear[row] or features is None or self._resembles(features[row]))
+        ):
+            row = None
+        if row is None and (self._away or self._doubted):
+            row = self._search(ids, tracks, evidence)
+        if row is not None:
+            self._see(stamp, row, ids, features, clear)
+        return self._followed(stamp, row)
+
+    def _known_features(self, tracks: Tracks) -> np.ndarray | None:
+        """Return the features of tracks, (N, D) of unit length; None: there are none."""
+        features = _unit(tracks)
+        if features is None or not len(self._looks):
+            return features
+        if self._looks.features.shape[2] != features.shape[1]:  # of another model
+            self._looks, self._tracks = Prototypes(_GALLERY.prototypes), {}
+        return features
+
+    def _gather(
+        self, stamp: int, ids: list[int], features: np.ndarray | None, clear: np.ndarray
+    ) -> None:
+        """Add a frame to the evidence that each track is the object."""
+        if features is None or not len(self._looks):
+            return
+        for i in np.flatnonzero(clear).tolist():
+            track = self._tracks.get(ids[i])
+            if track is None or stamp - track.seen > _GAP * NANOSECONDS:
+                track = self._tracks[ids[i]] = _Look(features[i], 0, stamp)
+            track.boxes += 1
+            elapsed = (stamp - track.seen) / NANOSECONDS
+            gain = max(1 - np.exp(-elapsed / _MEMORY), 1 / track.boxes)
+            track.mean = track.mean + gain * (features[i] - track.mean)
+            track.seen = stamp
+            track.evidence = self._evidence(track)
+        expired = stamp - round(_GALLERY.wait * NANOSECONDS)
+        self._tracks = {i: track for i, track in self._tracks.items() if track.seen > expired}
+
+    def _evidence(self, track: _Look) -> float:
+        """Return the evidence, by appearance, that a track is the object."""
+        mean = track.mean / max(float(np.linalg.norm(track.mean)), 1e-12)
+        z = float(fisher_z(self._looks.compare(mean[None].astype(np.float32))[0, 0]))
+        same, different = self._same(), self._different.mean
+        if self._away or self._doubted:
+            same -= _DROP
+        variance = max(self._different.deviation, _GALLERY.deviation) ** 2
+        slope = max(same - different, 0.0) / (variance * (1 + 1 / track.boxes))
+        return min(max(slope * (z - (same + different) / 2), -_LIMIT), _LIMIT)
+
+    def _resembles(self, feature: np.ndarray) -> bool:
+        """Return whether one box looks more like the object than like others."""
+        if not len(self._looks):
+            return True
+        z = float(fisher_z(self._looks.compare(feature[None])[0, 0]))
+        return z > (self._same() + self._different.mean) / 2
+
+    def _same(self) -> float:
+        """Return the mean similarity of the object to itself, as Fisher's z."""
+        boxes, own = float(self._looks.boxes[0]), float(self._looks.self_similarity[0])
+        return (boxes * own + _INITIAL_BOXES * _INITIAL[0]) / (boxes + _INITIAL_BOXES)
+
+    def _is_object(self, row: int, tracks: Tracks, evidence: np.ndarray) -> bool:
+        """Return whether the track with the object's id looks like it, or is not known to."""
+        track = self._tracks.get(self.id)
+        gap = _GAP * NANOSECONDS
+        # After a gap it may be somebody else who was near.
+        self._resumed |= self._newest - self._seen > gap
+        new = not (self._is_known or self._away or self._resumed)
+        if not len(self._looks) or new:
+            return bool(tracks.confirmed[row])
+        if track is None or self._newest - track.seen > _UNCLEAR * NANOSECONDS:
+            return False
+        self._resumed |= track.seen - self._clear > gap
+        self._clear = track.seen
+        if not (self._away or self._doubted or self._resumed):
+            others = np.logaddexp.reduce(np.delete(evidence, row), initial=0.0)
+            self._probability = _sigmoid(track.evidence + _TRUSTED - float(others))
+            self._doubted = self._probability < 0.5
+            return not self._doubted
+        if track.boxes < _BOXES:
+            return False
+        self._probability = _sigmoid(track.evidence)
+        least = _LIKELY if track.boxes < _MANY else _PROBABLE
+        if self._doubted or not self._is_known:
+            least = _CERTAIN
+        if self._probability < least:
+            self._doubted |= self._probability < 0.5
+            return False
+        self._doubted = self._resumed = False
+        return True
+
+    @property
+    def _is_known(self) -> bool:
+        """Whether enough of the object was seen to know how it looks."""
+        return len(self._looks) > 0 and float(self._looks.boxes[0]) >= _LEARNT
+
+    def _evidence_of(self, ids: list[int]) -> np.ndarray:
+        """Return the evidence that each track is the object; -inf: too few boxes."""
+        evidence = np.full(len(ids), -np.inf)
+        for row, track_id in enumerate(ids):
+            track = self._tracks.get(track_id)
+            # A track that was seen beside the object is it only if the tracker exchanged the two.
+            against = _BESIDE if track_id in self._others and not self._doubted else 0.0
+            if track is not None and track.boxes >= _BOXES:
+                evidence[row] = track.evidence - against
+        return evidence
+
+    def _search(self, ids: list[int], tracks: Tracks, evidence: np.ndarray) -> int | None:
+        """Return the row of another track that certainly is the object."""
+        if not len(ids) or not tracks.confirmed[best := int(evidence.argmax())]:
+            return None
+        weights = np.exp(evidence)
+        probability = weights[best] / (weights.sum() + np.exp(_THRESHOLD))
+        if probability < _CERTAIN:
+            return None
+        self.id, self._doubted, self._probability = ids[best], False, float(probability)
+        self._others.discard(self.id)
+        return best
+
+    def _see(
+        self,
+        stamp: int,
+        row: int,
+        ids: list[int],
+        features: np.ndarray | None,
+        clear: np.ndarray,
+    ) -> None:
+        """Learn from a frame that shows the object."""
+        if self._away:
+            self._found, self._away = stamp, False
+        self._seen = stamp
+        if clear[row]:
+            self._others.update(i for i, seen in zip(ids, clear) if seen and i != self.id)
+            if len(self._others) > _MOST_OTHERS:
+                self._others.intersection_update(ids)
+        if features is None or not clear[row]:
+            return
+        self._clear = stamp
+        if not len(self._looks):
+            self._looks.begin(features[row : row + 1])
+            return
+        others = clear.copy()
+        others[row] = False
+        if others.any():
+            self._different.add(fisher_z(self._looks.compare(features[others])[:, 0]))
+        # What may be somebody else is not learnt.
+        new = not self._is_known and self._found is None
+        if new or self._resembles(features[row]):
+            self._looks.update(np.zeros(1, np.int64), features[row : row + 1])
+
+    def _followed(self, stamp: int, row: int | None) -> Followed:
+        unseen = stamp - self._seen
+        state = State.FOLLOWING
+        if self._away or unseen > GRACE * NANOSECONDS:
+            state = State.LOST if unseen > self._hidden else State.HIDDEN
+        elif self._found is not None and stamp - self._found <= ANNOUNCED * NANOSECONDS:
+            state = State.FOUND_AGAIN
+        return Followed(state, self.id, row, unseen / NANOSECONDS, self._probability)
+
+
+class _Normal:
+    """A running mean and standard deviation that begin at a prior."""
+
+    def __init__(self, mean: float, deviation: float) -> None:
+        self._sums = _INITIAL_BOXES * np.array([1, mean, mean**2 + deviation**2])
+
+    def add(self, values: np.ndarray) -> None:
+        """Add values; those before lose weight, so that others in view later count."""
+        if len(values):
+            most = 50 * _INITIAL_BOXES
+            self._sums *= min(1.0, most / self._sums[0])
+            self._sums += len(values), values.sum(), (values * values).sum()
+
+    @property
+    def mean(self) -> float:
+        return float(self._sums[1] / self._sums[0])
+
+    @property
+    def deviation(self) -> float:
+        return float(max(self._sums[2] / self._sums[0] - self.mean**2, 0.0) ** 0.5)
+
+
+def _unit(tracks: Tracks) -> np.ndarray | None:
+    """Return the features of tracks, (N, D) float32 of unit length; None: they have none."""
+    if tracks.features is None or not tracks.features.shape[1]:
+        return None
+    features = tracks.features.detach().float().cpu().nan_to_num(0.0, 0.0, 0.0).numpy()
+    length = np.linalg.norm(features, axis=1, keepdims=True)
+    return features / np.maximum(length, 1e-12)
+
+
+def _clear(boxes: np.ndarray) -> np.ndarray:
+    """Return which of (N, 4) boxes are not covered by a nearer one, (N,) bool."""
+    boxes = boxes.astype(np.float64)
+    share = box_intersection(boxes, boxes) / np.maximum(box_areas(boxes), 1e-9)[:, None]
+    # The one that ends lower in the image is nearer.
+    nearer = boxes[:, 3] > boxes[:, 3, None]
+    return ~((share > _COVERED) & nearer).any(axis=1)
+
+
+def _sigmoid(x: float) -> float:
+    return float(1 / (1 + np.exp(-x)))
