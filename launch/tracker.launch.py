@@ -31,7 +31,7 @@ from launch import LaunchDescriptionEntity
 TOPICS = {
     'image': 'Topic of the images.',
     'depth': 'Topic of the aligned depth images, used if the parameter depth is true.',
-    'camera_info': "Topic of the camera's calibration, used if the parameter depth is true.",
+    'camera_info': "Topic of the camera's calibration, used with depth or target_frame.",
 }
 
 # The parameters of the node: an argument that is not empty overrides the value in params_file.
