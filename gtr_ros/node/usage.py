@@ -27,6 +27,7 @@ TRACKER_TOPICS = {
         'depth, camera_info': 'sensor_msgs/Image aligned with image, sensor_msgs/CameraInfo; with '
         'depth true',
         'value of detections_topic': 'vision_msgs/Detection2DArray of another detector, if set',
+        '/tf, /tf_static': 'tf2_msgs/TFMessage; with target_frame (also camera_info)',
     },
     'Published topics': {
         '~/detections': 'vision_msgs/Detection2DArray: the confirmed tracks of every processed '
@@ -36,6 +37,14 @@ TRACKER_TOPICS = {
         '~/image_marker': 'visualization_msgs/ImageMarker: box outlines',
         '~/detections_3d, ~/markers': 'vision_msgs/Detection3DArray, '
         'visualization_msgs/MarkerArray; with depth true',
+        '~/tracks_3d, ~/tracks_with_velocity': 'vision_msgs/Detection3DArray, '
+        'gtr_ros/Track3DArray in target_frame',
+        '~/obstacles': 'sensor_msgs/PointCloud2: outlines and predicted paths in target_frame',
+        '~/events, ~/counts': 'gtr_ros/TrackEventArray: what happens; gtr_ros/Counts of '
+        'zones_file (latched)',
+        '~/crops': 'gtr_ros/Crop: the best picture of each track',
+        '~/followed/state, ~/followed/pose': 'gtr_ros/FollowedState (latched), '
+        'geometry_msgs/PoseStamped; also /tf, the frame follow_frame',
         '~/label_info, ~/vision_info': 'vision_msgs/LabelInfo, vision_msgs/VisionInfo: classes, '
         'model (latched)',
         '~/debug/processing_time_ms, ~/debug/pipeline_latency_ms': 'std_msgs/Float64',
@@ -45,6 +54,7 @@ TRACKER_TOPICS = {
         '~/reset': 'std_srvs/Trigger: end all tracks',
         '~/enable': 'std_srvs/SetBool: false: ignore the images',
         '~/set_classes': 'gtr_ros/SetClasses: the classes to track',
+        '~/follow, ~/unfollow': 'gtr_ros/Follow: the object to follow; std_srvs/Trigger',
     },
 }
 

@@ -17,6 +17,7 @@ from paths import REPOSITORY
 from PIL import Image
 import pytest
 import walking
+import yaml
 
 from gtr_ros.boxes import box_iou
 from gtr_ros.media.video import VideoReader
@@ -161,6 +162,21 @@ def test_the_readme_has_a_line_for_each_example():
     for path in EXAMPLES.iterdir():
         if path.suffix in ('.py', '.ipynb'):
             assert f'examples/{path.name}' in text
+
+
+def test_the_costmap_for_nav2_marks_the_obstacles_and_clears_them_by_a_scan():
+    costmap = yaml.safe_load((EXAMPLES / 'nav2_costmap.yaml').read_text())
+    settings = costmap['local_costmap']['local_costmap']['ros__parameters']
+    layer = settings['obstacle_layer']
+    assert 'obstacle_layer' in settings['plugins']
+    assert layer['observation_sources'].split() == ['scan', 'tracked']
+    scan, tracked = layer['scan'], layer['tracked']
+    assert (tracked['topic'], tracked['data_type']) == ('/tracker/obstacles', 'PointCloud2')
+    assert scan['clearing']
+    assert not tracked['clearing']
+    assert scan['raytrace_max_range'] >= tracked['obstacle_max_range']
+    assert tracked['sensor_frame'] != settings['global_frame']
+    assert tracked['max_obstacle_height'] > 0
 
 
 def test_the_code_in_the_readme_runs(video, tmp_path):

@@ -104,11 +104,21 @@ def test_a_depth_camera_has_the_topics_of_its_driver(nodes_of, camera):
     assert remappings['camera_info'] == f'{camera}/color/camera_info'
 
 
+@pytest.mark.parametrize('frame', ['odom', 'map'])
+def test_obstacles_for_nav2_are_in_a_frame_that_does_not_move(nodes_of, frame):
+    given = {} if frame == 'odom' else {'target_frame': frame}
+    [command] = nodes_of('nav2_obstacles.launch.py', **given)
+    assert parameters_of(command)['target_frame'] == frame
+    assert parameters_of(command)['depth'] is True
+    assert remappings_of(command)['depth'] == '/camera/camera/aligned_depth_to_color/image_raw'
+
+
 @pytest.mark.parametrize(
     ('name', 'line'),
     [
         ('two_cameras', 'tracking on /front_camera/image_raw, /left_camera/image_raw'),
         ('depth_camera', 'tracking on /camera/camera/color/image_raw'),
+        ('nav2_obstacles', 'tracking on /camera/camera/color/image_raw'),
     ],
 )
 def test_the_node_of_an_example_tracks_on_its_topics(name, line):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import struct
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,17 +13,21 @@ import pytest
 pytest.importorskip('rclpy', reason='needs rclpy and the built messages')
 
 from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import PointField
 from std_msgs.msg import Header
 
 from gtr_ros.node.messages.tracks import nanoseconds_to_stamp
 from gtr_ros.node.messages.tracks import stamp_to_nanoseconds
+from gtr_ros.node.messages.tracks_3d import obstacles_message
 from gtr_ros.node.tracker import metric
 from gtr_ros.node.tracker.metric import MetricPublisher
+from gtr_ros.node.tracker.outputs import Outputs
 from gtr_ros.node.tracker.parameters import NodeParameters
 from gtr_ros.node.tracker.statistics import CameraStatistics
 from gtr_ros.node.tracker.transforms import Transforms
 from gtr_ros.stamps import NANOSECONDS
 from gtr_ros.structures import Tracks
+from gtr_ros.tracking.footprints import POINT
 
 STEP = NANOSECONDS // 10
 SIZE = (480, 640)
@@ -36,7 +41,7 @@ class World:
     """A publisher of tracks whose transforms, time and results the test sees."""
 
     def __init__(self, monkeypatch, **parameters) -> None:
-        self.now, self.published, self.warnings = 0.0, [], []
+        self.now, self.published, self.obstacles, self.warnings = 0.0, [], [], []
         monkeypatch.setattr(metric, 'monotonic', lambda: self.now)
         self.listener = SimpleNamespace(transforms=Transforms(), on_arrival=[], newest_image=0)
         self.statistics = CameraStatistics()
@@ -44,6 +49,7 @@ class World:
         outputs = SimpleNamespace(
             class_ids=list,
             publish_tracks_3d=lambda detections, tracks: self.published.append(tracks),
+            publish_obstacles=lambda *given: self.obstacles.append(given),
         )
         self.publisher = MetricPublisher(
             lambda: '/image',
@@ -85,6 +91,37 @@ def test_confirmed_tracks_are_published_in_the_target_frame(monkeypatch):
     [track] = message.tracks
     assert (track.id, track.class_id, track.coasted) == ('3', 'person', False)
     assert track.pose.pose.position.z == pytest.approx(4 + 1 + 0.085, abs=0.01)
+    # The outlines are made of the same state, for the seconds that are configured.
+    [(state, header, seconds)] = world.obstacles
+    assert (state.ids.tolist(), header, seconds) == ([3], message.header, 2.0)
+
+
+def test_outlines_become_a_cloud_that_has_all_points():
+    points = np.zeros(2, POINT)
+    points[1] = (1.5, -2.0, 0.9, 2**32 - 1, 0.25)
+    header = Header(frame_id='odom')
+    cloud = obstacles_message(points, header)
+    assert (cloud.header, cloud.height, cloud.width) == (header, 1, 2)
+    assert (cloud.point_step, cloud.row_step, cloud.is_bigendian) == (20, 40, False)
+    values = [
+        struct.unpack_from('<I' if field.datatype == PointField.UINT32 else '<f', cloud.data, at)
+        for field in cloud.fields
+        for at in [cloud.point_step + field.offset]
+    ]
+    assert [field.name for field in cloud.fields] == ['x', 'y', 'z', 'id', 'time']
+    assert np.ravel(values) == pytest.approx([1.5, -2.0, 0.9, 2**32 - 1, 0.25])
+    assert len(obstacles_message(points[:0], header).data) == 0
+
+
+@pytest.mark.parametrize('subscribers', [0, 1])
+def test_outlines_are_published_only_for_subscribers(monkeypatch, subscribers):
+    world = World(monkeypatch)
+    world.move(10)
+    world.image(10)
+    clouds = []
+    publisher = SimpleNamespace(get_subscription_count=lambda: subscribers, publish=clouds.append)
+    Outputs.publish_obstacles(SimpleNamespace(_obstacles=publisher), *world.obstacles[0])
+    assert [cloud.width > 0 for cloud in clouds] == [True] * subscribers
 
 
 def test_images_wait_for_transforms_and_keep_their_order(monkeypatch):

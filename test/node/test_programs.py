@@ -19,6 +19,7 @@ from node_processes import executable
 from node_processes import process
 from node_processes import ros_environment
 from node_processes import tracker_node
+from rclpy.node import NodeNameNonExistentError
 from robot import robot
 
 from gtr_ros.node.programs import own_arguments
@@ -174,7 +175,14 @@ def test_help_names_the_topics_and_services_of_the_node():
             user.node.get_subscriber_names_and_types_by_node,
             user.node.get_service_names_and_types_by_node,
         )
-        assert user.spin_until(lambda: all(len(names('tracker', '/helped')) > 2 for names in ask))
+
+        def is_known() -> bool:
+            try:
+                return all(len(names('tracker', '/helped')) > 2 for names in ask)
+            except NodeNameNonExistentError:  # not discovered yet
+                return False
+
+        assert user.spin_until(is_known)
         found = [entry for names in ask for entry in names('tracker', '/helped')]
     own = {name for name, kinds in found if not kinds[0].startswith(OF_ROS)}
     assert '/helped/tracker/detections' in own

@@ -52,7 +52,7 @@ def test_a_second_interrupt_does_not_interrupt_the_shutdown():
     [
         (
             {'checkpoint': '/nowhere/weights.safetensors'},
-            ['no weights at /nowhere/weights.safetensors', 'included in the package'],
+            ['no weights at /nowhere/weights.safetensors', 'for the default weights'],
         ),
         ({'model': 'mot'}, ['no weights at ', 'gtr_mot.safetensors', 'gtr weights convert']),
         ({'device': 'gpu', 'checkpoint': 'random'}, ["device is 'gpu'", 'auto', 'cuda:N']),

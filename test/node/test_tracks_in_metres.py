@@ -26,6 +26,7 @@ from robot import robot
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo
 from sensor_msgs.msg import Image
+from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection2DArray
@@ -38,6 +39,8 @@ from gtr_ros.msg import Track3D
 from gtr_ros.msg import Track3DArray
 from gtr_ros.node.messages.images import array_to_image
 from gtr_ros.node.messages.tracks import stamp_to_nanoseconds
+from gtr_ros.tracking.footprints import POINT
+from gtr_ros.tracking.footprints import UNKNOWN_SIZE
 
 pytestmark = [pytest.mark.ros, needs_opengl]
 
@@ -82,6 +85,7 @@ class Drive:
         self.detections = user.subscribe(Detection2DArray, '/tracker/detections')
         self.placed = user.subscribe(Detection3DArray, '/tracker/tracks_3d')
         self.moving = user.subscribe(Track3DArray, '/tracker/tracks_with_velocity')
+        self.outlines = user.subscribe(PointCloud2, '/tracker/obstacles')
         self.reports = user.subscribe(DiagnosticArray, '/diagnostics')
         latched = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
         static = user.node.create_publisher(TFMessage, '/tf_static', latched)
@@ -213,6 +217,36 @@ def test_people_are_tracked_in_odom_while_the_robot_drives(drive, frames):
         assert detection.results[0].pose == track.pose
         assert detection.results[0].hypothesis.class_id == 'person'
         assert 0.8 < detection.bbox.size.z < 2.2
+    check_obstacles(drive, newest)
+
+
+def check_obstacles(drive: Drive, newest: Track3DArray) -> None:
+    """Check that each track has its outline, and that walkers had paths of 2 s."""
+    drive.user.spin_until(lambda: drive.answer(drive.outlines, newest.header) is not None)
+    points = points_of(drive.answer(drive.outlines, newest.header))
+    assert len(newest.tracks) > 0
+    assert {str(i) for i in points['id']} == {track.id for track in newest.tracks}
+    for track in newest.tracks:
+        now = points[(points['id'] == int(track.id)) & (points['time'] == 0)]
+        radius = (track.size.x or UNKNOWN_SIZE[0]) / 2
+        offsets = np.stack([now['x'], now['y']], 1) - position(track)[:2]
+        np.testing.assert_allclose(np.hypot(*offsets.T), radius, rtol=1e-3)
+    assert max(points_of(cloud)['time'].max(initial=0) for cloud in drive.outlines) == 2
+
+
+def points_of(cloud: PointCloud2) -> np.ndarray:
+    assert cloud.header.frame_id == 'odom'
+    assert [(f.name, f.offset, f.datatype) for f in cloud.fields] == [
+        ('x', 0, 7),
+        ('y', 4, 7),
+        ('z', 8, 7),
+        ('id', 12, 6),
+        ('time', 16, 7),
+    ]
+    points = np.frombuffer(cloud.data, POINT)
+    assert len(points) == cloud.width * cloud.height
+    assert cloud.row_step == len(cloud.data)
+    return points
 
 
 @pytest.mark.parametrize('fault', ['zero depth', 'nan depth'])

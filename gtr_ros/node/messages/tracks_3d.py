@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 import math
 
@@ -14,6 +15,8 @@ from geometry_msgs.msg import Twist
 from geometry_msgs.msg import TwistWithCovariance
 from geometry_msgs.msg import Vector3
 import numpy as np
+from sensor_msgs.msg import PointCloud2
+from sensor_msgs.msg import PointField
 from std_msgs.msg import Header
 from vision_msgs.msg import BoundingBox3D
 from vision_msgs.msg import Detection3D
@@ -23,12 +26,15 @@ from vision_msgs.msg import ObjectHypothesisWithPose
 
 from gtr_ros.msg import Track3D
 from gtr_ros.msg import Track3DArray
+from gtr_ros.tracking.footprints import POINT
 from gtr_ros.tracking.metric import MetricState
 
 #: variance of an angle that is not measured, rad^2: any value is equally probable
 UNKNOWN_ANGLE = math.pi**2 / 3
 #: variance of an angular velocity that is not measured, rad^2 / s^2
 UNKNOWN_TURN = 1e3
+
+_FIELD_TYPES = {np.dtype('<f4'): PointField.FLOAT32, np.dtype('<u4'): PointField.UINT32}
 
 
 def tracks_3d_messages(
@@ -80,6 +86,31 @@ def tracks_3d_messages(
             )
         )
     return detections, tracks
+
+
+def obstacles_message(points: np.ndarray, header: Header) -> PointCloud2:
+    """
+    Convert the outlines of objects.
+
+    :param points: (P,) of `gtr_ros.tracking.footprints.POINT`
+    :param header: stamp of the image, and the frame of the points
+    """
+    data = array('B')
+    data.frombytes(points.tobytes())
+    return PointCloud2(
+        header=header,
+        height=1,
+        width=len(points),
+        fields=[
+            PointField(name=name, offset=offset, datatype=_FIELD_TYPES[kind], count=1)
+            for name, (kind, offset) in POINT.fields.items()
+        ],
+        is_bigendian=False,
+        point_step=POINT.itemsize,
+        row_step=POINT.itemsize * len(points),
+        data=data,
+        is_dense=True,
+    )
 
 
 def _axes(values: np.ndarray) -> dict[str, float]:

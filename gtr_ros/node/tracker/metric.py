@@ -185,6 +185,7 @@ class MetricPublisher:
         state = self._tracks.update(stamp, waiting.objects, positions)
         header = Header(stamp=waiting.header.stamp, frame_id=self._parameters.target_frame)
         self._outputs.publish_tracks_3d(*tracks_3d_messages(state, header, waiting.class_ids))
+        self._outputs.publish_obstacles(state, header, self._parameters.predict_seconds)
 
     def _drop(self, reason: str) -> None:
         self._statistics.without_transform += 1

@@ -12,6 +12,7 @@ from rclpy.qos import QoSDurabilityPolicy
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image
+from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Float64
 from vision_msgs.msg import Detection2DArray
 from vision_msgs.msg import Detection3DArray
@@ -33,9 +34,11 @@ from gtr_ros.node.messages.tracks import detections_message
 from gtr_ros.node.messages.tracks import image_marker_message
 from gtr_ros.node.messages.tracks import label_info_message
 from gtr_ros.node.messages.tracks import trajectories_message
+from gtr_ros.node.messages.tracks_3d import obstacles_message
 from gtr_ros.node.topics import overridable
 from gtr_ros.node.topics import qos_overrides_checked
 from gtr_ros.node.tracker.places import Places
+from gtr_ros.tracking.footprints import outlines
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 
     from gtr_ros.profiling import FrameTimer
     from gtr_ros.structures import Tracks
+    from gtr_ros.tracking.metric import MetricState
 
 _RESULT_QOS = QoSProfile(depth=10)
 _NEWEST_QOS = QoSProfile(depth=1)
@@ -92,10 +96,11 @@ class Outputs:
         if in_3d:
             self._detections_3d = self._advertise(Detection3DArray, 'detections_3d', _RESULT_QOS)
             self._markers = self._advertise(MarkerArray, 'markers', _NEWEST_QOS)
-        self._tracks_3d = self._velocities = None
+        self._tracks_3d = self._velocities = self._obstacles = None
         if in_frame:
             self._tracks_3d = self._advertise(Detection3DArray, 'tracks_3d', _RESULT_QOS)
             self._velocities = self._advertise(Track3DArray, 'tracks_with_velocity', _RESULT_QOS)
+            self._obstacles = self._advertise(PointCloud2, 'obstacles', _NEWEST_QOS)
 
     def close(self) -> None:
         """Destroy the publishers."""
@@ -179,6 +184,16 @@ class Outputs:
         self._tracks_3d.publish(detections)
         self._velocities.publish(tracks)
         self.places.add_tracks(tracks)
+
+    def publish_obstacles(self, state: MetricState, header: Header, seconds: float) -> None:
+        """
+        Publish the outlines of the tracks in the target frame while they have subscribers.
+
+        :param header: stamp of the image, in the target frame
+        :param seconds: for which the paths of moving objects are predicted
+        """
+        if self._obstacles.get_subscription_count():
+            self._obstacles.publish(obstacles_message(outlines(state, seconds), header))
 
     def publish_times(self, processing: float, latency: float) -> None:
         """

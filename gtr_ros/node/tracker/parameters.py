@@ -179,6 +179,12 @@ class NodeParameters(ModelOptions):
         '~/detections does not wait.',
         limits=(0.0, 10.0),
     )
+    predict_seconds: float = option(
+        2.0,
+        'Seconds for which ~/obstacles contains the predicted paths of moving objects; 0: only '
+        'where objects are. Used with target_frame.',
+        limits=(0.0, 10.0),
+    )
     follow_frame: str = option(
         'followed',
         'Name of the TF frame of the object that ~/follow has chosen, published on /tf with depth '
