@@ -52,12 +52,15 @@ GROUPS = {
             *(
                 f'gtr_ros/node/tracker/{name}.py'
                 for name in (
+                    'batching',
                     'diagnostics',
                     'mailbox',
                     'missing',
                     'parameters',
+                    'places',
                     'placing',
                     'statistics',
+                    'transforms',
                 )
             ),
         ),

@@ -19,7 +19,9 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
+from vision_msgs.msg import Detection3D
 from vision_msgs.msg import Detection3DArray
+from vision_msgs.msg import ObjectHypothesisWithPose
 from visualization_msgs.msg import Marker
 
 from gtr_ros.media.drawing import colour_of
@@ -343,3 +345,14 @@ def test_each_object_is_a_box_and_a_label_in_its_colour_after_old_ones_are_delet
 def test_without_objects_old_markers_are_deleted():
     markers = markers_message(Detection3DArray(header=HEADER)).markers
     assert [marker.action for marker in markers] == [Marker.DELETEALL]
+
+
+def test_markers_of_large_ids_are_32_bit_and_different():
+    largest = 2**31 - 2
+    message = Detection3DArray(header=HEADER)
+    for track_id in (1, largest, largest + 2):
+        detection = Detection3D(id=str(track_id))
+        detection.results = [ObjectHypothesisWithPose()]
+        message.detections.append(detection)
+    ids = [marker.id for marker in markers_message(message).markers[1:]]
+    assert ids == [1, 1, largest, largest, 1, 1]

@@ -103,6 +103,8 @@ def test_outlines_become_a_cloud_that_has_all_points():
     cloud = obstacles_message(points, header)
     assert (cloud.header, cloud.height, cloud.width) == (header, 1, 2)
     assert (cloud.point_step, cloud.row_step, cloud.is_bigendian) == (20, 40, False)
+    assert cloud.is_dense
+    assert all(field.count == 1 for field in cloud.fields)
     values = [
         struct.unpack_from('<I' if field.datatype == PointField.UINT32 else '<f', cloud.data, at)
         for field in cloud.fields

@@ -21,14 +21,14 @@ from vision_msgs.msg import Detection3DArray
 from gtr_ros.msg import Track3D
 from gtr_ros.msg import Track3DArray
 from gtr_ros.node.messages.poses import heading
+from gtr_ros.node.messages.poses import pose_of
+from gtr_ros.node.messages.poses import transform_of
 from gtr_ros.node.messages.tracks import nanoseconds_to_stamp
 from gtr_ros.node.tracker.following import Following
 from gtr_ros.node.tracker.places import Places
 from gtr_ros.node.tracker.transforms import matrix_of
 from gtr_ros.stamps import NANOSECONDS
 from gtr_ros.structures import Tracks
-
-pytestmark = pytest.mark.ros
 
 
 def axes_of(turn: Quaternion) -> np.ndarray:
@@ -162,3 +162,45 @@ def test_nothing_is_published_after_stop(make):
     places.add_detections(detections(0.1, id1=2.0))
     assert not publishers['followed/pose']
     assert publishers['followed/state'][-1].id == ''
+
+
+def test_an_object_turns_from_0_3_metres_a_second_on():
+    before = heading(np.array([0.0, -1.0, 0.0]), None)
+    assert heading(np.array([0.29, 0.0, 5.0]), before) == before, 'falling says nothing'
+    assert heading(np.array([0.18, 0.24, 0.0]), before) != before, 'just 0.3 m/s'
+    assert heading(np.zeros(3), None) == Quaternion(w=1.0), 'as the frame'
+
+
+def test_a_transform_is_that_of_the_pose():
+    turn = heading(np.array([1.0, 1.0, 0.0]), None)
+    pose = pose_of(np.array([1.0, 2.0, 3.0]), turn)
+    assert (pose.position.x, pose.position.y, pose.position.z) == (1.0, 2.0, 3.0)
+    assert pose.orientation == turn
+    header = stamped(0.5, 'odom')
+    transform = transform_of(pose, header, 'object')
+    assert (transform.header, transform.child_frame_id) == (header, 'object')
+    shift = transform.transform.translation
+    assert (shift.x, shift.y, shift.z) == (1.0, 2.0, 3.0)
+    assert transform.transform.rotation == turn
+
+
+def test_snapshots_hold_what_the_messages_say():
+    places, arrived = Places(in_target=True), []
+    places.on_arrival.append(arrived.append)
+    message = tracks_3d(0.2, 5.5, coasted=True)
+    message.tracks[0].pose.pose.position.y, message.tracks[0].pose.pose.position.z = 2.0, 3.0
+    places.add_tracks(message)
+    seen = detections(0.1, id7=4.0)
+    places.add_detections(seen)
+    [snapshot] = arrived
+    assert snapshot is places.in_target
+    assert (snapshot.stamp, snapshot.frame) == (200_000_000, 'odom')
+    [place] = snapshot.places.values()
+    assert place.position.tolist() == [5.5, 2.0, 3.0]
+    assert place.velocity.tolist() == [0.0, 1.0, 0.0]
+    assert place.coasted
+    assert places.in_camera.frame == 'optical'
+    [(track_id, place)] = places.in_camera.places.items()
+    assert (track_id, place.position.tolist()) == (7, [4.0, 0.0, 0.0])
+    assert place.velocity is None
+    assert not place.coasted

@@ -116,3 +116,19 @@ def test_too_few_depths_give_no_surface(scene):
 )
 def test_a_box_outside_the_depth_image_or_without_pixels_has_no_depth(scene, box):
     assert find_surface(scene, np.array(box, float)) is None
+
+
+def test_the_first_rows_and_columns_count_if_the_box_begins_outside():
+    depth = np.full((8, 8), NAN, np.float32)
+    depth[:2, :2] = 2  # just as many pixels as are needed
+    assert find_surface(depth, np.array([-4.0, -4, 4, 4])) == (2, pytest.approx(0.05))
+
+
+@pytest.mark.parametrize('wide', [True, False])
+def test_a_narrow_box_is_not_thinned_out_along_its_short_side(wide):
+    depth = np.full((6, 1200), NAN, np.float32)
+    depth[2:5] = 2  # rows 1 to 4 are the central half: the first of them has no depth
+    box = np.array([0.0, 0, 1200, 6])
+    if not wide:
+        depth, box = depth.T, box[[1, 0, 3, 2]]
+    assert find_surface(depth, box) == (2, pytest.approx(0.05))

@@ -194,3 +194,28 @@ def test_results_are_those_of_tf2():
                 shift, turn = found.translation, found.rotation
                 expected = matrix((shift.x, shift.y, shift.z), (turn.x, turn.y, turn.z, turn.w))
                 np.testing.assert_allclose(own.lookup(target, source, stamp), expected, atol=1e-6)
+
+
+def test_a_quaternion_of_almost_length_1_is_normalised():
+    transforms = Transforms()
+    transforms.add('odom', 'base', 0, (1, 2, 3), 1.0009 * np.array(TURN))
+    np.testing.assert_allclose(
+        transforms.lookup('odom', 'base', 0), matrix((1, 2, 3), TURN), atol=1e-9
+    )
+
+
+def test_a_transform_just_ten_seconds_before_the_newest_is_no_reset():
+    transforms = Transforms()
+    transforms.add('odom', 'base', SPAN, (1, 0, 0), STILL)
+    transforms.add('odom', 'base', 0, (0, 0, 0), STILL)
+    assert transforms.lookup('odom', 'base', SPAN)[0, 3] == 1
+    assert transforms.lookup('odom', 'base', 0)[0, 3] == 0
+
+
+def test_tiny_turns_are_interpolated_too():
+    transforms, half = Transforms(), 2.5e-5
+    transforms.add('odom', 'base', 0, (0, 0, 0), STILL)
+    transforms.add('odom', 'base', SECOND, (0, 0, 0), (0, 0, np.sin(half), np.cos(half)))
+    for share in (0.25, 0.5, 0.75):
+        found = transforms.lookup('odom', 'base', round(share * SECOND))
+        assert found[1, 0] == pytest.approx(share * 2 * half, rel=1e-6)

@@ -140,3 +140,12 @@ def test_tracks_have_the_repaired_times():
         tracks = tracker.update(frame([(100, 100)], stamp, looks([0])))
     stamps = tracks.trajectories[0].stamps / SECOND
     np.testing.assert_allclose(stamps, [5.0, 5.1, 5.2])
+
+
+def test_the_first_stamp_after_frames_without_one_is_one_frame_later():
+    clock = FrameClock()
+    for stamp in (None, None, START):
+        clock.time(stamp)
+    assert clock.elapsed == SECOND // 10, 'not the seconds since 1970'
+    clock.time(START + SECOND)
+    assert clock.elapsed == SECOND

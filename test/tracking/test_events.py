@@ -4,7 +4,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+import re
+
 import numpy as np
+from paths import REPOSITORY
 import pytest
 
 from gtr_ros.stamps import NANOSECONDS
@@ -229,3 +233,82 @@ def test_memory_is_bounded():
 def test_boxes_that_are_not_finite_are_ignored():
     player = Player(AREA)
     assert not player.show({1: (np.nan, 200)})
+
+
+def test_the_kinds_are_those_of_the_message():
+    text = (REPOSITORY / 'msg' / 'TrackEvent.msg').read_text()
+    values = {name: int(value) for name, value in re.findall(r'uint8 (\w+)=(\d+)', text)}
+    assert values == {kind.name: kind.value for kind in Kind}
+
+
+def test_the_middle_of_a_box_can_be_what_enters():
+    player = Player(replace(AREA, point='centre'))
+    # The lower edges are 100 pixels below the upper ones, and the area begins at 100.
+    assert not player.walk((200, 140)), 'its middle is at 90'
+    assert kinds(player.walk((200, 160))) == [Kind.ENTERED_ZONE]
+    assert not player.walk((200, 340)), 'its middle is at 290'
+    assert kinds(player.walk((200, 360))) == [Kind.LEFT_ZONE]
+
+
+def test_a_tentative_track_crosses_a_line_when_it_is_confirmed():
+    player = Player(LINE)
+    for x in (150, 250):
+        assert not [e for e in player.show({1: (x, 200)}, confirmed=False) if e.zone]
+    [event] = player.walk((260, 200))
+    assert (event.kind, event.direction) == (Kind.CROSSED_LINE, 'left_to_right')
+
+
+def test_a_track_that_goes_back_over_a_line_and_ends_has_not_crossed_it():
+    player = Player(LINE, left_after=1.0)
+    assert not player.walk((198, 200), (202, 200), (198, 200))
+    assert kinds(player.show({}, seconds=2)) == [Kind.LEFT]
+    assert (player.events.counts[0].entered, player.events.counts[0].left) == (0, 0)
+
+
+def test_crossings_are_counted_for_each_direction():
+    player = Player(LINE)
+    player.walk((150, 200), (250, 200))
+    assert (player.events.counts[0].entered, player.events.counts[0].left) == (1, 0)
+    player.show({2: (250, 200)})
+    for _ in range(2):
+        player.show({2: (150, 200), 3: (250, 200)})
+        player.show({2: (150, 200), 3: (150, 200)})
+    assert (player.events.counts[0].entered, player.events.counts[0].left) == (2, 3)
+
+
+def test_a_line_is_not_closed():
+    """Somebody in the middle of a V, at the level of its ends, is far from it."""
+    corners = np.array([[0.1, 0.25], [0.5, 1.0], [0.9, 0.25]])
+    player = Player(Zone('gate', 'line', corners))
+    assert kinds(player.walk((50, 350), (200, 102))) == [Kind.CROSSED_LINE]
+
+
+def test_after_a_reset_nobody_comes_back():
+    player = Player(left_after=1.0)
+    player.show({1: (10, 200)})
+    player.show({}, seconds=2)
+    assert not player.events.clear()
+    assert kinds(player.show({1: (10, 200)})) == [Kind.CONFIRMED]
+
+
+def test_those_who_left_first_are_forgotten_first():
+    player = Player(left_after=0.05)
+    for track_id in range(1, 10_004):
+        player.show({track_id: (200, 200)})
+    assert kinds(player.show({10_001: (200, 200)}))[0] == Kind.CAME_BACK
+    assert kinds(player.show({1: (200, 200)}))[0] == Kind.CONFIRMED
+
+
+def test_a_stamp_just_a_second_back_is_no_reset():
+    player = Player(AREA, left_after=5.0)
+    player.show({1: (200, 200)}, seconds=10)
+    assert not player.show({1: (200, 200)}, seconds=-1)
+
+
+def test_only_confirmed_tracks_stand_still_and_only_if_that_is_wanted():
+    player = Player(still_seconds=1)
+    for _ in range(30):
+        found = player.show({1: (200, 200)}, confirmed=False)
+        assert kinds(found) in ([], [Kind.APPEARED])
+    player = Player(still_seconds=0)
+    assert not player.walk(*[(200, 200)] * 30)

@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+import re
 
 import numpy as np
+from paths import REPOSITORY
 import pytest
 from scenes import LOOKS
 from scenes import looks
@@ -14,6 +16,8 @@ import torch
 
 from gtr_ros.stamps import NANOSECONDS
 from gtr_ros.structures import Tracks
+from gtr_ros.tracking.following import _Normal
+from gtr_ros.tracking.following import _unit
 from gtr_ros.tracking.following import Followed
 from gtr_ros.tracking.following import Follower
 from gtr_ros.tracking.following import State
@@ -159,3 +163,172 @@ def test_an_empty_frame_and_features_that_are_not_finite_do_no_harm():
     )
     player.follower.update(round(player.time * NANOSECONDS) + 1, tracks)
     assert player.show({1: 0}, 5).state == State.FOLLOWING
+
+
+def show_looks(player: Player, shown: Mapping[int, np.ndarray]) -> Followed:
+    """Show one frame of tracks with these features beside each other."""
+    player.time += 0.1
+    count, x = len(shown), 100.0 + 200 * np.arange(len(shown))[:, None]
+    features = np.array(list(shown.values()), np.float32).reshape(count, LOOKS.shape[1])
+    tracks = Tracks(
+        ids=np.array(list(shown), np.int64),
+        boxes=np.hstack([x, x * 0 + 100, x + 40, x * 0 + 180]).astype(np.float32),
+        scores=np.full(count, 0.9, np.float32),
+        labels=np.zeros(count, np.int64),
+        confirmed=np.full(count, True),
+        features=torch.from_numpy(features),
+    )
+    return player.follower.update(round(player.time * NANOSECONDS), tracks)
+
+
+def show_covered(player: Player, look: int | None, frames: int) -> Followed:
+    """Show track 1 behind track 2, a tenth of a second each; look: of both; None: no features."""
+    for _ in range(frames):
+        player.time += 0.1
+        features = None
+        if look is not None:
+            features = torch.from_numpy(LOOKS[[look, look]].astype(np.float32))
+        tracks = Tracks(
+            ids=np.array([1, 2]),
+            boxes=np.array([[100, 100, 140, 180], [105, 105, 145, 190]], np.float32),
+            scores=np.full(2, 0.9, np.float32),
+            labels=np.zeros(2, np.int64),
+            confirmed=np.full(2, True),
+            features=features,
+        )
+        followed = player.follower.update(round(player.time * NANOSECONDS), tracks)
+    return followed
+
+
+def test_the_states_are_those_of_the_message():
+    text = (REPOSITORY / 'msg' / 'FollowedState.msg').read_text()
+    values = {name: int(value) for name, value in re.findall(r'uint8 (\w+)=(\d+)', text)}
+    assert values == {state.name: state.value for state in State}
+
+
+def test_without_features_the_track_is_the_object_also_where_it_is_covered():
+    player = Player(features=False)
+    assert player.show({1: 0}, 5).probability == 1
+    seen = show_covered(player, None, 20)
+    assert (seen.state, seen.row, seen.probability) == (State.FOLLOWING, 0, 1)
+
+
+def test_a_covered_box_is_the_object_for_a_second_if_it_looks_like_it():
+    player = Player()
+    player.show({1: 0, 2: 1}, 20)
+    assert show_covered(player, 0, 9).row == 0
+    assert show_covered(player, 0, 3).row is None, 'who it is cannot be seen any more'
+    player = Player()
+    player.show({1: 0, 2: 1}, 20)
+    assert show_covered(player, 1, 1).row is None, 'it shows who is in front'
+
+
+def test_somebody_else_who_is_given_the_id_of_a_hidden_object_is_not_it():
+    player = Player(hidden=3.0)
+    player.show({1: 0, 2: 1}, 20)
+    player.show({2: 1}, 10)
+    for _ in range(30):
+        seen = player.show({2: 1, 1: 2})
+        assert seen.row is None
+    assert seen.state == State.LOST
+    assert seen.probability < 0.5
+    # When the tracker has its id right again, it is found again.
+    found = player.show({2: 1, 1: 0}, 30)
+    assert (found.id, found.row) == (1, 1)
+
+
+def test_the_time_until_an_object_is_hidden_and_lost():
+    player = Player(hidden=2.0)
+    player.show({1: 0, 2: 1}, 20)
+    states = [player.show({2: 1}).state for _ in range(25)]
+    assert states == [State.FOLLOWING] * 5 + [State.HIDDEN] * 15 + [State.LOST] * 5
+
+
+def test_a_running_mean_begins_at_its_prior_and_follows_what_is_added():
+    normal = _Normal(0.5, 0.3)
+    assert (normal.mean, normal.deviation) == pytest.approx((0.5, 0.3))
+    stream = np.random.default_rng(4)
+    for _ in range(200):
+        normal.add(stream.normal(2.0, 0.1, 50))
+    assert normal.mean == pytest.approx(2.0, abs=0.02)
+    assert normal.deviation == pytest.approx(0.1, abs=0.02)
+    for _ in range(200):
+        normal.add(stream.normal(-1.0, 0.1, 50))
+    assert normal.mean == pytest.approx(-1.0, abs=0.02), 'what was long ago counts no more'
+
+
+@pytest.mark.parametrize('found_again', [False, True])
+def test_a_track_in_doubt_is_followed_while_it_is_more_likely_the_object(found_again):
+    """Its boxes begin to look more like somebody else than like the object."""
+    player = Player()
+    player.show({1: 0, 2: 1}, 20)
+    if found_again:
+        player.show({2: 1}, 10)
+        assert player.show({2: 1, 1: 0}, 30).row == 1
+    probabilities = []
+    for _ in range(14):
+        seen = show_looks(player, {1: LOOKS[0] + 3 * LOOKS[1]})
+        assert (seen.row == 0) == (seen.probability >= 0.5)
+        probabilities.append(seen.probability)
+    assert min(p for p in probabilities if p >= 0.5) < 0.75
+    assert probabilities[-1] < 0.5
+
+
+@pytest.mark.parametrize(
+    ('other', 'beside', 'taken'),
+    [(0.3, 3, False), (0.3, 0, True), (0.66, 0, True), (0.8, 0, False)],
+)
+def test_a_look_alike_is_taken_for_a_hidden_object_unless_it_was_beside_it(other, beside, taken):
+    player, twin = Player(), LOOKS[0] + other * LOOKS[1]
+    for k in range(28):
+        seen = {1: LOOKS[0], 3: LOOKS[2]}
+        show_looks(player, {**seen, 2: twin} if k >= 28 - beside else seen)
+    for _ in range(6):
+        show_looks(player, {3: LOOKS[2]})
+    rows = [show_looks(player, {2: twin}).row for _ in range(20)]
+    assert (0 in rows) == taken
+    assert player.follower.id == (2 if taken else 1)
+
+
+def test_who_comes_out_from_behind_another_is_the_object_after_four_boxes():
+    player = Player()
+    player.show({1: 0, 2: 1}, 20)
+    assert show_covered(player, 0, 5).row == 0
+    assert [player.show({1: 0, 2: 1}).row for _ in range(5)] == [None] * 3 + [0] * 2
+
+
+def test_an_object_is_learnt_also_if_nobody_else_is_there():
+    player = Player()
+    player.show({1: 0}, 20)
+    player.show({}, 10)
+    assert player.show({1: 2}, 20).row is None, 'somebody else'
+    assert player.show({1: 0}, 30).row == 0
+
+
+def test_one_box_that_looks_like_somebody_else_changes_nothing():
+    player = Player()
+    player.show({1: 0, 2: 1}, 20)
+    for _ in range(3):
+        glitch = player.show({1: 1, 2: 1})
+        assert (glitch.row, glitch.state) == (0, State.FOLLOWING)
+        assert glitch.probability > 0.9
+        player.show({1: 0, 2: 1}, 10)
+
+
+def test_features_that_are_not_finite_count_as_0():
+    look = LOOKS[0].copy()
+    look[0] = 0
+    for value in (np.nan, np.inf, -np.inf):
+        broken = look.copy()
+        broken[0] = value
+        two = Tracks(
+            ids=np.array([1, 2]),
+            boxes=np.zeros((2, 4), np.float32),
+            scores=np.ones(2, np.float32),
+            labels=np.zeros(2, np.int64),
+            confirmed=np.full(2, True),
+            features=torch.from_numpy(np.array([look, broken], np.float32)),
+        )
+        first, second = _unit(two)
+        np.testing.assert_array_equal(first, second)
+        assert np.linalg.norm(first) == pytest.approx(1)

@@ -207,3 +207,63 @@ def test_whatever_is_seen_ids_are_unique_and_covariances_positive_definite(data)
         assert len(set(state.ids.tolist())) == len(state.ids)
         assert consistent(state)
         assert np.isfinite(state.positions).all() and np.isfinite(state.velocities).all()
+
+
+THING = Kind(None, speed=5.0, acceleration=2.0)
+
+
+def test_a_new_track_is_as_sure_as_its_position_and_its_kind():
+    state = MetricTracks(1.0).update(START, objects(1, kind=THING), at((1, 2, 3)))
+    expected = np.diag([NOISE**2] * 3 + [25.0, 25.0, 0.09])
+    np.testing.assert_allclose(state.covariances[0], expected)
+
+
+def test_the_covariance_of_a_coasted_track_is_that_of_the_model():
+    """White-noise acceleration, spectral density q: t^3 / 3, t^2 / 2 and t times q."""
+    tracks, t = MetricTracks(5.0), 1.5
+    before = tracks.update(START, objects(1, kind=THING), at((1, 2, 3))).covariances[0]
+    after = tracks.update(START + round(t * NANOSECONDS), objects(), at()).covariances[0]
+    for axis, q in enumerate((2.0, 2.0, 0.02)):
+        own = np.ix_([axis, axis + 3], [axis, axis + 3])
+        f = np.array([[1, t], [0, 1]])
+        noise = q * np.array([[t**3 / 3, t**2 / 2], [t**2 / 2, t]])
+        np.testing.assert_allclose(after[own], f @ before[own] @ f.T + noise)
+
+
+@pytest.mark.parametrize(
+    ('squared', 'lasting', 'used'),
+    [(11.0, 0.0, True), (12.0, 0.0, False), (11.0, 0.3, True), (12.0, 0.3, False)],
+)
+def test_one_position_in_a_hundred_is_outside_the_gate(squared, lasting, used):
+    """Lasting errors count: two images of one object may have different ones."""
+    tracks = MetricTracks(1.0)
+    tracks.update(START, objects(1), at((0, 0, 0)))
+    aside = np.sqrt(squared * (2 * NOISE**2 + lasting**2))
+    state = tracks.update(START, objects(1), at((aside, 0, 0), lasting=lasting))
+    assert (state.positions[0, 0] > 0) == used
+
+
+def test_after_a_second_of_contradiction_the_filter_begins_again():
+    tracks = MetricTracks(5.0)
+    tracks.update(START, objects(7), at((0, 0, 0)))
+    for k in range(1, 11):
+        state = tracks.update(START + k * NANOSECONDS // 10, objects(7), at((40, 0, 0)))
+        assert (state.positions[0, 0] > 20) == (k == 10)
+    assert state.ages == pytest.approx([0])
+    np.testing.assert_allclose(state.velocities, 0)
+
+
+def test_an_old_size_fades_and_a_new_one_counts_a_tenth():
+    tracks = MetricTracks(1.0)
+    for k in range(30):
+        state = tracks.update(START + k * NANOSECONDS // 10, objects(1), at((0, 0, 0)))
+    np.testing.assert_allclose(state.sizes, [[0.5, 1.7]])
+    state = tracks.update(START + 3 * NANOSECONDS, objects(1), at((0, 0, 0), size=(1.5, 0.7)))
+    np.testing.assert_allclose(state.sizes, [[0.6, 1.6]])
+
+
+def test_a_stamp_just_a_second_back_is_no_reset():
+    tracks = MetricTracks(5.0)
+    walk(tracks, 2, (1, 0, 0))
+    state = tracks.update(START + NANOSECONDS, objects(8), at((4, 0, 0)))
+    assert state.ids.tolist() == [7, 8]

@@ -212,3 +212,19 @@ def test_tracks_are_kept_and_updated_independently():
     both.keep(np.zeros(0, np.int64))
     both.predict(1.0)
     assert both.density(np.zeros((2, 2)), np.zeros(0), LIMIT).shape == (2, 0)
+
+
+def test_a_box_changes_the_probabilities_from_a_density_of_1e_8_on():
+    """The density is that of `density`, per squared box height."""
+    outcomes = set()
+    for place in np.arange(0.0, 1.5, 0.002):
+        filters = started()
+        filters.predict(0.1)
+        centre = np.array([[place, 0.0]]) * HEIGHT
+        density = filters.density(centre, HEIGHT, LIMIT)[0, 0] * HEIGHT[0] ** 2
+        before = filters.weight.copy()
+        filters.update(ROW, centre, HEIGHT, LIMIT)
+        explained = not np.array_equal(filters.weight, before)
+        assert explained == (density > 1e-8), (place, density)
+        outcomes.add(explained)
+    assert outcomes == {True, False}

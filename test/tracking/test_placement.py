@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
+from gtr_ros.tracking import placement
 from gtr_ros.tracking.placement import kind_of
 from gtr_ros.tracking.placement import OTHER
 from gtr_ros.tracking.placement import PERSON
@@ -169,3 +170,157 @@ def test_moving_to_another_frame_turns_points_and_covariances(seed):
 def test_an_image_without_objects_is_no_special_case():
     assert len(by_depth(np.zeros((0, 4)), []).points) == 0
     assert len(on_ground(np.zeros((0, 4))).points) == 0
+
+
+def test_each_edge_of_the_image_cuts_on_its_own_side():
+    boxes = np.array(
+        [
+            [1, 100, 60, 200],
+            [600, 100, 639, 200],
+            [100, 1, 160, 200],
+            [100, 100, 160, 479],
+            [2, 2, 638, 478],
+            [500, 100, 600, 470],
+        ],
+        float,
+    )
+    sides, ends = CAMERA.cuts(boxes)
+    assert sides.tolist() == [True, True, False, False, False, False]
+    assert ends.tolist() == [False, False, True, True, False, False]
+
+
+def test_what_is_unknown_is_taken_from_elsewhere():
+    known = by_depth(np.concatenate([box_of(3), box_of(4)]), [3, 4])
+    nothing = Positions.unknown(2)
+    assert not nothing.known.any()
+    for found in (nothing.completed(known), known.completed(nothing)):
+        for name in ('points', 'covariances', 'lasting', 'sizes'):
+            np.testing.assert_array_equal(getattr(found, name), getattr(known, name))
+    assert not nothing.moved(LEVEL).known.any()
+    for name in ('points', 'covariances', 'lasting', 'sizes'):
+        assert getattr(nothing, name).shape == getattr(known, name).shape
+
+
+def test_the_errors_of_an_object_straight_ahead_are_along_the_axes():
+    """Across and upwards differ, because the image cuts the object off below."""
+    box = np.array([[270.0, 1.0, 370.0, 479.0]])
+    for found in (by_depth(box, [3], [OTHER], error=0.01), by_depth(box, [3])):
+        for matrix in (found.covariances[0], found.lasting[0]):
+            np.testing.assert_allclose(matrix, np.diag(np.diag(matrix)), atol=1e-12)
+        along, up = found.lasting[0, 0, 0], found.lasting[0, 1, 1]
+        assert up > 10 * along, 'its height is not known'
+
+
+def test_the_errors_on_the_ground_straight_ahead_are_along_the_axes():
+    found = on_ground(box_of(4))
+    for matrix in (found.covariances[0], found.lasting[0]):
+        np.testing.assert_allclose(matrix, np.diag(np.diag(matrix)), atol=1e-12)
+    # The stride, the middle of the box, and the height: 0.1, 0.05 and 0.04 m or more.
+    assert (np.sqrt(np.diag(found.lasting[0])) > [0.1, 0.027, 0.03999]).all()
+    assert np.sqrt(found.lasting[0, 2, 2]) == pytest.approx(0.04)
+
+
+def test_a_person_turned_about_the_camera_has_the_same_errors_turned():
+    """The same object seen by a camera that is turned by 30 degrees about the vertical."""
+    turn = np.eye(4)
+    c, s = np.cos(np.pi / 6), np.sin(np.pi / 6)
+    turn[:2, :2] = [[c, -s], [s, c]]
+    box = box_of(4)
+    plain = place_on_ground(box, CAMERA, [PERSON], LEVEL)
+    turned = place_on_ground(box, CAMERA, [PERSON], turn @ LEVEL)
+    expected = plain.moved(turn)
+    for name in ('points', 'covariances', 'lasting'):
+        np.testing.assert_allclose(
+            getattr(turned, name), getattr(expected, name), atol=1e-12, err_msg=name
+        )
+
+
+@pytest.mark.parametrize('aside', [-200.0, 200.0])
+def test_the_errors_of_an_object_at_the_level_of_the_camera_are_level_or_upright(aside):
+    box = np.array([[300.0 + aside, 1.0, 340.0 + aside, 479.0]])
+    found = by_depth(box, [3], error=0.05)
+    for matrix in (found.covariances[0], found.lasting[0]):
+        assert matrix[0, 1] == pytest.approx(0, abs=1e-12)
+        assert matrix[1, 2] == pytest.approx(0, abs=1e-12)
+        assert abs(matrix[0, 2]) > 1e-6, 'along the ray, which is not an axis'
+
+
+def test_the_error_by_depth_is_that_of_the_surface_the_box_and_what_is_cut_off():
+    """Straight ahead at 3 m; the image cuts off feet and sides."""
+    side, end = 638.0, 478.0  # pixels
+    box = np.array([[1.0, 1.0, 639.0, 479.0]])
+    found = by_depth(box, [3], error=0.02)
+    jitter = np.hypot(1.0, placement._EDGE * end) / 500 * 3 / np.sqrt(2)  # of a middle
+    deviations = np.sqrt(np.diag(found.covariances[0]))
+    across = np.hypot(placement._ACROSS, jitter)
+    expected = [across, across, np.hypot(placement._ALONG, 0.02 * 9)]
+    np.testing.assert_allclose(deviations, expected)
+    cut = placement._CUT_ERROR * np.array([side, end]) / 500 * 3
+    expected = np.hypot([placement._ACROSS_LASTING, placement._UP_LASTING], cut)
+    deviations = np.sqrt(np.diag(found.lasting[0]))
+    np.testing.assert_allclose(deviations, [*expected, placement._ALONG_LASTING])
+
+
+def test_the_error_on_the_ground_is_that_of_the_edges_and_the_stride():
+    """Straight ahead at 3 m; the image cuts off the sides."""
+    side, end = 638.0, 340.0  # pixels
+    found = on_ground(np.array([[1.0, 100.0, 639.0, 440.0]]))
+    pixels = np.hypot(1.0, placement._EDGE * end)
+    ahead, aside = pixels * 3**2 / (500 * HEIGHT), pixels / np.sqrt(2) * 3 / 500
+    deviations = np.sqrt(np.diag(found.covariances[0]))
+    expected = [np.hypot(placement._STRIDE, ahead), np.hypot(placement._ACROSS, aside)]
+    np.testing.assert_allclose(deviations, [*expected, placement._ACROSS])
+    ahead, aside = placement._EDGE_LASTING * ahead, placement._EDGE_LASTING * aside
+    cut = np.hypot(placement._ACROSS_LASTING, placement._CUT_ERROR * side / 500 * 3)
+    deviations = np.sqrt(np.diag(found.lasting[0]))
+    expected = [np.hypot(placement._STRIDE_LASTING, ahead), np.hypot(cut, aside)]
+    np.testing.assert_allclose(deviations, [*expected, placement._UPRIGHT])
+
+
+def test_a_camera_on_the_ground_sees_no_place():
+    low = LEVEL.copy()
+    low[2, 3] = 0
+    assert not place_on_ground(box_of(3), CAMERA, [PERSON], low).known.any()
+
+
+@settings(max_examples=50, deadline=None)
+@given(x=st.floats(10, 600), y=st.floats(10, 400))
+def test_the_size_of_the_errors_does_not_depend_on_the_direction(x, y):
+    [found] = by_depth(np.array([[x, y, x + 30, y + 70]]), [2]).covariances
+    jitter = np.hypot(1.0, placement._EDGE * 70) / 500 * 2 / np.sqrt(2)
+    across = np.hypot(placement._ACROSS, jitter) ** 2
+    expected = sorted([placement._ALONG**2, across, across])
+    np.testing.assert_allclose(np.linalg.eigvalsh(found), expected)
+
+
+def test_objects_that_do_not_overlap_do_not_affect_each_other():
+    boxes = np.concatenate([box_of(d, a) for d, a in ((3, 0.9), (5, -0.9), (8, 0.1))])
+    boxes = np.concatenate([boxes, [[20, 100, 90, 200], [560, 30, 620, 90]]])
+    depths, kinds = [3.0, 5.0, 8.0, 4.0, 6.0], [PERSON, OTHER, OTHER, PERSON, OTHER]
+    ways = (
+        lambda rows: by_depth(boxes[rows], np.take(depths, rows), [kinds[i] for i in rows], 0.02),
+        lambda rows: place_on_ground(boxes[rows], CAMERA, [kinds[i] for i in rows], LEVEL),
+    )
+    for place in ways:
+        together = place(list(range(5)))
+        assert together.known[:3].all()
+        for i in range(5):
+            alone = place([i])
+            for name in ('points', 'covariances', 'lasting', 'sizes'):
+                expected, found = getattr(alone, name)[0], getattr(together, name)[i]
+                np.testing.assert_allclose(found, expected, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ('front', 'hides'),
+    [
+        ([132, 110, 172, 310], False),
+        ([125, 110, 165, 310], True),
+        ([70, 110, 108, 310], False),
+        ([90, 260, 150, 310], False),
+        ([90, 230, 150, 310], True),
+    ],
+)
+def test_an_object_in_front_counts_if_it_reaches_into_the_middle_of_the_box(front, hides):
+    boxes = np.array([[100, 100, 140, 300], front], float)
+    assert by_depth(boxes, [3.0, 3.0]).known.tolist() == [not hides, True]

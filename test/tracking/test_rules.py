@@ -12,6 +12,7 @@ from scenes import frame
 from scenes import looks
 from scenes import make_tracker
 
+from gtr_ros.model.association import CosineAssociation
 from gtr_ros.tracking import EvidenceRule
 from gtr_ros.tracking import LikelihoodRule
 from gtr_ros.tracking import RULES
@@ -178,3 +179,13 @@ def test_reductions_are_over_the_boxes_of_each_track():
     assert PAST.any_by_track(values == 4).tolist() == [[True, False], [False, False]]
     assert PAST.lengths.tolist() == [2, 1]
     assert PAST.last.tolist() == [2, 1]
+
+
+def test_a_rule_is_described_by_its_terms():
+    association = CosineAssociation()
+    start = f'{association.description}; '
+    assert PLAIN.describe(association) == f'{start}mean likelihood'
+    summed = replace(PLAIN, average=False, overlap=True)
+    assert summed.describe(association) == f'{start}summed likelihood, overlap with the last box'
+    moving = replace(PLAIN, motion=0.5)
+    assert moving.describe(association) == f'{start}mean likelihood, constant-velocity motion'

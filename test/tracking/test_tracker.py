@@ -242,3 +242,19 @@ def test_with_a_threshold_that_is_never_reached_every_box_gets_a_new_id():
     tracker = make_tracker(rule=LikelihoodRule(threshold=1.1))
     assert tracker.update(scene([(0, 0, 0)], 0)).ids.tolist() == [1]
     assert tracker.update(scene([(0, 0, 0)], FRAME)).ids.tolist() == [2]
+
+
+def test_a_track_is_more_likely_than_a_box_without_one():
+    rule = LikelihoodRule(motion=0.0, same_label=False, threshold=0.2)
+    tracker = Tracker(FixedAssociation([[0.6, 0.9]]), rule, begin_score=0.4)
+    people = scene([(0, 100, 50), (1, 300, 50)], 0)
+    people.scores[1] = 0.1
+    assert tracker.update(people).ids.tolist() == [1]
+    assert tracker.update(scene([(0, 100, 50)], FRAME)).ids.tolist() == [1]
+
+
+def test_ids_by_likelihood_are_final_at_once():
+    tracker = make_tracker(rule=LikelihoodRule())
+    for t in range(5):
+        tracker.update(scene([(0, 100, 50)], t * FRAME))
+        assert not len(tracker.linker.pending)

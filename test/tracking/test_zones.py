@@ -6,6 +6,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
 import numpy as np
 from paths import REPOSITORY
 import pytest
@@ -137,3 +140,78 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path):
     (tmp_path / 'binary').write_bytes(b'\xff\xfe\x00')
     with pytest.raises(ZonesError, match='binary'):
         read_zones(tmp_path / 'binary')
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_a_point_is_in_a_triangle_if_it_is_on_the_same_side_of_all_edges(seed):
+    stream = np.random.default_rng(seed)
+    triangle = stream.uniform(-5, 5, (3, 2))
+    for point in stream.uniform(-5, 5, (20, 2)):
+        along, way = np.roll(triangle, -1, axis=0) - triangle, point - triangle
+        sides = along[:, 0] * way[:, 1] - along[:, 1] * way[:, 0]
+        assert is_inside(triangle, point) == (len(set(sides > 0)) == 1)
+
+
+def test_pixels_stay_pixels(tmp_path):
+    [zone], _ = read(tmp_path, '{name: a, kind: line, corners: [[0, 0.5], [1, 1]]}')
+    once = zone.in_pixels((100, 200))
+    assert once.unit == 'pixel'
+    assert once.in_pixels((100, 200)).corners.tolist() == once.corners.tolist()
+
+
+@pytest.mark.parametrize('corners', ['[[0, 0], [0, 0], [1, 1]]', '[[0, 0], [1, 1], [1, 1]]'])
+def test_a_line_that_stays_at_a_corner_is_left_out(tmp_path, corners):
+    zones, [fault] = read(tmp_path, f'{{name: a, kind: line, corners: {corners}}}')
+    assert not zones
+    assert 'are the same' in fault
+
+
+def test_the_corners_of_an_image_are_fractions_and_nothing_beyond(tmp_path):
+    zones, faults = read(
+        tmp_path,
+        '{name: a, kind: area, corners: [[0, 0], [1, 0], [1, 1], [0, 1]]}',
+        '{name: b, kind: area, corners: [[0, 0], [1, 0], [1, 1.01]]}',
+        '{name: c, kind: area, corners: [[0, 0], [1, 0], [-0.01, 1]]}',
+    )
+    assert [zone.name for zone in zones] == ['a']
+    assert '[1.0, 1.01]' in faults[0]
+    assert '[-0.01, 1.0]' in faults[1]
+
+
+def test_the_distance_to_a_line_of_several_parts_is_that_to_the_nearest_part():
+    line = np.array([[0.0, 0.0], [10.0, 0.0], [10.0, 10.0], [20.0, 10.0]])
+    for point, expected in (((5, 2), 2), ((12, 5), 2), ((15, 13), 3), ((5, 8), 5)):
+        assert distance_to(line, np.array(point, float), closed=False) == pytest.approx(expected)
+
+
+def test_a_thousand_zones_and_corners_are_the_most(tmp_path):
+    lines = [f'{{name: z{i}, kind: line, corners: [[0, 0], [1, 1]]}}' for i in range(1001)]
+    zones, faults = read(tmp_path, *lines[:-1])
+    assert (len(zones), faults) == (1000, [])
+    with pytest.raises(ZonesError, match='at most 1000 zones'):
+        read(tmp_path, *lines)
+    corners = [f'[{i}, {i % 2}]' for i in range(1001)]
+    for count, valid in ((1000, True), (1001, False)):
+        entry = f'{{name: a, kind: line, unit: metre, corners: [{", ".join(corners[:count])}]}}'
+        zones, faults = read(tmp_path, entry)
+        assert (len(zones) == 1, not faults) == (valid, valid)
+
+
+def test_the_largest_and_the_least_numbers_are_accepted(tmp_path):
+    entry = '{{name: a, kind: line, unit: metre, margin: {0}, corners: [[0, 0], [{0}, 1]]}}'
+    zones, faults = read(tmp_path, entry.format('1000000'))
+    assert (len(zones), faults) == (1, [])
+    zones, _ = read(tmp_path, '{name: a, kind: line, margin: 0, corners: [[0, 0], [1, 1]]}')
+    assert zones[0].margin == 0
+    zones, faults = read(tmp_path, entry.format('1000001'))
+    assert (len(zones), len(faults)) == (0, 1)
+
+
+@pytest.mark.parametrize(('x', 'inside'), [(-2, False), (-0.5, True), (0.5, True), (2, False)])
+def test_a_point_at_the_height_of_a_corner_is_inside_or_not_as_any_other(x, inside):
+    diamond = np.array([[0, -1], [1, 0], [0, 1], [-1, 0]], float)
+    for corners in (diamond, diamond[::-1]):
+        assert is_inside(corners, np.array([x, 0.0])) == inside
+    for y in (-1.0, 1.0):
+        assert not is_inside(diamond, np.array([-3.0, y])), 'left of a corner at an end'
