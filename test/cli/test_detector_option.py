@@ -138,6 +138,7 @@ def test_evaluate_measures_the_boxes_of_the_detector(tmp_path, detector, monkeyp
     assert hota('second') < 0.6
 
 
+@pytest.mark.slow
 def test_evaluate_links_them_as_another_detectors_boxes(tmp_path, detector):
     pytest.importorskip('trackeval', reason='needs the evaluation extra')
     sequence, out = write_sequence(tmp_path / 'two'), tmp_path / 'out'

@@ -38,6 +38,7 @@ def test_the_parts_of_a_model_make_up_all_of_it():
     assert total.peak_megabytes > 100
 
 
+@pytest.mark.slow
 def test_the_mot_model_costs_what_the_reference_says():
     """181.8 GFLOP of the backbone at 896 x 1664, the size that 1920 x 1080 is padded to."""
     parts = {part.name: part for part in model_cost('mot', (1080, 1920))}

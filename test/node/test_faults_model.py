@@ -127,6 +127,7 @@ def test_a_machine_without_memory_for_an_image(running):
         running.recount('left')
 
 
+@pytest.mark.slow
 def test_a_model_that_hangs_is_reported_while_images_wait(running):
     said = 'but the model has been busy with the same one for'
     with running.survives(same_ids=False):

@@ -203,6 +203,7 @@ def test_a_killed_node_is_started_again_by_launch():
         assert user.spin_until(is_tracking, START_SECONDS)
 
 
+@pytest.mark.slow
 def test_a_killed_node_leaves_nothing_that_stops_the_next_one():
     newest = 0
     for _ in range(2):

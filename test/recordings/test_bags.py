@@ -408,6 +408,7 @@ def test_errors_of_the_command(tmp_path, monkeypatch, capsys, arguments, message
     assert message in ' '.join(capsys.readouterr().err.split())
 
 
+@pytest.mark.slow
 def test_a_bag_of_real_video_has_the_ids_of_its_tracked_frames(pets, tmp_path):
     with VideoReader(pets / 'vtest.avi') as video:
         images = [frame.image for frame in islice(video, 24)]

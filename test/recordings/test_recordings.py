@@ -293,6 +293,7 @@ def workers_of(process: int) -> list[int]:
     return [n for n in titles if titles[n].startswith('ray::_track') and is_descendant(n)]
 
 
+@pytest.mark.slow
 def test_a_cluster_with_a_killed_worker_has_the_results_of_one_process(tmp_path):
     pytest.importorskip('ray', reason='needs the cluster extra')
     sources = [write_noise(tmp_path / f'{n}.mp4', n, count=30) for n in range(3)]
