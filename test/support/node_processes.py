@@ -247,15 +247,20 @@ class Camera:
         encoding: str = 'rgb8',
         padding: int = 0,
     ) -> Detection2DArray:
-        """Publish an image until its detections arrive: best effort may lose some."""
-        for _ in range(3):
+        """
+        Publish an image until its detections arrive: best effort may lose some.
+
+        The first ones of a node may also be without trajectories, if it does not know yet that
+        somebody subscribes to them.
+        """
+        for seconds in (5, ANSWER_SECONDS, ANSWER_SECONDS):
             stamp = self.send(image, encoding, padding)
             if self.spin_until(
                 lambda stamp=stamp: stamp in self.detections and stamp in self.trajectories,
-                ANSWER_SECONDS,
+                seconds,
             ):
                 return self.detections[stamp]
-        raise AssertionError(f'no detections for three images, {ANSWER_SECONDS} s each')
+        raise AssertionError('no detections for three images')
 
     def jump_to(self, nanoseconds: int) -> None:
         """Give the next image this stamp."""
