@@ -83,7 +83,7 @@ def _packages(lock: str) -> list[dict]:
             found[-1]['externalReferences'].append(
                 {
                     'type': 'distribution',
-                    'url': f'https://pypi.org/project/{found[-1]["name"]}/',
+                    'url': found[-1]['purl'],
                     'hashes': [{'alg': 'SHA-256', 'content': digest[1]}],
                 }
             )

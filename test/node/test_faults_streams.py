@@ -33,7 +33,7 @@ pytestmark = pytest.mark.ros
 
 #: subscribes reliably to the detections of both cameras, says so, and reads nothing
 DEAF = """
-import sys, time, rclpy
+import signal, sys, time, rclpy
 from vision_msgs.msg import Detection2DArray
 rclpy.init()
 node = rclpy.create_node('deaf')
@@ -41,7 +41,7 @@ kept = [node.create_subscription(Detection2DArray, t, print, 1000) for t in sys.
 while not all(node.count_publishers(t) for t in sys.argv[1:]):
     time.sleep(0.05)
 print('listening', flush=True)
-time.sleep(1000)
+signal.pause()
 """
 
 

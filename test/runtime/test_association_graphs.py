@@ -8,6 +8,7 @@ import numpy as np
 from pretended_gpu import move_to_pretended_gpu
 from pretended_gpu import Transfers
 import pytest
+from runtimes import needs_cuda
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -28,7 +29,6 @@ from gtr_ros.tracking.online import StreamingAssociation
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
 
 WIDTH = 32
 VARIANTS = {

@@ -11,6 +11,7 @@ import time
 import numpy as np
 from photographs import moving_people
 import pytest
+from runtimes import needs_cuda
 import torch
 from torch import Tensor
 
@@ -26,7 +27,6 @@ from gtr_ros.tracking import Tracker
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
 
 SIZE = (96, 64)
 

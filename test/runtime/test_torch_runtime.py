@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 import pytest
+from runtimes import needs_cuda
 import torch
 from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
@@ -39,8 +40,6 @@ pytestmark = pytest.mark.usefixtures('one_thread')
 
 CPU = torch.device('cpu')
 PICTURE = Path('docs/demo.jpg')
-
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
 
 
 def picture(width: int = 640, height: int = 480) -> np.ndarray:

@@ -1,17 +1,20 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Comparison of a model in another runtime with the same model in torch."""
+"""Comparison of a model in another runtime with the same model in torch, and a mark for CUDA."""
 
 from __future__ import annotations
 
 import numpy as np
 from photographs import moving_people
+import pytest
 import torch
 
 from gtr_ros.model.build import build
 from gtr_ros.model.gtr import GTR
 from gtr_ros.tracking import RULES
 from gtr_ros.tracking import Tracker
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
 
 
 def assert_same_as_torch(other: GTR, size: tuple[int, int], rule: str) -> None:
