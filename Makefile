@@ -19,7 +19,7 @@ help:
 	@echo 'make fuzz       feed a million mutated files and messages to every parser (about ten minutes)'
 	@echo 'make mutants    change single places of the tracker and the node, and see whether a test fails (half an hour)'
 	@echo 'make default-checkpoint  retrain the weights included in the package: DATA=folder with coco_mini and avatars'
-	@echo 'make picture    track a part of the demo video and write docs/tracking.webp, the picture of README'
+	@echo 'make picture    track a part of the demo video and write docs/tracking.webp and docs/following.jpg, the pictures of README'
 	@echo 'make docs       build the documentation as a site, in build/site'
 	@echo 'make lock       write tools/lock-*.txt: all packages with the hashes of their files on PyPI; asks PyPI'
 	@echo 'make audit      look up known vulnerabilities of the locked packages; downloads pip-audit, asks PyPI'
@@ -38,8 +38,12 @@ lint: env
 	$(PYTHON_VENV) -m ruff check .
 	$(PYTHON_VENV) -m ruff format --check .
 
+# Tests of nodes depend on real time: they run after the others, one at a time.
 test: imported lint
-	$(PYTHON_VENV) -m pytest -m 'not slow'
+	@code=0; \
+	$(PYTHON_VENV) -m pytest -n auto --maxprocesses 4 -m 'not slow and not ros' || code=1; \
+	$(PYTHON_VENV) -m pytest -m 'ros and not slow' || code=1; \
+	exit $$code
 
 test-kilted:
 	@$(MAKE) --no-print-directory imported ROS=kilted
@@ -74,6 +78,7 @@ default-checkpoint: imported
 
 picture: env
 	@$(PYTHON_VENV) tools/picture.py $(PICTURE_ARGUMENTS)
+	@$(PYTHON_VENV) tools/follow_picture.py
 
 # In an environment of its own: it needs neither ROS nor torch. The first call downloads 20 MB.
 DOCS_VENV := build/docs-venv
