@@ -26,6 +26,11 @@ readonly steps=$venv/.steps
 readonly build=$PWD/build/${folder#.}
 readonly need_gigabytes=8
 
+# Two of these at a time would damage what they install.
+mkdir -p "$build"
+exec 9> "$build/.lock"
+flock 9
+
 # A sourced ROS 2 must not mix with that of the wheels.
 if [ -n "${ROS_DISTRO:-}" ]; then
   echo "note: ROS 2 $ROS_DISTRO is sourced, but $folder does not use it. To build with it, see README."
@@ -171,7 +176,7 @@ cmake_install() {
 # Interfaces that are not in the wheels.
 install_interfaces() {
   local name
-  for name in tf2_msgs vision_msgs; do
+  for name in people_msgs tf2_msgs vision_msgs; do
     if ! "$venv/bin/python" -c "import $name" 2> /dev/null; then
       cmake_install "test/interfaces/$name" "$name"
     fi
@@ -212,7 +217,7 @@ missing=$(missing_opengl "$python" | tr '\n' ' ')
 step '1/5 virtual environment' "$python_version" make_venv
 step "2/5 ROS 2 ${distribution^} (wheels)" "$(key_of "tools/requirements-$distribution.txt")" install_ros
 step '3/5 torch and libraries (5.5 GB on disk)' "$(key_of tools/requirements.txt)" install_libraries
-step '4/5 tf2_msgs and vision_msgs' "$(find test/interfaces -type f -exec cat {} + | sha256sum)" install_interfaces
+step '4/5 people_msgs, tf2_msgs and vision_msgs' "$(find test/interfaces -type f -exec cat {} + | sha256sum)" install_interfaces
 step '5/5 gtr_ros' \
   "$(find tools/environment.sh CMakeLists.txt package.xml msg srv gtr_ros scripts launch config -type f ! -name '*.pyc' -exec sha256sum {} + | sort | sha256sum)" \
   install_package
