@@ -43,6 +43,7 @@ def option(
     limits: tuple[float, float] | None = None,
     choices: tuple[str, ...] | Callable[[], tuple[str, ...]] = (),
     read_only: bool = True,
+    needs: tuple[str, ...] = (),
 ) -> Any:
     """
     Make a field of `Options`.
@@ -50,6 +51,7 @@ def option(
     :param limits: minimum and maximum of a number
     :param choices: the allowed values of a string, or a function that returns them; empty: any
     :param read_only: False if a running node accepts changes
+    :param needs: other options; while all of them are empty, 0 or false, this one has no effect
     """
     return field(
         default=default,
@@ -58,6 +60,7 @@ def option(
             'limits': limits,
             'choices': choices,
             'read_only': read_only,
+            'needs': needs,
         },
     )
 
@@ -122,3 +125,17 @@ class Options:
         for spec in fields(self):
             if spec.metadata:
                 check(spec, getattr(self, spec.name))
+
+
+def without_effect(options: Options) -> list[str]:
+    """Return a line for each option that was changed and that nothing uses; see `option`."""
+    lines = []
+    for spec in fields(options):
+        value, needs = getattr(options, spec.name), spec.metadata.get('needs', ())
+        # Nothing, 0 and false ask for nothing.
+        asked = needs and value and value != spec.default
+        if asked and not any(getattr(options, name) for name in needs):
+            lines.append(
+                f'{spec.name} is {value!r}, which has no effect without {" or ".join(needs)}'
+            )
+    return lines

@@ -100,11 +100,11 @@ def test_it_is_exported_and_runs_in_another_runtime(weights, tmp_path):
         for t in range(8):
             writer.write(scene(t))
     texts = []
-    for runtime in ('torch', 'onnxruntime'):
+    for runtime, files in (('torch', ()), ('onnxruntime', ('--exported', tmp_path / 'onnx'))):
         out = tmp_path / f'{runtime}.txt'
         run = gtr(
             *('track', tmp_path / 'video.mp4', '--out', out, '--model', 'toy'),
-            *('--checkpoint', weights, '--runtime', runtime, '--exported', tmp_path / 'onnx'),
+            *('--checkpoint', weights, '--runtime', runtime, *files),
         )
         assert run.returncode == 0, run.stderr
         texts.append(out.read_text())

@@ -25,6 +25,7 @@ from gtr_ros.options import option
 from gtr_ros.options import Options
 from gtr_ros.options import RANGES
 from gtr_ros.options import RULES
+from gtr_ros.options import without_effect
 from gtr_ros.recordings.options import TrackingOptions
 from gtr_ros.tracking import rules
 from gtr_ros.training.objective import Objective
@@ -79,9 +80,49 @@ def test_a_value_that_is_no_choice_is_refused():
         Example(colour='pink')
 
 
-def test_options_that_do_not_go_together_are_refused():
-    with pytest.raises(ConfigurationError, match=r'precision float16 and .* are for runtime'):
-        ModelOptions(runtime='onnxruntime', precision='float16')
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        ({'runtime': 'onnxruntime', 'precision': 'float16'}, r'precision float16 and .* are for'),
+        ({'runtime': 'torch', 'exported': 'onnx'}, "exported is 'onnx', but runtime torch"),
+        ({'compile': True, 'exported': 'onnx'}, 'compile True is torch, which reads no exported'),
+        ({'provider': 'tensorrt'}, 'provider is tensorrt, but runtime auto has no providers'),
+        (
+            {'provider': 'cuda', 'runtime': 'onnxruntime', 'device': 'cpu'},
+            'provider is cuda, which computes on a GPU, but device is cpu',
+        ),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(options, said):
+    with pytest.raises(ConfigurationError, match=said):
+        ModelOptions(**options)
+    NodeParameters(**{**options, list(options)[-1]: getattr(ModelOptions(), list(options)[-1])})
+
+
+def test_a_detectors_file_has_a_provider_in_every_runtime():
+    assert ModelOptions(provider='cuda', detector='mine.onnx', runtime='torch').provider == 'cuda'
+    assert ModelOptions(exported='onnx').exported == 'onnx'  # auto may read it
+
+
+def test_an_option_that_nothing_uses_is_named():
+    assert without_effect(NodeParameters()) == []
+    assert without_effect(NodeParameters(coast=2.0, ground_frame='base')) == [
+        "ground_frame is 'base', which has no effect without target_frame",
+        'coast is 2.0, which has no effect without target_frame',
+    ]
+    assert without_effect(NodeParameters(coast=2.0, target_frame='map', depth=True)) == []
+    # of two options, one is enough; nothing is asked for with an empty text or 0
+    said = ["follow_frame is 'guest', which has no effect without depth or target_frame"]
+    assert without_effect(NodeParameters(follow_frame='guest')) == said
+    assert without_effect(NodeParameters(follow_frame='guest', depth=True)) == []
+    assert without_effect(NodeParameters(follow_frame='', predict_seconds=0.0)) == []
+
+
+def test_what_an_option_needs_is_an_option():
+    names = [spec.name for spec in fields(NodeParameters)]
+    needs = {spec.name: spec.metadata['needs'] for spec in fields(NodeParameters)}
+    assert {name for name, others in needs.items() if others} >= {'coast', 'depth_slop'}
+    assert all(other in names and name != other for name in names for other in needs[name])
 
 
 def test_the_node_has_every_option_of_a_model():

@@ -10,12 +10,15 @@ from pathlib import Path
 from gtr_ros.cli.arguments import add_tracking_arguments
 from gtr_ros.cli.arguments import number
 from gtr_ros.cli.arguments import whole_number
+from gtr_ros.data.formats.bag_paths import is_bag
 from gtr_ros.data.halves import HALVES
 from gtr_ros.evaluation.ablations import ABLATIONS
 from gtr_ros.evaluation.names import FACTORS
 from gtr_ros.evaluation.names import NAMES
 from gtr_ros.evaluation.names import parse_factors
 from gtr_ros.evaluation.names import split_scenes
+
+_STRIDES, _SCENES, _SEEDS = [1, 2, 4, 8], 'drawn', 3
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -51,7 +54,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         '--strides',
         nargs='+',
         type=_count,
-        default=[1, 2, 4, 8],
+        default=_STRIDES,
         metavar='N',
         help='use every Nth frame, as at low frame rates (default: 1 2 4 8)',
     )
@@ -71,7 +74,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     )
     command.add_argument(
         '--scenes',
-        default='drawn',
+        default=_SCENES,
         metavar='KIND[:...]',
         help='scenes of --curves: drawn or people; with parameters that differ from their '
         'defaults as in people:avatars=DIR,occluders=4 (default: %(default)s)',
@@ -79,8 +82,8 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     command.add_argument(
         '--seeds',
         type=_count,
-        default=3,
-        help='scenes for each value of --curves (default: 3)',
+        default=_SEEDS,
+        help='scenes for each value of --curves (default: %(default)s)',
     )
     command.add_argument(
         '--half', choices=HALVES, help="half of each MOTChallenge sequence, by the paper's split"
@@ -130,10 +133,37 @@ def _factors() -> str:
 def evaluate(options: argparse.Namespace) -> None:
     """Compare trackers on labelled sequences, in scenes, or as a table of the paper."""
     parse_factors(options.curves, split_scenes(options.scenes)[0])
+    _check_used(options)
     # Imported here: `gtr evaluate --help` does not need torch.
     from gtr_ros.cli.comparison import compare
 
     compare(options)
+
+
+def _check_used(options: argparse.Namespace) -> None:
+    """Raise ValueError if something is given that nothing would use."""
+    some, curves = options.sequences, options.curves
+    bags = any(is_bag(Path(source)) for source in some)
+    with_json = any(source.endswith('.json') for source in some)
+    stored_bags = any(is_bag(Path(file)) for file in options.boxes)
+    trackers = curves or not options.table
+    for flag, given, used, of in (
+        ('--scenes', options.scenes != _SCENES, curves, '--curves'),
+        ('--seeds', options.seeds != _SEEDS, curves, '--curves'),
+        ('--strides', options.strides != _STRIDES, some, 'sequences'),
+        ('--boxes', options.boxes, some, 'sequences'),
+        ('--half', options.half, some, 'sequences'),
+        ('--table', options.table, some, 'sequences'),
+        ('--track-map', options.track_map, some, 'sequences'),
+        ('--save-tracks', options.save_tracks, some, 'sequences'),
+        ('--images', options.images, with_json, 'a JSON'),
+        ('--image-topic', options.image_topic, bags, 'bags'),
+        ('--truth-topic', options.truth_topic, bags, 'bags'),
+        ('--boxes-topic', options.boxes_topic, stored_bags, 'bags given as --boxes'),
+        ('--trackers', options.trackers, trackers, 'evaluations without --table'),
+    ):
+        if given and not used:
+            raise ValueError(f'{flag} is for {of}, and has no effect here; leave it out')
 
 
 def _count(text: str) -> int:

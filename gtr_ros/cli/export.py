@@ -39,6 +39,8 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 
 def export(options: argparse.Namespace) -> None:
     """Write the files, and print their names and sizes."""
+    if options.threads and not options.measure:
+        raise ValueError('--threads is for --measure: the files are the same for any number')
     sleep_soon()  # before torch, as the node, for which --measure measures
     keep_freed_memory()
     # Imported here: `gtr export --help` does not need torch.

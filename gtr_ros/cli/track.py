@@ -29,6 +29,7 @@ from gtr_ros.runtime.process import sleep_soon
 
 # Written by default, for one source and for several.
 _OUT, _FOLDER = Path('tracks.txt'), Path('tracked')
+_RETRIES = 2
 # --cores sets the threads, also those of a worker.
 _MODEL_OPTIONS = tuple(spec.name for spec in fields(ModelOptions) if spec.name != 'threads')
 
@@ -139,9 +140,9 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     command.add_argument(
         '--retries',
         type=whole_number,
-        default=2,
+        default=_RETRIES,
         metavar='N',
-        help='restarts of a recording whose worker was lost (default: %(default)s)',
+        help='restarts of a recording whose worker was lost, with --ray (default: %(default)s)',
     )
     command.set_defaults(run=track)
 
@@ -211,6 +212,8 @@ def _check_numbers(options: argparse.Namespace) -> None:
         raise ValueError(f'--cores is {options.cores}; expected 1 or more')
     if options.retries < 0:
         raise ValueError(f'--retries is {options.retries}; expected 0 or more')
+    if options.retries != _RETRIES and not options.ray:
+        raise ValueError('--retries is for the workers of a cluster; it needs --ray')
 
 
 def _check_sources(options: argparse.Namespace, sources: list[str], alone: bool) -> None:
@@ -228,6 +231,8 @@ def _check_sources(options: argparse.Namespace, sources: list[str], alone: bool)
             f'{sources[0]} is not a folder or a glob of images: --rate is for those; videos and '
             'bags have the times of their frames'
         )
+    if options.hardware_decoding and not any(map(_is_video, sources)):
+        raise ValueError(f'{sources[0]} is not a video file: --hardware-decoding is for those')
     for flag, given in (('--video', options.annotated), ('--show', options.show)):
         if given and not alone:
             raise ValueError(f'{flag} is for a single video without --ray')
@@ -243,3 +248,7 @@ def _check_sources(options: argparse.Namespace, sources: list[str], alone: bool)
     for source in sources:
         if is_camera(source):
             raise ValueError(f'{source} is a camera, which has no end: track it alone')
+
+
+def _is_video(source: str) -> bool:
+    return not (opens_as_bag(source) or is_camera(source) or image_files(source))

@@ -68,6 +68,8 @@ def open_sequences(
     :raises ValueError: if a scene's numbers are out of range
     :raises DrawingError: if people are to be rendered, and OpenGL is not available
     """
+    if half and _is_scene(source):
+        raise FormatError(source, 'only MOTChallenge sequences have halves')
     if _has_prefix(source, PEOPLE):
         from gtr_ros.data.people import generate as generate_people
 

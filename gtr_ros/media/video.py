@@ -18,6 +18,9 @@ import numpy as np
 from gtr_ros.file_kinds import describe_file
 from gtr_ros.file_kinds import missing_video
 from gtr_ros.input_warning import warn
+from gtr_ros.media.completeness import ends_before
+from gtr_ros.media.completeness import find_second_file
+from gtr_ros.media.completeness import stated_length
 from gtr_ros.media.hardware import find_decoder
 from gtr_ros.media.orientation import display_orientation
 from gtr_ros.media.orientation import Orientation
@@ -30,10 +33,6 @@ _NO_INTERVAL = 2_000_000
 _LONGEST_GAP = 90_000 * NANOSECONDS
 # Frames without an interval from which the times are said to stand still.
 _STANDING = 5
-# Formats whose header states the length, so that a file that was cut off can be told.
-_STATED = ('mov', 'matroska', 'avi', 'flv', 'asf')
-# Ends of complete files are this close to the stated one: frame intervals, seconds, parts.
-_NEAR_FRAMES, _NEAR_SECONDS, _NEAR_PART = 1.5, 0.1, 0.001
 
 
 class VideoError(ValueError):
@@ -61,11 +60,12 @@ class VideoReader:
     The frames of a phone stand upright: they are turned and mirrored as the file's display matrix
     says, which players do, too. The matrix of the first frame holds for the whole video.
 
-    A file that ends before the length in its header has been cut off, which a warning names.
+    A file that ends before the length in its header has been cut off, and one that another one
+    was appended to may not be read to its end: a warning names both.
 
     :param source: a file, or a camera such as `/dev/video0` or `0`
     :param on_damage: called with a text for each frame that cannot be decoded, which is left out,
-        and for a file that was cut off; None: a damaged frame is an error
+        and for a file that was not read to its end; None: a damaged frame is an error
     :param hardware_decoding: whether to decode a file in hardware; where that is not possible, a
         warning says why
     :raises VideoError: if there is no such file or camera, or it has no readable frame
@@ -110,8 +110,11 @@ class VideoReader:
         if not self.in_hardware:
             self._stream.thread_type = 'AUTO'
         self._on_damage = on_damage
-        self._length = None if camera else _stated_length(self._container, self._stream)
+        self._length = (
+            None if camera else stated_length(self.source, self._container, self._stream)
+        )
         self._end = 0.0  # of what was read, of all streams, seconds
+        self._position = 0  # of the last packet in the file, bytes
         self._cut = False  # whether the last packet is incomplete
         self._index = 0  # of the next frame
         #: frames per second; 10 if the file does not state it
@@ -187,8 +190,17 @@ class VideoReader:
             )
         elif self._is_cut():
             length = '' if self._length is None else f', {self._end:.2f} s of {self._length:.2f} s'
-            text = f'{self.source} is cut off after {count} frames{length}'
-            warn(text) if self._on_damage is None else self._on_damage(text)
+            self._incomplete(f'{self.source} is cut off after {count} frames{length}')
+        second = find_second_file(self.source, self._container.format.name, self._position)
+        if second is not None:
+            self._incomplete(
+                f'{self.source} is several files in one: another one begins at byte {second}, and '
+                f'was not read, or not completely ({count} frames were); convert each, and join '
+                "them with ffmpeg's concat demuxer"
+            )
+
+    def _incomplete(self, text: str) -> None:
+        warn(text) if self._on_damage is None else self._on_damage(text)
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         """Yield the pictures of the stream; the packets of the others say where the file ends."""
@@ -204,6 +216,7 @@ class VideoReader:
             if packet.pts is not None and packet.time_base is not None:
                 end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
                 self._end = max(self._end, end)
+            self._position = max(self._position, packet.pos or 0)
             if packet.stream_index != self._stream.index:
                 continue
             self._cut = packet.is_corrupt or (self._cut and not packet.size)
@@ -230,19 +243,7 @@ class VideoReader:
             return True
         if self._length is None:
             return False
-        near = max(_NEAR_FRAMES / self.rate, _NEAR_SECONDS, _NEAR_PART * self._length)
-        return self._end < self._length - near
-
-
-def _stated_length(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
-    """Return the time at which a file ends, as its header says, seconds; None: it does not."""
-    if not container.format.name.startswith(_STATED) or not container.duration:
-        return None
-    end = (container.duration + (container.start_time or 0)) / av.time_base
-    if container.format.name == 'avi' and stream.frames and stream.average_rate:
-        # FFmpeg shortens the length of a file that was cut off, not the number of frames.
-        end = max(end, float(stream.frames / stream.average_rate))
-    return end
+        return ends_before(self._end, self._length, self.rate)
 
 
 class FrameTimes:

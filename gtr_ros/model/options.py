@@ -121,6 +121,23 @@ class ModelOptions(Options):
                 f'precision {self.precision} and compile {self.compile} are for runtime torch, or '
                 f'auto, which is torch then; {self.runtime} runs what was exported, in float32'
             )
+        in_torch = self.runtime == 'torch' or self.precision != 'float32' or self.compile
+        if self.exported and in_torch:
+            raise ConfigurationError(
+                f'exported is {self.exported!r}, but runtime {self.runtime} with precision '
+                f'{self.precision} and compile {self.compile} is torch, which reads no exported '
+                'files; leave exported empty, or choose runtime onnxruntime or openvino'
+            )
+        if self.provider in ('cuda', 'tensorrt') and self.device == 'cpu':
+            raise ConfigurationError(
+                f'provider is {self.provider}, which computes on a GPU, but device is cpu; change '
+                'one of them'
+            )
+        if self.provider != 'auto' and self.runtime != 'onnxruntime' and not self.detector:
+            raise ConfigurationError(
+                f'provider is {self.provider}, but runtime {self.runtime} has no providers; '
+                'choose runtime onnxruntime, or leave provider at auto'
+            )
 
     def absolute_paths(self) -> dict[str, Any]:
         """Return the options that are paths, made absolute, for processes in other folders."""

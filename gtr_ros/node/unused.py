@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Warn of what the user gave a node and nothing uses: QoS overrides and remappings."""
+"""Warn of what the user gave a node and nothing uses: QoS overrides, remappings, parameters."""
 
 from __future__ import annotations
 
@@ -14,23 +14,32 @@ from rclpy.exceptions import NameValidationException
 from rclpy.expand_topic_name import expand_topic_name
 
 from gtr_ros.node.arguments import suggestion
+from gtr_ros.options import without_effect
 
 if TYPE_CHECKING:
     from rclpy.node import Node
+
+    from gtr_ros.options import Options
 
 _QOS = 'qos_overrides.'
 
 
 def warn_of_unused(
-    node: Node, optional: Iterable[str] = (), words: Sequence[str] | None = None
+    node: Node,
+    optional: Iterable[str] = (),
+    words: Sequence[str] | None = None,
+    settings: Options | None = None,
 ) -> None:
     """
-    Log a warning for each QoS override and each remapping that has no effect on a node.
+    Log a warning for each QoS override, remapping and parameter that has no effect on a node.
 
     :param node: with all its publishers, subscriptions and services
     :param optional: names that may be remapped although the node does not use them now
     :param words: command line; None: that of the process
+    :param settings: parameters, with what they need to have an effect
     """
+    for line in without_effect(settings) if settings else ():
+        node.get_logger().warning(line)
     declared = [name for name in node.get_parameters_by_prefix('') if name.startswith(_QOS)]
     given = getattr(node, '_parameter_overrides', {})  # rclpy has no public way
     for name in sorted(given):

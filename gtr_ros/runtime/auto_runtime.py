@@ -49,6 +49,8 @@ class AutoRuntime:
             made it, then change to it between two frames; otherwise the choice is made here
         """
         if _implies_torch(options):
+            if options.exported:  # with the same options, another machine may need it
+                log(f'runtime torch: exported, {options.exported}, is not used here')
             return TorchRuntime().load(model, options, log, background)
         question = Question.about(model, options)
         if not question.names:

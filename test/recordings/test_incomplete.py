@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 import pytest
 from scripted import Scripted
+from videos import encode
 from videos import write_noise
 
 from gtr_ros.cli import main
@@ -40,19 +41,6 @@ def frames_of(path: Path) -> list[int]:
     return [int(line.split(',')[0]) for line in path.read_text().splitlines()]
 
 
-def encode(path: Path, codec: str, count: int = 40, **options: str) -> Path:
-    """Write a video of noise, 64 x 48, 10 Hz."""
-    noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
-    with av.open(str(path), 'w', options=options) as container:
-        stream = container.add_stream(codec, rate=10)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, 'yuv420p'
-        for shift in range(count):
-            image = np.roll(noise, shift, axis=1)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format='rgb24')))
-        container.mux(stream.encode(None))
-    return path
-
-
 def cut(path: Path, part: float) -> Path:
     content = path.read_bytes()
     path.write_bytes(content[: int(part * len(content))])
@@ -72,6 +60,8 @@ KINDS = [
     ('a.mkv', 'libx264', {}),
     ('a.avi', 'mpeg4', {}),
     ('a.flv', 'flv', {}),
+    ('b.flv', 'libx264', {}),  # its first picture is not at 0
+    ('a.wmv', 'wmv2', {}),
 ]
 
 

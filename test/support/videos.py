@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 
 from gtr_ros.media.video import VideoWriter
@@ -18,4 +19,17 @@ def write_noise(path: Path, seed: int = 0, count: int = 4) -> Path:
     with VideoWriter(path, 10, (64, 48)) as writer:
         for shift in range(count):
             writer.write(np.roll(noise, shift, axis=1))
+    return path
+
+
+def encode(path: Path, codec: str, count: int = 40, **options: str) -> Path:
+    """Write a video of noise, 64 x 48, 10 Hz."""
+    noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    with av.open(str(path), 'w', options=options) as container:
+        stream = container.add_stream(codec, rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, 'yuv420p'
+        for shift in range(count):
+            image = np.roll(noise, shift, axis=1)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format='rgb24')))
+        container.mux(stream.encode(None))
     return path
