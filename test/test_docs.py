@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import argparse
+import ast
 from pathlib import Path
 import re
+import shlex
 import unicodedata
 
 from paths import REPOSITORY
@@ -13,9 +16,11 @@ from PIL import Image
 import pytest
 import yaml
 
+from gtr_ros.cli.program import _parser
+
 PAGES = [
     REPOSITORY / 'README.md',
-    REPOSITORY / 'CONTRIBUTING.md',
+    *(REPOSITORY / f'{name}.md' for name in ('CONTRIBUTING', 'QUALITY_DECLARATION', 'SECURITY')),
     *sorted((REPOSITORY / 'docs').glob('*.md')),
 ]
 README_LINES = 150
@@ -101,6 +106,65 @@ def test_every_path_in_backticks_exists(page):
             if not any((place / path).exists() for place in places):
                 missing.append(name)
     assert not missing
+
+
+@every_page
+def test_every_test_that_is_named_exists(page):
+    for path, name in re.findall(r'`(test/[\w/]+\.py)::(\w+)`', page.read_text()):
+        tree = ast.parse((REPOSITORY / path).read_text())
+        assert name in {n.name for n in tree.body if isinstance(n, ast.FunctionDef)}, path
+
+
+@every_page
+def test_every_file_that_is_named_without_its_folder_exists(page):
+    inside = (path for folder in FOLDERS for path in (REPOSITORY / folder).rglob('*'))
+    known = {path.name for path in (*inside, *REPOSITORY.iterdir())}
+    suffixes = '|'.join(('cff', 'md', 'py', 'rst', 'toml', 'xml', 'yml'))
+    named = re.findall(rf'`(\w[\w-]*\.(?:{suffixes})|LICENSE|Makefile)`', page.read_text())
+    assert set(named) <= known
+
+
+def commands_of(page: Path) -> list[list[str]]:
+    """Return the words of each call of `gtr` in a page, from the command on."""
+    lines = (line.partition(' #')[0] for line in code_of(page).replace('\\\n', ' ').splitlines())
+    found = [re.match(r'(?:\S*/)?gtr ([a-z].*)', line.strip()) for line in lines]
+    return [shlex.split(each[1]) for each in found if each]
+
+
+def option_strings(parser: argparse.ArgumentParser, words: list[str]) -> set[str]:
+    """Return the options of a command of `gtr`; KeyError: there is no such command."""
+    for action in parser._subparsers._group_actions if parser._subparsers else ():
+        return option_strings(action.choices[words[0]], words[1:])
+    return set(parser._option_string_actions)
+
+
+@every_page
+def test_every_command_of_gtr_exists_with_its_options(page):
+    for words in commands_of(page):
+        given = {word.partition('=')[0] for word in words if word.startswith('--')}
+        assert given <= option_strings(_parser(), words), words
+
+
+@every_page
+def test_every_module_and_script_that_is_run_exists(page):
+    code = code_of(page)
+    modules = re.findall(r'python3? -m ((?:benchmarks|gtr_ros)[\w.]*)', code)
+    scripts = re.findall(r'(?:^|\.venv/bin/python )((?:tools|examples)/[\w/]+\.py)', code, re.M)
+    paths = [*scripts, *(module.replace('.', '/') for module in modules)]
+    ends = ('', '.py')
+    assert [p for p in paths if not any((REPOSITORY / f'{p}{e}').exists() for e in ends)] == []
+
+
+def test_commands_are_found_in_every_page_that_has_some():
+    """The tests above would pass if nothing were found."""
+    assert ['track', 'video.mp4', '--out', 'tracks.txt', '--video', 'tracked.mp4'] in commands_of(
+        REPOSITORY / 'docs' / 'offline.md'
+    )
+    assert sum(len(commands_of(page)) for page in PAGES) > 40
+    with pytest.raises(KeyError):
+        option_strings(_parser(), ['trakc'])
+    assert '--measure' in option_strings(_parser(), ['export'])
+    assert '--from' in option_strings(_parser(), ['weights', 'import'])
 
 
 @every_page

@@ -42,7 +42,11 @@ class Group(NamedTuple):
 
 
 GROUPS = {
-    'tracking': Group(('gtr_ros/tracking/*.py',), ('test/tracking',)),
+    'tracking': Group(
+        ('gtr_ros/tracking/*.py',),
+        # The second has the tests of `fixed_streaming.py`.
+        ('test/tracking', 'test/runtime/test_association_graphs.py'),
+    ),
     'node': Group(
         (
             *(

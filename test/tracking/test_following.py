@@ -290,6 +290,29 @@ def test_a_look_alike_is_taken_for_a_hidden_object_unless_it_was_beside_it(other
     assert player.follower.id == (2 if taken else 1)
 
 
+def test_a_look_alike_that_was_only_seen_behind_another_was_not_seen_beside_the_object():
+    player, twin = Player(), LOOKS[0] + 0.62 * LOOKS[1]
+    for _ in range(25):
+        show_looks(player, {1: LOOKS[0], 3: LOOKS[2]})
+    for _ in range(3):
+        player.time += 0.1
+        tracks = Tracks(
+            ids=np.array([1, 3, 2]),
+            boxes=np.array(
+                [[100, 100, 140, 180], [300, 105, 340, 190], [302, 100, 342, 180]], np.float32
+            ),
+            scores=np.full(3, 0.9, np.float32),
+            labels=np.zeros(3, np.int64),
+            confirmed=np.full(3, True),
+            features=torch.from_numpy(np.array([LOOKS[0], LOOKS[2], twin], np.float32)),
+        )
+        assert player.follower.update(round(player.time * NANOSECONDS), tracks).row == 0
+    for _ in range(6):
+        show_looks(player, {3: LOOKS[2]})
+    assert 0 in [show_looks(player, {2: twin}).row for _ in range(20)]
+    assert player.follower.id == 2
+
+
 def test_who_comes_out_from_behind_another_is_the_object_after_four_boxes():
     player = Player()
     player.show({1: 0, 2: 1}, 20)
