@@ -241,11 +241,32 @@ def test_the_motion_of_a_camera_is_passed_to_its_tracker(make):
     assert moved('front', 62, 52) is None
 
 
+def test_a_known_motion_is_not_estimated_and_the_next_one_is_from_the_image_before_it(make):
+    pipe, known = make(), np.array([[1.0, 0.1, 3.0], [-0.1, 1.0, 4.0]])
+    scene = np.random.default_rng(0).integers(0, 255, (60, 90, 3), np.uint8)
+    scene = scene.repeat(8, axis=0).repeat(8, axis=1)
+
+    def moved(x: int, y: int, motion: np.ndarray | None = None) -> np.ndarray | None:
+        frame = CameraFrame(scene[y : y + 240, x : x + 320], 1)
+        [found] = pipe.detect([frame])
+        return pipe.compensate(frame, found, motion=motion).camera
+
+    assert moved(40, 60) is None
+    assert moved(60, 52, known) is known
+    assert moved(100, 100, known) is known
+    np.testing.assert_allclose(moved(110, 100), [[1, 0, -10], [0, 1, 0]], atol=0.6)
+    np.testing.assert_allclose(moved(110, 108), [[1, 0, 0], [0, 1, -8]], atol=0.6)
+    assert moved(60, 52, known) is known
+    pipe.reset()
+    assert moved(62, 52) is None
+
+
 @pytest.mark.parametrize('parameters', [{'camera_motion': False}, {'rule': 'paper'}])
 def test_camera_motion_is_not_estimated_if_nothing_uses_it(make, parameters):
     pipe = make(**parameters)
     [found] = pipe.detect([CameraFrame(IMAGE, 1)])
     assert pipe.compensate(CameraFrame(IMAGE, 1), found) is found
+    assert pipe.compensate(CameraFrame(IMAGE, 1), found, motion=np.eye(2, 3)) is found
 
 
 def test_a_closed_pipeline_holds_no_model(make):

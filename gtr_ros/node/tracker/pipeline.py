@@ -93,7 +93,9 @@ class Pipeline:
         )
         self._trackers: dict[str, Tracker] = {}
         self._motions: dict[str, CameraMotion] = {}
-        self._lock = threading.Lock()  # of both, which the executor's thread resets
+        # The image and boxes of each camera that its CameraMotion has not seen.
+        self._unseen: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self._lock = threading.Lock()  # of all three, which the executor's thread resets
         self.update(parameters)
         for camera in parameters.camera_names:
             self._trackers[camera] = Tracker(
@@ -153,6 +155,7 @@ class Pipeline:
         with self._lock:
             for stateful in (*self._trackers.values(), *self._motions.values()):
                 stateful.reset()
+            self._unseen.clear()
 
     def tracker(self, camera: str = '') -> Tracker:
         """Return the tracker of a camera; its counters may be read on any thread."""
@@ -192,20 +195,39 @@ class Pipeline:
         return found
 
     def compensate(
-        self, frame: CameraFrame, detections: Detections, camera: str = ''
+        self,
+        frame: CameraFrame,
+        detections: Detections,
+        camera: str = '',
+        motion: np.ndarray | None = None,
     ) -> Detections:
         """
-        Estimate how the camera moved since its previous frame, if this is enabled by a parameter.
+        Add how the camera moved since its previous frame, if this is enabled by a parameter.
 
         :param detections: of the frame, including those of unwanted classes, because they are not
             background
+        :param motion: (2, 3) float64, the motion if it is known; None: it is estimated from the
+            images
         :return: the same, with `Detections.camera`
         """
         if camera not in self._motions:
             return detections
         with self._lock:
-            motion = self._motions[camera].update(frame.image, detections.boxes)
+            if motion is not None:
+                self._unseen[camera] = frame.image, detections.boxes
+            else:
+                motion = self._estimate_motion(frame.image, detections.boxes, camera)
         return replace(detections, camera=motion)
+
+    def _estimate_motion(
+        self, image: np.ndarray, boxes: np.ndarray, camera: str
+    ) -> np.ndarray | None:
+        """Return the motion since the camera's previous frame, even if that was not estimated."""
+        estimator = self._motions[camera]
+        if camera in self._unseen:
+            estimator.reset()
+            estimator.update(*self._unseen.pop(camera))
+        return estimator.update(image, boxes)
 
     def track(self, detections: Detections, camera: str = '') -> Tracks:
         """Assign track ids to the detections of a frame that have a wanted class."""
@@ -271,6 +293,7 @@ class Pipeline:
         self.model = None
         self._trackers.clear()
         self._motions.clear()
+        self._unseen.clear()
         gc.collect()
         if self.device.type == 'cuda':
             torch.cuda.empty_cache()
