@@ -76,7 +76,7 @@ def record(scene: PeopleScene, pipeline: TrackingPipeline) -> list[Record]:
         focal = float(frame.intrinsics[0, 0])
         depths = {
             'depth': np.where(np.isfinite(frame.depth), frame.depth, np.nan).astype(np.float32),
-            'stereo': _stereo(frame.depth, focal, stream),
+            'stereo': stereo(frame.depth, focal, stream),
         }
         positions, velocities, upright = truth_of(people, frame, stamp / NANOSECONDS)
         records.append(
@@ -86,7 +86,7 @@ def record(scene: PeopleScene, pipeline: TrackingPipeline) -> list[Record]:
                 focal=focal,
                 size=scene.size,
                 tracks=replace(tracks, trajectories=()),
-                surfaces={name: _surfaces(d, tracks.boxes) for name, d in depths.items()},
+                surfaces={name: surfaces_of(d, tracks.boxes) for name, d in depths.items()},
                 people=frame.ids,
                 boxes=frame.full_boxes,
                 visibility=frame.visibility,
@@ -98,13 +98,13 @@ def record(scene: PeopleScene, pipeline: TrackingPipeline) -> list[Record]:
     return records
 
 
-def _surfaces(depth: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+def surfaces_of(depth: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     found = [find_surface(depth, box.astype(np.float64)) for box in boxes]
     rows = [(math.nan, math.nan) if surface is None else surface for surface in found]
     return np.array(rows, np.float64).reshape(-1, 2)
 
 
-def _stereo(depth: np.ndarray, focal: float, stream: np.random.Generator) -> np.ndarray:
+def stereo(depth: np.ndarray, focal: float, stream: np.random.Generator) -> np.ndarray:
     """Return what a stereo camera measures, (H, W) float32, metres, nan where it sees nothing."""
     rows, columns = (-(-side // 16) for side in depth.shape)
     blocks = stream.normal(0, _BLOCK_ERROR, (rows, columns)).repeat(16, 0).repeat(16, 1)

@@ -4,7 +4,8 @@
 Two cameras with one node, which loads the model once; ids are per camera.
 
 The node publishes /tracker/front/detections and /tracker/left/detections. The arguments of
-tracker.launch.py can be given to this file, too: `score_threshold:=0.3`.
+tracker.launch.py can be given to this file, too: `score_threshold:=0.3`. With depth cameras and
+tf, an object has the same id in both: `share_ids:=true target_frame:=odom depth:=true`.
 """
 
 from pathlib import Path
@@ -17,10 +18,16 @@ from launch_ros.actions import SetRemap
 
 from launch import LaunchDescription
 
-# The image topic of each camera; its name is part of the topics that the node publishes.
+# The namespace of each camera's driver; its name is part of the topics that the node publishes.
 CAMERAS = {
-    'front': '/front_camera/image_raw',
-    'left': '/left_camera/image_raw',
+    'front': '/front_camera',
+    'left': '/left_camera',
+}
+# Topics of a driver, in its namespace; depth and camera_info are used with depth:=true only.
+TOPICS = {
+    'image': 'image_raw',
+    'depth': 'aligned_depth/image_raw',
+    'camera_info': 'camera_info',
 }
 
 
@@ -31,7 +38,11 @@ def generate_launch_description() -> LaunchDescription:
         [
             GroupAction(
                 [
-                    *(SetRemap(f'{name}/image', topic) for name, topic in CAMERAS.items()),
+                    *(
+                        SetRemap(f'{name}/{topic}', f'{camera}/{driver_topic}')
+                        for name, camera in CAMERAS.items()
+                        for topic, driver_topic in TOPICS.items()
+                    ),
                     IncludeLaunchDescription(
                         PythonLaunchDescriptionSource(str(file)),
                         launch_arguments=[('cameras', str(list(CAMERAS)))],

@@ -21,6 +21,7 @@ from gtr_ros.data.people import Frame
 from gtr_ros.data.people import generate
 from gtr_ros.data.people import People
 from gtr_ros.data.people import PeopleScene
+from gtr_ros.data.people.camera import Camera
 from gtr_ros.data.people.places import Place
 from gtr_ros.data.sequence import Role
 
@@ -254,6 +255,38 @@ def test_a_pickled_scene_draws_the_same():
     again = pickle.loads(text).frame(1)
     assert np.array_equal(again.image, expected.image)
     assert same_truth(again, expected)
+
+
+def test_another_camera_sees_the_same_people_at_the_same_places():
+    world = generate(small(seed=8, camera='wall', fov=90, occluders=0))
+    behind = Camera.fixed((8.0, 0.0, 2.3, np.pi, 0.25, 0.0), 90, SMALL)
+    frames = [people.frame(3) for people in (world, world.seen_by(behind, visit=1))]
+    shown = [dict(zip(f.ids.tolist(), f.full_boxes)) for f in frames]
+    both = sorted(shown[0].keys() & shown[1].keys())
+    assert len(both) > 1
+    where = {p.identity: x for p, x in zip(world.people, world.world.at(0.3).positions)}
+    for frame, boxes in zip(frames, shown):
+        for person in both:
+            x, y, z = np.linalg.inv(frame.camera) @ [*where[person], 0.9, 1] @ np.eye(4, 3)
+            u, v = frame.intrinsics[:2, :2] @ [x / z, y / z] + frame.intrinsics[:2, 2]
+            x1, y1, x2, y2 = boxes[person]
+            assert x1 < u < x2
+            assert y1 < v < y2
+    # Light and things are the same; the lens is another one.
+    assert (frames[0].image != frames[1].image).mean() > 0.5
+    assert world.lens != world.seen_by(behind, visit=1).lens
+
+
+def test_a_pickled_view_of_another_camera_draws_the_same():
+    people = generate(small(seed=8)).seen_by(
+        Camera.fixed((2.0, 2.0, 2.3, -0.5, 0.25, 0.0), 60, SMALL), visit=2
+    )
+    expected, again = people.frame(1), pickle.loads(pickle.dumps(people))
+    assert np.array_equal(again.frame(1).image, expected.image)
+    assert same_truth(again.frame(1), expected)
+    own = generate(small(seed=8)).sequence
+    assert again.sequence.image_key == people.sequence.image_key != own.image_key
+    assert people.sequence.name != own.name
 
 
 def run_python(code: str) -> subprocess.CompletedProcess:

@@ -93,6 +93,15 @@ def test_arguments_of_the_tracker_can_be_given_to_the_example(nodes_of):
     assert parameters_of(command)['score_threshold'] == 0.3
 
 
+def test_two_depth_cameras_can_share_ids(nodes_of):
+    shared = {'share_ids': 'true', 'target_frame': 'odom', 'depth': 'true'}
+    [command] = nodes_of('two_cameras.launch.py', **shared)
+    parameters, remappings = parameters_of(command), remappings_of(command)
+    assert (parameters['share_ids'], parameters['target_frame']) == (True, 'odom')
+    assert remappings['left/depth'] == '/left_camera/aligned_depth/image_raw'
+    assert remappings['front/camera_info'] == '/front_camera/camera_info'
+
+
 @pytest.mark.parametrize('camera', ['/camera/camera', '/front'])
 def test_a_depth_camera_has_the_topics_of_its_driver(nodes_of, camera):
     given = {} if camera == '/camera/camera' else {'camera': camera}

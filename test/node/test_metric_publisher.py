@@ -40,7 +40,7 @@ STILL = (0.0, 0.0, 0.0, 1.0)
 class World:
     """A publisher of tracks whose transforms, time and results the test sees."""
 
-    def __init__(self, monkeypatch, **parameters) -> None:
+    def __init__(self, monkeypatch, share=None, **parameters) -> None:
         self.now, self.published, self.obstacles, self.warnings = 0.0, [], [], []
         monkeypatch.setattr(metric, 'monotonic', lambda: self.now)
         self.listener = SimpleNamespace(transforms=Transforms(), on_arrival=[], newest_image=0)
@@ -58,9 +58,10 @@ class World:
             self.listener,
             self.statistics,
             self.warnings.append,
+            share,
         )
 
-    def image(self, t: int, depth: float = 4.0, frame: str = 'camera', info=INFO) -> None:
+    def image(self, t: int, *depths: float, frame: str = 'camera', info=INFO) -> None:
         tracks = Tracks(
             ids=np.array([3, 8]),
             boxes=np.array([[300, 100, 360, 320], [30, 100, 60, 200]], np.float32),
@@ -69,7 +70,7 @@ class World:
             confirmed=np.array([True, False]),
         )
         header = Header(stamp=nanoseconds_to_stamp(t * STEP), frame_id=frame)
-        self.publisher.add(header, SIZE, tracks, ['person'], info, np.array([depth]))
+        self.publisher.add(header, SIZE, tracks, ['person'], info, np.array(depths or [4.0]))
 
     def move(self, t: int) -> None:
         """Add where the camera is at a time: it drives along z, 1 m/s."""
@@ -94,6 +95,20 @@ def test_confirmed_tracks_are_published_in_the_target_frame(monkeypatch):
     # The outlines are made of the same state, for the seconds that are configured.
     [(state, header, seconds)] = world.obstacles
     assert (state.ids.tolist(), header, seconds) == ([3], message.header, 2.0)
+
+
+def test_all_tracks_are_placed_to_share_ids_and_confirmed_ones_are_published(monkeypatch):
+    shared = []
+    world = World(monkeypatch, share=lambda *given: shared.append(given))
+    world.image(10, 4.0, 6.0)
+    assert not shared
+    world.move(10)
+    [(stamp, objects, positions)] = shared
+    assert (stamp, objects.ids.tolist(), len(objects.kinds)) == (10 * STEP, [3, 8], 2)
+    np.testing.assert_allclose(positions.points[:, 2], [5.085, 7.085], atol=0.02)
+    [message] = world.published
+    assert [track.id for track in message.tracks] == ['3']
+    assert message.tracks[0].pose.pose.position.z == pytest.approx(5.085, abs=0.01)
 
 
 def test_outlines_become_a_cloud_that_has_all_points():
@@ -183,7 +198,7 @@ def test_without_depth_an_object_is_predicted_for_as_long_as_it_is_coasted(monke
     world = World(monkeypatch, coast=0.3)
     for t in range(10, 20):
         world.move(t)
-        world.image(t, depth=4.0 if t < 15 else np.nan)
+        world.image(t, 4.0 if t < 15 else np.nan)
     coasted = [[track.coasted for track in message.tracks] for message in world.published]
     assert coasted == 5 * [[False]] + 3 * [[True]] + 2 * [[]]
 
@@ -193,7 +208,7 @@ def test_the_ground_places_what_has_no_depth(monkeypatch):
     # The camera looks along x, 1 m above the floor.
     world.listener.transforms.add('floor', 'camera', 0, (0, 0, 1), (-0.5, 0.5, -0.5, 0.5), True)
     world.listener.transforms.add('odom', 'floor', 0, (10, 0, 0), STILL, True)
-    world.image(10, depth=np.nan)
+    world.image(10, np.nan)
     [track] = world.published[0].tracks
     # 80 pixels below the horizon, at a focal length of 500 pixels.
     assert track.pose.pose.position.x == pytest.approx(10 + 500 / 80 + 0.09, abs=0.01)
@@ -208,5 +223,5 @@ def test_a_reset_ends_tracks_and_forgets_what_waits(monkeypatch):
     world.publisher.clear()
     world.move(11)
     assert world.times == [10]
-    world.image(11, depth=np.nan)
+    world.image(11, np.nan)
     assert world.published[-1].tracks == []

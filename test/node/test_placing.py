@@ -65,6 +65,7 @@ class Camera:
             SimpleNamespace(class_ids=lambda names: names, publish_in_3d=self.published.append),
             self.statistics,
             self.warnings.append,
+            tentative=options.get('tentative', False),
         ).publish(HEADER, SIZE, TRACKS, ['person'])
 
 
@@ -114,6 +115,13 @@ def test_tracks_in_metres_get_the_depths_if_there_are_any():
     np.testing.assert_allclose(depths, [2, 2])
     assert Camera(depth(), metric=True, with_depth=False).metric[0][-1] is None
     assert Camera(None, metric=True).metric[0][-1] is None
+
+
+def test_tracks_that_are_not_confirmed_get_depths_if_asked_and_are_not_published():
+    camera = Camera(depth(), metric=True, tentative=True)
+    np.testing.assert_allclose(camera.metric[0][-1], [2, 2, 2])
+    assert [d.id for d in camera.published[0].detections] == ['1', '3']
+    assert camera.statistics.without_depth == 10
 
 
 @pytest.mark.parametrize('place', [0, 4])

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 import math
 
@@ -92,6 +93,21 @@ class Camera:
             _shake(path, times, stream)
         self._path = path
         self.travels = kind == 'drive'
+
+    @classmethod
+    def fixed(cls, place: Sequence[float], fov: float, size: tuple[int, int]) -> Camera:
+        """
+        Return a camera that does not move.
+
+        :param place: x, y, z, metres; yaw to the left, tilt down, roll, radians
+        :param fov: horizontal field of view, degrees
+        :param size: (height, width), pixels
+        """
+        camera = cls.__new__(cls)
+        camera.view = View(size[1] / 2 / math.tan(math.radians(fov / 2)), size)
+        camera._path = np.tile(np.array(place, np.float64), (2, 1))
+        camera.travels = False
+        return camera
 
     def place(self, t: float | np.ndarray) -> np.ndarray:
         """Return (6,) x, y, z, metres; yaw, tilt, roll, radians; (T, 6) for T times."""

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
+from hashlib import sha256
 
 import numpy as np
 from scipy import ndimage
@@ -85,6 +87,7 @@ class People:
 
     def __init__(self, scene: PeopleScene) -> None:
         self.scene = scene
+        self._observer: tuple[Camera, int] | None = None  # another camera, and its visit
         self._wardrobe = wardrobe_of(scene.avatars)
         self.camera = Camera(scene)
         self.people = make_cast(scene, self._wardrobe.avatars)
@@ -100,7 +103,26 @@ class People:
 
     def __reduce__(self) -> tuple:
         """Pickle the scene only: it is generated again, as it was."""
+        if self._observer is not None:
+            return _generate_seen_by, (self.scene, *self._observer)
         return People, (self.scene,)
+
+    def seen_by(self, camera: Camera, visit: int) -> People:
+        """
+        Return the same people and things at the same times, as another camera sees them.
+
+        People go where the scene's own camera sees them, and keep away from it only. Beside its
+        view somebody may be put elsewhere, so the other camera should look at what it sees, too.
+
+        :param visit: whose lens and exposure the other camera has; the light stays
+        """
+        other = People.__new__(People)
+        # What is drawn once for all cameras is made before it is shared.
+        vars(other).update(vars(self), _setting=self._setting, _dressed=self._dressed)
+        vars(other).pop('sequence', None)
+        other.camera, other._observer = camera, (camera, visit)
+        other.lens = make_lens(replace(self.scene, visit=visit), self.light)
+        return other
 
     def frame(self, t: int) -> Frame:
         """
@@ -149,15 +171,20 @@ class People:
         Boxes are the full ones within the image. People of whom less than a quarter is visible,
         or who are less than 20 pixels high, are distractors.
         """
+        name, key = str(self.scene), self.scene.image_key
+        if self._observer is not None:
+            camera, visit = self._observer
+            seen = f'{camera.place(0.0).tolist()} {camera.view} {visit}'
+            name, key = f'{name} from {seen}', sha256(f'{key} {seen}'.encode()).hexdigest()
         return Sequence(
-            name=str(self.scene),
+            name=name,
             class_names=('person',),
             image_size=self.scene.size,
             frame_rate=self.scene.rate,
             truth=tuple(self._truth(t) for t in range(len(self))),
             stamps=self.stamps,
             images=_Images(self),
-            image_key=self.scene.image_key,
+            image_key=key,
         )
 
     def _truth(self, t: int) -> Truth:
@@ -237,6 +264,10 @@ class _Images:
     def at(self, t: int) -> np.ndarray:
         """Draw the image of frame t."""
         return self._people.image(t)
+
+
+def _generate_seen_by(scene: PeopleScene, camera: Camera, visit: int) -> People:
+    return People(scene).seen_by(camera, visit)
 
 
 def generate(scene: PeopleScene) -> People:

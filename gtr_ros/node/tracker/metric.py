@@ -44,6 +44,8 @@ class _Waiting:
     An image's objects, until its transforms have arrived.
 
     :param deadline: after which they are dropped, seconds of the steady clock
+    :param objects: those to be placed
+    :param confirmed: (N,) bool, which of them are published
     :param by_depth: in the camera's frame; None: no depth
     """
 
@@ -51,6 +53,7 @@ class _Waiting:
     deadline: float
     class_ids: Sequence[str]
     objects: Objects
+    confirmed: np.ndarray
     boxes: np.ndarray
     camera: Pinhole
     by_depth: Positions | None
@@ -67,6 +70,8 @@ class MetricPublisher:
     :param parameters: of the node, as it was configured
     :param statistics: of the camera; its without_transform is updated
     :param warn: logs a warning, unless it was logged a moment ago
+    :param share: called with the stamp of an image and the places of all its tracks, those that
+        are not confirmed included; None: only confirmed ones are placed
     """
 
     def __init__(
@@ -77,10 +82,11 @@ class MetricPublisher:
         listener: TransformListener,
         statistics: CameraStatistics,
         warn: Callable[[str], object],
+        share: Callable[[int, Objects, Positions], None] | None = None,
     ) -> None:
         self._topic, self._parameters = topic, parameters
         self._outputs, self._listener, self._statistics = outputs, listener, statistics
-        self._warn = warn
+        self._warn, self._share = warn, share
         self._tracks = MetricTracks(parameters.coast)
         self._queue: deque[_Waiting] = deque()
         self._lock = threading.Lock()
@@ -108,8 +114,8 @@ class MetricPublisher:
 
         :param header: of the image
         :param image_size: (height, width), pixels
-        :param depths: (N,) float64, metres, nan: unknown, of the confirmed tracks' surfaces; None:
-            there is no depth image
+        :param depths: (N,) float64, metres, nan: unknown, of the surfaces of the tracks that are
+            placed; None: there is no depth image
         """
         stamp = stamp_to_nanoseconds(header.stamp)
         try:
@@ -123,7 +129,7 @@ class MetricPublisher:
             with self._lock:
                 self._drop(str(error))
             return
-        chosen = tracks.confirmed
+        chosen = tracks.confirmed | (self._share is not None)
         boxes, labels = tracks.boxes[chosen], tracks.labels[chosen]
         kinds = [kind_of(class_names[label]) for label in labels.tolist()]
         by_depth = None
@@ -135,6 +141,7 @@ class MetricPublisher:
             deadline=monotonic() + self._parameters.transform_timeout,
             class_ids=self._outputs.class_ids(class_names),
             objects=Objects(tracks.ids[chosen], labels, tracks.scores[chosen], kinds),
+            confirmed=tracks.confirmed[chosen],
             boxes=boxes,
             camera=camera,
             by_depth=by_depth,
@@ -182,7 +189,11 @@ class MetricPublisher:
 
     def _publish(self, waiting: _Waiting, positions: Positions) -> None:
         stamp = stamp_to_nanoseconds(waiting.header.stamp)
-        state = self._tracks.update(stamp, waiting.objects, positions)
+        objects = waiting.objects
+        if self._share is not None:
+            self._share(stamp, objects, positions)
+            objects, positions = _select(objects, positions, waiting.confirmed)
+        state = self._tracks.update(stamp, objects, positions)
         header = Header(stamp=waiting.header.stamp, frame_id=self._parameters.target_frame)
         self._outputs.publish_tracks_3d(*tracks_3d_messages(state, header, waiting.class_ids))
         self._outputs.publish_obstacles(state, header, self._parameters.predict_seconds)
@@ -193,3 +204,19 @@ class MetricPublisher:
             f'an image of {self._topic()} has no tracks in {self._parameters.target_frame!r}: '
             f'{reason}'
         )
+
+
+def _select(
+    objects: Objects, positions: Positions, chosen: np.ndarray
+) -> tuple[Objects, Positions]:
+    """Return some of the objects of an image; chosen is (N,) bool."""
+    kinds = [kind for kind, wanted in zip(objects.kinds, chosen.tolist()) if wanted]
+    return (
+        Objects(objects.ids[chosen], objects.labels[chosen], objects.scores[chosen], kinds),
+        Positions(
+            positions.points[chosen],
+            positions.covariances[chosen],
+            positions.lasting[chosen],
+            positions.sizes[chosen],
+        ),
+    )

@@ -33,6 +33,7 @@ class Placing:
     :param metric: publishes tracks in the target frame; None: there is none
     :param statistics: of the camera; its without_depth is updated
     :param warn: logs a warning unless it was logged a moment ago
+    :param tentative: whether tracks that are not confirmed are placed in the target frame, too
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Placing:
         outputs: Outputs,
         statistics: CameraStatistics,
         warn: Callable[[str], object],
+        tentative: bool = False,
     ) -> None:
         self._inputs = inputs
         self._with_depth = with_depth
@@ -50,6 +52,7 @@ class Placing:
         self._outputs = outputs
         self._statistics = statistics
         self._warn = warn
+        self._tentative = tentative
 
     def publish(
         self,
@@ -81,7 +84,7 @@ class Placing:
         """
         Publish the objects in the camera's frame if there is a depth image.
 
-        :return: (N,) float64, the depths of the confirmed tracks, metres; None: no depth image
+        :return: (N,) float64, the depths of the tracks to be placed, metres; None: no depth image
         """
         inputs, camera_info = self._inputs, self._inputs.camera_info
         depth = inputs.depth_at(stamp_to_nanoseconds(header.stamp))
@@ -97,9 +100,11 @@ class Placing:
         class_ids = self._outputs.class_ids(class_names)
         try:
             metres = depth_to_metres(depth)
-            surfaces = find_surfaces(metres, tracks.boxes[tracks.confirmed], image_size)
+            chosen = tracks.confirmed | self._tentative
+            surfaces = find_surfaces(metres, tracks.boxes[chosen], image_size)
+            confirmed = surfaces[tracks.confirmed[chosen]]
             message, left_out = detections_3d_message(
-                tracks, header, class_ids, image_size, metres, camera_info, surfaces
+                tracks, header, class_ids, image_size, metres, camera_info, confirmed
             )
         except ImageError as error:  # the detections in the image have been published
             self._statistics.without_depth += int(tracks.confirmed.sum())
