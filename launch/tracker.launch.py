@@ -31,7 +31,8 @@ from launch import LaunchDescriptionEntity
 TOPICS = {
     'image': 'Topic of the images.',
     'depth': 'Topic of the aligned depth images, used if the parameter depth is true.',
-    'camera_info': "Topic of the camera's calibration, used with depth or target_frame.",
+    'camera_info': "Topic of the camera's calibration, used with depth, target_frame or "
+    'camera_motion_frame.',
 }
 
 # The parameters of the node: an argument that is not empty overrides the value in params_file.
@@ -45,7 +46,11 @@ SWITCHES = {
         'Whether Fast DDS uses config/fastdds_large_images.xml of this package, without which it '
         'loses large images. Other RMWs, and a profile that you have set, are left alone.',
     ),
-    'rviz': ('false', 'Whether to start rviz2 as well, with the debug image and 3D markers.'),
+    'rviz': (
+        'false',
+        'Whether to start rviz2 as well, with the debug image and 3D markers; if target_frame is '
+        'an argument, in that frame.',
+    ),
 }
 
 # `ros2 launch --launch-prefix` passes its options on as arguments.
@@ -140,13 +145,16 @@ def _tracker(context: LaunchContext) -> list[Node]:
         )
     ]
     if value('rviz') == 'true':
+        frame = overrides.get('target_frame')
+        displays = 'tracker_in_metres.rviz' if frame else 'tracker.rviz'
+        fixed_frame = ['-f', frame] if frame else []
         actions.append(
             Node(
                 package='rviz2',
                 executable='rviz2',
                 # Its topics are relative, so the namespace maps them to this tracker's topics.
                 namespace=namespace,
-                arguments=['-d', str(config / 'tracker.rviz')],
+                arguments=['-d', str(config / displays), *fixed_frame],
                 parameters=[{'use_sim_time': overrides.get('use_sim_time', False)}],
                 output='screen',
             )

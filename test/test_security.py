@@ -1,14 +1,12 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""No file that a user may be sent runs code, and the viewer answers only its own page."""
+"""No file that a user may be sent runs code."""
 
 from __future__ import annotations
 
 import ast
 from contextlib import suppress
-from http.client import HTTPConnection
 import io
-import json
 import os
 from pathlib import Path
 import pickle
@@ -27,8 +25,6 @@ from gtr_ros.evaluation.cache import load_arrays
 from gtr_ros.model.build import build
 from gtr_ros.model.checkpoint import load_checkpoint
 from gtr_ros.model.checkpoint import load_official
-from gtr_ros.node.viewer.server import FrameEncoder
-from gtr_ros.node.viewer.server import WebServer
 from gtr_ros.parsing import parse_yaml
 
 PACKAGE = REPOSITORY / 'gtr_ros'
@@ -307,50 +303,3 @@ def test_a_network_reads_no_file_outside_its_folder(tmp_path, location):
     path.write_bytes(model.SerializeToString())
     with pytest.raises(Exception, match=r'external|directory|path'):
         runtime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
-
-
-@pytest.fixture
-def viewer():
-    encoder = FrameEncoder(lambda item: ({}, b''), print, 15.0)
-    server = WebServer('127.0.0.1', 0, encoder, lambda: 'waiting')
-    yield server
-    encoder.close()
-    server.close()
-
-
-def test_the_viewer_is_on_loopback_unless_it_is_told_otherwise():
-    from gtr_ros.node.viewer.parameters import ViewerParameters
-
-    assert ViewerParameters().address == '127.0.0.1'
-
-
-@pytest.mark.parametrize(
-    ('headers', 'status'),
-    [
-        ({}, 200),
-        ({'Origin': 'http://127.0.0.1:{port}'}, 200),
-        ({'Sec-Fetch-Site': 'same-origin'}, 200),
-        ({'Sec-Fetch-Site': 'none'}, 200),
-        ({'Host': 'localhost:{port}', 'Origin': 'http://localhost:{port}'}, 200),
-        ({'Origin': 'http://evil.example'}, 403),
-        ({'Origin': 'http://localhost:1'}, 403),
-        ({'Origin': 'null'}, 403),
-        ({'Sec-Fetch-Site': 'cross-site'}, 403),
-        ({'Host': 'evil.example:{port}'}, 403),
-        ({'Host': 'evil.example:{port}', 'Origin': 'http://evil.example:{port}'}, 403),
-        ({'Host': '127.0.0.1.evil.example'}, 403),
-        ({'Host': ''}, 403),
-        ({'Host': '127.0.0.1@evil.example'}, 403),
-    ],
-)
-@pytest.mark.parametrize('path', ['/', '/frame?after=0'])
-def test_other_web_pages_get_no_images(viewer, headers, status, path, monkeypatch):
-    monkeypatch.setattr('gtr_ros.node.viewer.server._POLL_SECONDS', 0.01)
-    connection = HTTPConnection('127.0.0.1', viewer.port, timeout=10)
-    given = {name: value.format(port=viewer.port) for name, value in headers.items()}
-    connection.request('GET', path, headers=given)
-    answer = connection.getresponse()
-    assert answer.status == status
-    body = answer.read()
-    if status == 200 and path != '/':
-        assert json.loads(body[4:]) == {'status': 'waiting'}

@@ -28,7 +28,7 @@ from gtr_ros.media.drawing import colour_of
 from gtr_ros.media.pixels import ImageError
 from gtr_ros.node.messages.depth import depth_to_metres
 from gtr_ros.node.messages.depth import detections_3d_message
-from gtr_ros.node.messages.depth import markers_message
+from gtr_ros.node.messages.markers import markers_message
 from gtr_ros.node.messages.tracks import detections_message
 from gtr_ros.structures import Tracks
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from time import sleep
 import weakref
 
-from gtr_ros.node.viewer.server import FrameEncoder
+from gtr_ros.node.viewer.frames import FrameEncoder
 
 ANSWER_SECONDS = 30.0
 

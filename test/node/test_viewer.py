@@ -6,22 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
-import json
 import re
 import signal
 import socket
 import sys
-from time import monotonic
 from time import sleep
-from urllib.error import HTTPError
-from urllib.parse import urlsplit
-from urllib.request import Request
 from urllib.request import urlopen
 
 import numpy as np
 from paths import REPOSITORY
-from PIL import Image as Picture
 import pytest
 
 pytest.importorskip('rclpy', reason='needs rclpy and the built messages')
@@ -45,6 +38,8 @@ from node_processes import ros_environment
 from node_processes import STOP_SECONDS
 from vision_msgs.msg import Detection2D
 from vision_msgs.msg import Detection2DArray
+from web_viewers import Viewer
+from web_viewers import web_viewer
 
 from gtr_ros.media.drawing import colour_of
 from gtr_ros.msg import Trajectory
@@ -62,56 +57,6 @@ def fake_tracker(namespace: str, encoding: str = 'rgb8') -> Iterator[Process]:
     with process(sys.executable, FAKE_TRACKER, encoding, '--ros-args', '-r', rule) as running:
         running.wait_for_output('subscribers: 0')
         yield running
-
-
-class Viewer:
-    """The process of a viewer, and a simple HTTP client."""
-
-    def __init__(self, running: Process) -> None:
-        self.process = running
-        running.wait_for_output('showing ')
-        self.url = re.search(r' at (http://\S+)', running.output)[1]
-        self.port = urlsplit(self.url).port
-
-    def get(self, path: str, host: str = '') -> tuple[int, bytes]:
-        request = Request(self.url + path, headers={'Host': host} if host else {})
-        try:
-            with urlopen(request, timeout=ANSWER_SECONDS) as response:
-                return response.status, response.read()
-        except HTTPError as error:
-            with error:
-                return error.code, error.read()
-
-    def request(self, after: int = 0) -> tuple[dict, bytes]:
-        """Request a frame once; return its header and its JPEG."""
-        status, body = self.get(f'/frame?after={after}')
-        assert status == 200, body
-        end = 4 + int.from_bytes(body[:4], 'big')
-        return json.loads(body[4:end]), body[end:]
-
-    def frame(self) -> tuple[dict, np.ndarray]:
-        """Request frames until there is one; return its header and its pixels."""
-        deadline = monotonic() + ANSWER_SECONDS
-        while monotonic() < deadline:
-            header, jpeg = self.request()
-            if jpeg:
-                return header, np.asarray(Picture.open(BytesIO(jpeg)))
-        raise AssertionError(f'no frame: {header}\n{self.process.output}')
-
-    def wait_for_status(self, text: str) -> None:
-        deadline = monotonic() + ANSWER_SECONDS
-        header = {}
-        while text not in header.get('status', ''):
-            assert monotonic() < deadline, f'never said {text!r}, but {header}'
-            header, _ = self.request()
-
-
-@contextmanager
-def web_viewer(*words: str, **parameters: object) -> Iterator[Viewer]:
-    settings = [word for name, value in parameters.items() for word in ('-p', f'{name}:={value}')]
-    command = [*executable('web_viewer'), '--ros-args', '-p', 'port:=0', *settings, *words]
-    with process(*command) as running:
-        yield Viewer(running)
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -219,6 +164,8 @@ def test_a_frame_has_the_image_of_its_detections(viewer):
     assert person['trail'] == [list(map(float, point)) for point in (*TRAIL, (130, 180))]
     assert tuple(car['colour']) == colour_of(12)
     assert (person['confirmed'], tentative['confirmed']) == (True, False)
+    # This tracker has no zones, and follows nothing: no frame waits for that.
+    assert (header['zones'], header['followed']) == ([], None)
 
 
 def test_compressed_images_are_shown_too(source):

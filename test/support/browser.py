@@ -78,13 +78,21 @@ class Chromium:
         assert 'exceptionDetails' not in result, result
         return result['result'].get('value')
 
-    def wait_for_status(self, text: str) -> None:
+    def click(self, x: float, y: float) -> None:
+        """Click a point of the page, in its pixels."""
+        for kind in ('mousePressed', 'mouseReleased'):
+            self._do('Input.dispatchMouseEvent', type=kind, x=x, y=y, button='left', clickCount=1)
+
+    def wait_for_status(self, text: str, selector: str = 'p') -> None:
+        """Wait until an element of the page, the first paragraph, has this text."""
         deadline = monotonic() + ANSWER_SECONDS
         shown = ''
         while text not in shown:
             assert monotonic() < deadline, f'the page never showed {text!r}, but {shown!r}'
             sleep(0.1)
-            shown = self.evaluate("(document.querySelector('p') || {}).textContent || ''")
+            shown = self.evaluate(
+                f"(document.querySelector('{selector}') || {{}}).textContent || ''"
+            )
 
     def screenshot(self) -> Picture.Image:
         data = self._do('Page.captureScreenshot')['data']

@@ -8,21 +8,16 @@ from collections.abc import Sequence
 import math
 from typing import TYPE_CHECKING
 
-from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point
 from geometry_msgs.msg import Pose
 from geometry_msgs.msg import PoseWithCovariance
 from geometry_msgs.msg import Vector3
 import numpy as np
 from scipy import ndimage
-from std_msgs.msg import ColorRGBA
 from vision_msgs.msg import BoundingBox3D
 from vision_msgs.msg import Detection3D
 from vision_msgs.msg import Detection3DArray
-from visualization_msgs.msg import Marker
-from visualization_msgs.msg import MarkerArray
 
-from gtr_ros.media.drawing import colour_of
 from gtr_ros.media.pixels import check_layout
 from gtr_ros.media.pixels import ImageError
 from gtr_ros.node.messages.tracks import detections_message
@@ -52,10 +47,8 @@ _MIN_EXTENT = 0.05  # metres
 _MIN_RELATIVE_EXTENT = 0.02
 _SAMPLES = 64  # for each side of a box: more pixels add no information
 
-_MARKER_LIFETIME = Duration(nanosec=500_000_000)
 # Of a calibration, pixels.
 _LEAST_FOCAL, _LARGEST_PIXELS = 1e-3, 1e9
-_MAX_MARKER_ID = 2**31 - 1
 
 
 def depth_to_metres(message: Image) -> np.ndarray:
@@ -210,49 +203,6 @@ def find_surface(depth: np.ndarray, box: np.ndarray) -> tuple[float, float] | No
     near, median, far = np.percentile(depths[surfaces[bins] == chosen], (5, 50, 95))
     extent = max(far - near, _MIN_EXTENT, _MIN_RELATIVE_EXTENT * median)
     return float(median), float(extent)
-
-
-def markers_message(detections: Detection3DArray) -> MarkerArray:
-    """
-    Make markers for rviz: each object's box, with its id and class above, in the colour of the id.
-
-    The first marker deletes those of the previous message.
-
-    :param detections: made by `detections_3d_message`
-    """
-    message = MarkerArray(markers=[Marker(header=detections.header, action=Marker.DELETEALL)])
-    for detection in detections.detections:
-        track_id = int(detection.id)
-        red, green, blue = (channel / 255 for channel in colour_of(track_id))
-        centre, size = detection.bbox.center.position, detection.bbox.size
-        text_height = min(max(size.y / 5, 0.05), 0.3)
-        above = Point(x=centre.x, y=centre.y - size.y / 2 - text_height, z=centre.z)
-        message.markers += [
-            Marker(
-                header=detection.header,
-                ns=name,
-                id=track_id % _MAX_MARKER_ID,
-                type=kind,
-                action=Marker.ADD,
-                pose=pose,
-                scale=scale,
-                color=ColorRGBA(r=red, g=green, b=blue, a=alpha),
-                lifetime=_MARKER_LIFETIME,
-                text=text,
-            )
-            for name, kind, pose, scale, alpha, text in (
-                ('boxes', Marker.CUBE, detection.bbox.center, size, 0.4, ''),
-                (
-                    'labels',
-                    Marker.TEXT_VIEW_FACING,
-                    Pose(position=above),
-                    Vector3(z=text_height),
-                    1.0,
-                    f'{detection.id} {detection.results[0].hypothesis.class_id}',
-                ),
-            )
-        ]
-    return message
 
 
 def pinhole_of(info: CameraInfo, image_size: tuple[int, int]) -> Pinhole:

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Publish what happens to the objects of one camera, and the counters of its zones."""
+"""Publish what happens to the objects of one camera, its zones and their counters."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from std_msgs.msg import Header
 
-from gtr_ros.msg import Counts
-from gtr_ros.msg import LineCount
 from gtr_ros.msg import TrackEvent
 from gtr_ros.msg import TrackEventArray
-from gtr_ros.msg import ZoneCount
+from gtr_ros.node.messages.markers import zone_markers_message
+from gtr_ros.node.messages.zones import counter_texts
+from gtr_ros.node.messages.zones import counts_message
+from gtr_ros.node.messages.zones import zones_message
 from gtr_ros.options import ConfigurationError
 from gtr_ros.tracking.events import Event
 from gtr_ros.tracking.events import Events
@@ -59,7 +60,11 @@ class EventPublisher:
         )
         self._names: Sequence[str] = ()
         self._lock = threading.Lock()
-        self._publish_counts(Header(stamp=node.get_clock().now().to_msg()))
+        now = node.get_clock().now().to_msg()
+        header = Header(stamp=now, frame_id=parameters.target_frame)
+        self._zones_message = zones_message(zones, header)
+        outputs.publishers['zones'].publish(self._zones_message)
+        self._publish_counts(Header(stamp=now))
 
     def update(
         self,
@@ -112,24 +117,12 @@ class EventPublisher:
             self._publish_counts(header)
 
     def _publish_counts(self, header: Header) -> None:
-        message = Counts(header=header)
-        for zone, count in zip(self._zones, self._events.counts):
-            if zone.kind == 'area':
-                message.zones.append(
-                    ZoneCount(
-                        zone=zone.name,
-                        inside=count.inside,
-                        entered=count.entered,
-                        left=count.left,
-                    )
-                )
-            else:
-                message.lines.append(
-                    LineCount(
-                        line=zone.name, left_to_right=count.entered, right_to_left=count.left
-                    )
-                )
-        self._outputs.publishers['counts'].publish(message)
+        message = counts_message(self._zones, self._events.counts, header)
+        publishers = self._outputs.publishers
+        publishers['counts'].publish(message)
+        if 'zones/markers' in publishers:  # there is a target frame
+            markers = zone_markers_message(self._zones_message, counter_texts(message))
+            publishers['zones/markers'].publish(markers)
 
 
 def _zones_of(

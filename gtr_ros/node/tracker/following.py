@@ -164,6 +164,8 @@ class Following:
             message.state, message.id = int(followed.state), str(followed.id)
             message.seconds, message.probability = followed.seconds, followed.probability
             message.distance = self._distance(followed, stamp)
+        seen = message.state in (FollowedState.FOLLOWING, FollowedState.FOUND_AGAIN)
+        self._outputs.followed = message.id if seen else ''
         self._outputs.publishers['followed/state'].publish(message)
 
     def _distance(self, followed: Followed, stamp: int) -> float:

@@ -16,6 +16,7 @@ from rclpy.clock import ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.logging import get_logger
 from rclpy.node import Node
+from rclpy.qos import QoSDurabilityPolicy
 from rclpy.qos import QoSProfile
 from rclpy.qos import QoSReliabilityPolicy
 from sensor_msgs.msg import CompressedImage
@@ -24,7 +25,10 @@ from vision_msgs.msg import Detection2DArray
 
 from gtr_ros.media.pixels import encode_jpeg
 from gtr_ros.media.pixels import ImageError
+from gtr_ros.msg import Counts
+from gtr_ros.msg import FollowedState
 from gtr_ros.msg import TrajectoryArray
+from gtr_ros.msg import ZoneArray
 from gtr_ros.node.declaring import declare_all
 from gtr_ros.node.image_transport import image_topic
 from gtr_ros.node.messages.images import image_to_array
@@ -34,9 +38,12 @@ from gtr_ros.node.running import spin
 from gtr_ros.node.throttle import Throttle
 from gtr_ros.node.topics import explain_silence
 from gtr_ros.node.unused import warn_of_unused
+from gtr_ros.node.viewer.following import FollowRequests
+from gtr_ros.node.viewer.frames import FrameEncoder
+from gtr_ros.node.viewer.objects import followed_to_show
 from gtr_ros.node.viewer.objects import objects_to_draw
+from gtr_ros.node.viewer.objects import zones_to_draw
 from gtr_ros.node.viewer.parameters import ViewerParameters
-from gtr_ros.node.viewer.server import FrameEncoder
 from gtr_ros.node.viewer.server import WebServer
 from gtr_ros.options import ConfigurationError
 
@@ -46,6 +53,9 @@ if TYPE_CHECKING:
 _NAME = 'web_viewer'
 # Images wait for their detections, so all messages must be received.
 _QOS = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+_LATCHED_QOS = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+# What frames do not wait for: topics of the tracker, latched; other trackers lack them.
+_EXTRAS = {'zones': ZoneArray, 'counts': Counts, 'followed/state': FollowedState}
 _TIMER_SECONDS = 0.2
 # Time without a message after which the browser shows why.
 _SILENCE_SECONDS = 3.0
@@ -74,7 +84,12 @@ class WebViewer(Node):
         self._settings = declare_all(self, ViewerParameters)
         self._kinds = self._find_topics()
         self._topics = [self.resolve_topic_name(name) for name in self._kinds]
+        tracker = self._settings.tracker.rstrip('/')
+        self._extra_topics = {f'{tracker}/{name}': name for name in _EXTRAS}
+        self._extras: dict[str, object] = {}  # the newest message, by the names of _EXTRAS
+        self._follow = FollowRequests(self, tracker)
         self._open_subscriptions: list[Subscription] = []
+        self._extra_subscriptions: list[Subscription] = []
         self._synchronizer = ExactSynchronizer(len(self._topics))
         self._received_at = [0.0] * len(self._topics)
         self._synchronized_at = 0.0
@@ -97,7 +112,7 @@ class WebViewer(Node):
             _TIMER_SECONDS, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
         # Its topics are those that it subscribes to while a browser is connected.
-        warn_of_unused(self, list(self._kinds))
+        warn_of_unused(self, [*self._kinds, *self._extra_topics, *self._follow.services])
 
     def stop(self) -> None:
         """Stop serving, and log how many images were encoded."""
@@ -130,7 +145,9 @@ class WebViewer(Node):
     def _serve(self) -> WebServer:
         address, port = self._settings.address, self._settings.port
         try:
-            server = WebServer(address, port, self._encoder, lambda: self._status)
+            server = WebServer(
+                address, port, self._encoder, lambda: self._status, self._follow.follow
+            )
         except (OSError, UnicodeError) as error:
             raise ConfigurationError(
                 f'cannot serve on address {address!r}, port {port}: {error}. Expected an address '
@@ -166,11 +183,22 @@ class WebViewer(Node):
             )
             for i, (name, kind) in enumerate(self._kinds.items())
         ]
+        self._extra_subscriptions = [
+            self.create_subscription(
+                _EXTRAS[name],
+                topic,
+                lambda message, name=name: self._extras.update({name: message}),
+                _LATCHED_QOS,
+            )
+            for topic, name in self._extra_topics.items()
+        ]
 
     def _unsubscribe(self) -> None:
-        for subscription in self._open_subscriptions:
+        for subscription in self._open_subscriptions + self._extra_subscriptions:
             self.destroy_subscription(subscription)
         self._open_subscriptions.clear()
+        self._extra_subscriptions.clear()
+        self._extras.clear()
         self._synchronizer = ExactSynchronizer(len(self._topics))
         self._encoder.clear()
 
@@ -207,8 +235,16 @@ class WebViewer(Node):
         """Return the JSON header of a frame and its JPEG; runs on the encoder's thread."""
         pixels = np.ascontiguousarray(image_to_array(messages.image))
         jpeg = encode_jpeg(pixels, self._settings.jpeg_quality)
-        objects = objects_to_draw(messages.detections, messages.trajectories)
-        return {'topic': self._topics[0], 'objects': objects}, jpeg
+        extras = dict(self._extras)
+        zones = extras.get('zones') or ZoneArray()
+        header = {
+            'topic': self._topics[0],
+            'objects': objects_to_draw(messages.detections, messages.trajectories),
+            'zones': zones_to_draw(zones, extras.get('counts'), pixels.shape[:2]),
+            'followed': followed_to_show(extras.get('followed/state')),
+            'can_follow': self._server.is_loopback,
+        }
+        return header, jpeg
 
     def _report_error(self, error: Exception) -> None:
         self._error, self._error_at = str(error), monotonic()

@@ -17,8 +17,8 @@ class ViewerParameters(Options):
 
     tracker: str = option(
         'tracker',
-        'Name of the tracker node, to whose topics detections and trajectories the viewer '
-        'subscribes. With several cameras: followed by the name of the camera, such as '
+        'Name of the tracker node, to whose topics the viewer subscribes, and whose service '
+        'follow it calls. With several cameras: followed by the name of the camera, such as '
         'tracker/front.',
     )
     image_transport: str = image_transport_option()

@@ -1,6 +1,6 @@
 # Copyright 2026 The gtr_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""An HTTP server for the viewer's page, which encodes frames while a browser requests them."""
+"""An HTTP server for the viewer's page: frames for browsers, and what they ask to follow."""
 
 from __future__ import annotations
 
@@ -8,26 +8,28 @@ from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from ipaddress import ip_address
-import json
 from pathlib import Path
 import socket
 from socketserver import ThreadingTCPServer
 import sys
 import threading
-from time import monotonic
 from typing import Any
-from typing import NamedTuple
 from urllib.parse import parse_qs
 from urllib.parse import urlsplit
+
+from gtr_ros.node.viewer.frames import as_json
+from gtr_ros.node.viewer.frames import EncodedFrame
+from gtr_ros.node.viewer.frames import FrameEncoder
+from gtr_ros.parsing import parse_json
+from gtr_ros.parsing import ParseError
 
 _PAGE = Path(__file__).with_name('page.html')
 # Without a new frame, a request is answered after this many seconds with the reason.
 _POLL_SECONDS = 2.0
-# Longest expected time between two requests from a browser that is drawing a frame or is on a slow
-# network.
-_BUSY_SECONDS = 5.0
 # A browser that takes longer than this for one frame is considered gone.
 _SOCKET_SECONDS = 30.0
+# Of a request to follow, and of the id in it.
+_MOST_BYTES, _MOST_CHARACTERS = 1000, 80
 _HEADERS = {
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
@@ -36,118 +38,8 @@ _HEADERS = {
 }
 
 
-class EncodedFrame(NamedTuple):
-    """
-    A frame to be sent to browsers.
-
-    :param number: of the frame, from 1
-    :param header: JSON with the number and what to draw
-    :param jpeg: the image
-    """
-
-    number: int
-    header: bytes
-    jpeg: bytes
-
-
-class FrameEncoder:
-    """
-    Encodes the newest item, on a separate thread, while a browser waits for a frame.
-
-    Only one item and one frame are kept, however many browsers there are and however slow.
-
-    :param encode: returns what to draw for an item, as JSON values, and a JPEG
-    :param on_error: called on the encoder's thread with an exception raised by `encode`
-    :param max_rate: maximum rate of frames, Hz
-    """
-
-    def __init__(
-        self,
-        encode: Callable[[Any], tuple[dict, bytes]],
-        on_error: Callable[[Exception], None],
-        max_rate: float,
-    ) -> None:
-        self._encode = encode
-        self._on_error = on_error
-        self._period = 1 / max_rate
-        self._changed = threading.Condition()
-        self._item: Any = None
-        self._frame: EncodedFrame | None = None
-        self._waiting = 0
-        self._requested_at = -float('inf')
-        self._closed = False
-        #: number of frames that were encoded
-        self.encoded = 0
-        self._thread = threading.Thread(target=self._run, name='frames', daemon=True)
-        self._thread.start()
-
-    @property
-    def wanted(self) -> bool:
-        """Whether a browser is waiting for a frame, or was recently."""
-        with self._changed:
-            return self._waiting > 0 or monotonic() - self._requested_at < _BUSY_SECONDS
-
-    def put(self, item: Any) -> None:
-        """Replace the item to encode."""
-        with self._changed:
-            self._item = item
-            self._changed.notify_all()
-
-    def wait(self, seen: int, timeout: float) -> EncodedFrame | None:
-        """
-        Wait for a new frame.
-
-        :param seen: number of the newest frame that the caller has; 0: none
-        :param timeout: maximum time to wait, seconds
-        :return: the newest frame as soon as its number differs from `seen`; None after the timeout
-        """
-
-        def is_new() -> bool:
-            return self._frame is not None and self._frame.number != seen
-
-        with self._changed:
-            self._waiting += 1
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: self._closed or is_new(), timeout)
-            self._waiting -= 1
-            self._requested_at = monotonic()
-            return self._frame if is_new() else None
-
-    def clear(self) -> None:
-        """Discard item and frame, so that a browser that connects later gets no old frame."""
-        with self._changed:
-            self._item = self._frame = None
-
-    def close(self) -> None:
-        """End the thread, and wake all waiting callers."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(
-                    lambda: self._closed or (self._waiting and self._item is not None)
-                )
-                if self._closed:
-                    return
-                item, self._item = self._item, None
-            start = monotonic()
-            try:
-                header, jpeg = self._encode(item)
-            except Exception as error:  # one bad image must not end the thread
-                self._on_error(error)
-                continue
-            with self._changed:
-                self.encoded += 1
-                header = _as_json({'number': self.encoded, **header})
-                self._frame = EncodedFrame(self.encoded, header, jpeg)
-                self._changed.notify_all()
-                self._changed.wait_for(
-                    lambda: self._closed, max(0.0, start + self._period - monotonic())
-                )
+class FollowError(Exception):
+    """What is followed has not changed; the message says why."""
 
 
 class WebServer(ThreadingTCPServer):
@@ -156,11 +48,14 @@ class WebServer(ThreadingTCPServer):
 
     There is no authentication. On a loopback address, requests to host names other than this
     machine's are refused: otherwise any web page could make its own host name resolve to this
-    address and read the images (DNS rebinding).
+    address and read the images (DNS rebinding). On other addresses nobody may choose the object
+    that is followed: a robot may drive after it.
 
     :param address: host name or IP address to listen on
     :param port: 0: any free one
     :param explain: returns why there is no new frame
+    :param follow: follows the object with an id, '' for none, and returns what was done; raises
+        FollowError; called on the thread of the request
     :raises OSError: if it cannot listen there
     """
 
@@ -169,12 +64,18 @@ class WebServer(ThreadingTCPServer):
     block_on_close = False
 
     def __init__(
-        self, address: str, port: int, encoder: FrameEncoder, explain: Callable[[], str]
+        self,
+        address: str,
+        port: int,
+        encoder: FrameEncoder,
+        explain: Callable[[], str],
+        follow: Callable[[str], str],
     ) -> None:
         family, *_, socket_address = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
         self.address_family = family
         self.encoder = encoder
         self.explain = explain
+        self.follow = follow
         self.page = _PAGE.read_bytes()
         super().__init__(socket_address, _Handler)
         self.is_loopback = ip_address(socket_address[0]).is_loopback
@@ -211,27 +112,75 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
+        if not self._is_allowed():
+            return
         url = urlsplit(self.path)
-        if self.server.is_loopback and not _is_loopback(self.headers.get('Host', '')):
-            self._respond(
-                HTTPStatus.FORBIDDEN,
-                'text/plain',
-                b'Forbidden: this viewer only serves this machine, as localhost.\n',
-            )
-        elif not self._same_origin():
-            self._respond(
-                HTTPStatus.FORBIDDEN,
-                'text/plain',
-                b'Forbidden: only the page of this viewer may ask for its frames.\n',
-            )
-        elif url.path == '/':
+        if url.path == '/':
             self._respond(HTTPStatus.OK, 'text/html; charset=utf-8', self.server.page)
         elif url.path == '/frame':
             self._send_frame(parse_qs(url.query).get('after', ['0'])[0])
         else:
-            self._respond(
-                HTTPStatus.NOT_FOUND, 'text/plain', b'Not found: only / and /frame are served.\n'
+            self._respond_text(HTTPStatus.NOT_FOUND, 'Not found: only / and /frame are served.')
+
+    def do_POST(self) -> None:
+        """Follow an object: /follow with {"id": "7"} as JSON; an empty id: follow nothing."""
+        # What is refused may be unread, and would be taken for the next request.
+        self.close_connection = True
+        length = self.headers.get('Content-Length', '')
+        if not length.isdecimal() or len(length) > 9 or int(length) > _MOST_BYTES:
+            self._respond_text(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f'Content-Length is {length[:20]!r}; expected at most {_MOST_BYTES}',
             )
+            return
+        body = self.rfile.read(int(length))
+        if not self._is_allowed():
+            return
+        if urlsplit(self.path).path != '/follow':
+            self._respond_text(HTTPStatus.NOT_FOUND, 'Not found: only /follow takes requests.')
+        elif not self.server.is_loopback:
+            self._respond_text(
+                HTTPStatus.FORBIDDEN,
+                'Forbidden: without authentication, an object can be chosen on a loopback address '
+                'only. Serve on 127.0.0.1, and use ssh -L.',
+            )
+        else:
+            self._follow(body)
+
+    def _follow(self, body: bytes) -> None:
+        # Other web pages could send a form without asking, but not this type.
+        kind = self.headers.get_content_type()
+        try:
+            request = parse_json(body.decode())
+            track_id = request.get('id') if isinstance(request, dict) else None
+        except (UnicodeDecodeError, ParseError):
+            track_id = None
+        if (
+            kind != 'application/json'
+            or not isinstance(track_id, str)
+            or len(track_id) > _MOST_CHARACTERS
+        ):
+            self._respond_text(
+                HTTPStatus.BAD_REQUEST,
+                'expected {"id": "7"} as application/json; the id has at most '
+                f'{_MOST_CHARACTERS} characters',
+            )
+            return
+        try:
+            self._respond_text(HTTPStatus.OK, self.server.follow(track_id))
+        except FollowError as error:
+            self._respond_text(HTTPStatus.CONFLICT, str(error))
+
+    def _is_allowed(self) -> bool:
+        """Return whether a request comes from the page of this viewer; otherwise refuse it."""
+        if self.server.is_loopback and not _is_loopback(self.headers.get('Host', '')):
+            reason = 'this viewer only serves this machine, as localhost.'
+        elif not self._same_origin():
+            reason = 'only the page of this viewer may ask for its frames.'
+        else:
+            return True
+        self._respond_text(HTTPStatus.FORBIDDEN, f'Forbidden: {reason}')
+        return False
 
     def _same_origin(self) -> bool:
         """Return whether no other web page makes the request; it could not read the answer."""
@@ -242,15 +191,18 @@ class _Handler(BaseHTTPRequestHandler):
     def _send_frame(self, after: str) -> None:
         """Respond with the length of the header (4 bytes, big endian), the header and the JPEG."""
         if not after.isdecimal():
-            text = f'after is {after!r}; expected a frame number\n'
-            self._respond(HTTPStatus.BAD_REQUEST, 'text/plain', text.encode())
+            text = f'after is {after!r}; expected a frame number'
+            self._respond_text(HTTPStatus.BAD_REQUEST, text)
             return
         frame = self.server.encoder.wait(int(after), _POLL_SECONDS)
         if frame is None:
-            frame = EncodedFrame(0, _as_json({'status': self.server.explain()}), b'')
+            frame = EncodedFrame(0, as_json({'status': self.server.explain()}), b'')
         length = len(frame.header).to_bytes(4, 'big')
         body = length + frame.header + frame.jpeg
         self._respond(HTTPStatus.OK, 'application/octet-stream', body)
+
+    def _respond_text(self, status: HTTPStatus, text: str) -> None:
+        self._respond(status, 'text/plain; charset=utf-8', f'{text}\n'.encode())
 
     def _respond(self, status: HTTPStatus, kind: str, body: bytes) -> None:
         self.send_response(status)
@@ -258,15 +210,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header('Content-Length', str(len(body)))
         for name, value in _HEADERS.items():
             self.send_header(name, value)
+        if self.close_connection:
+            self.send_header('Connection', 'close')
         self.end_headers()
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         """Suppress the logging of requests."""
-
-
-def _as_json(values: dict) -> bytes:
-    return json.dumps(values).encode()
 
 
 def _is_loopback(host: str) -> bool:
