@@ -99,10 +99,7 @@ def measure(records: list[Record], kind: str, depth_error: float) -> list[Error]
 
     :param kind: one of `KINDS`
     """
-    tracks, errors = MetricTracks(coast=NodeParameters().coast), []
-    people: dict[int, int | None] = {}  # whom each track shows
-    since: dict[int, tuple[int, int]] = {}  # whom it showed last, and from which stamp on
-    before: deque[dict[int, np.ndarray]] = deque(maxlen=6)  # true velocities, half a second
+    tracks, states = MetricTracks(coast=NodeParameters().coast), []
     for entry in records:
         height, width = entry.size
         camera = Pinhole(np.full(2, entry.focal), np.array([width / 2, height / 2]), entry.size)
@@ -115,14 +112,28 @@ def measure(records: list[Record], kind: str, depth_error: float) -> list[Error]
             positions = place_by_depth(found.boxes, depths, camera, kinds, depth_error)
             positions = positions.moved(entry.camera)
         objects = Objects(found.ids, found.labels, found.scores, kinds)
-        state = tracks.update(entry.stamp, objects, positions)
-        for track_id, row in zip(found.ids.tolist(), match(entry).tolist()):
+        states.append(tracks.update(entry.stamp, objects, positions))
+    return compare(records, states)
+
+
+def compare(records: list[Record], states: list[MetricState | None]) -> list[Error]:
+    """
+    Compare each object with the person that its box showed last.
+
+    :param states: the objects in each image; None: not known
+    """
+    errors = []
+    people: dict[int, int | None] = {}  # whom each track shows
+    since: dict[int, tuple[int, int]] = {}  # whom it showed last, and from which stamp on
+    before: deque[dict[int, np.ndarray]] = deque(maxlen=6)  # true velocities, half a second
+    for entry, state in zip(records, states, strict=True):
+        for track_id, row in zip(entry.tracks.ids.tolist(), match(entry).tolist()):
             people[track_id] = person = int(entry.people[row]) if row >= 0 else None
             if person is not None and since.get(track_id, (None,))[0] != person:
                 since[track_id] = person, entry.stamp
         rows = {person: row for row, person in enumerate(entry.people.tolist())}
         before.append(dict(zip(rows, entry.velocities)))
-        for k, track_id in enumerate(state.ids.tolist()):
+        for k, track_id in enumerate(state.ids.tolist() if state is not None else ()):
             person = people.get(track_id)
             row = rows.get(person)
             if row is not None and entry.upright[row] and np.isfinite(entry.velocities[row]).all():

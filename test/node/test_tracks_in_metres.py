@@ -103,13 +103,15 @@ class Drive:
             values = np.zeros_like(values)
         elif fault == 'nan depth':
             values = np.full_like(values, np.nan)
+        elif fault == 'narrow depth':
+            values = np.ascontiguousarray(values[:, : width // 2])
         info = CameraInfo(header=header, width=width, height=height)
         if fault != 'no calibration':
             info.k = k.ravel()
         self._publish('/camera_info', info)
         if self.depth:
-            depth = Image(header=header, height=height, width=width, encoding='32FC1')
-            depth.step, depth.data = 4 * width, array('B', values.tobytes())
+            depth = Image(header=header, height=height, width=values.shape[1], encoding='32FC1')
+            depth.step, depth.data = 4 * values.shape[1], array('B', values.tobytes())
             self._publish('/depth', depth)
         if fault != 'no transform':
             self.move(frame, header)
@@ -249,7 +251,7 @@ def points_of(cloud: PointCloud2) -> np.ndarray:
     return points
 
 
-@pytest.mark.parametrize('fault', ['zero depth', 'nan depth'])
+@pytest.mark.parametrize('fault', ['zero depth', 'nan depth', 'narrow depth'])
 def test_without_depth_people_are_predicted_and_marked(drive, frames, fault):
     for _ in range(8):
         before = drive.exchange(frames[-1])
@@ -266,6 +268,11 @@ def test_without_depth_people_are_predicted_and_marked(drive, frames, fault):
                 for each in (track, coasted[track.id])
             ]
             assert spread[1] > spread[0]
+    if fault == 'narrow depth':
+        drive.node.wait_for_output('no objects of /image in 3D: a depth image of 160x240 pixels')
+    assert int(drive.counters()['without_depth']) > 0
+    seen_again = [track for track in drive.exchange(frames[-1]).tracks if not track.coasted]
+    assert seen_again
 
 
 def test_tracks_follow_when_a_late_transform_arrives_and_detections_do_not_wait(drive, frames):
