@@ -5,17 +5,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
+import math
 
 import numpy as np
 
 from gtr_ros.boxes import box_iou
+from gtr_ros.boxes import clip_boxes
+from gtr_ros.data.people import Frame
+from gtr_ros.data.people.rendering import VISIBLE
 from gtr_ros.data.synthetic.crossings import CrossingFrame
 from gtr_ros.data.synthetic.crossings import DIFFERENT
 from gtr_ros.data.synthetic.crossings import SAME
 from gtr_ros.data.synthetic.crossings import SUCCESSIVE
 from gtr_ros.model.association import CosineAssociation
 from gtr_ros.model.calibration import Calibration
+from gtr_ros.stamps import NANOSECONDS
 from gtr_ros.structures import Tracks
 from gtr_ros.tracking.following import Follower
 from gtr_ros.tracking.following import State
@@ -29,6 +35,26 @@ CALIBRATION = Calibration(
 HANDED_OVER = 5
 #: frames in a row in which the person stands apart from all others before being chosen
 CHOSEN = 5
+#: IoU of the boxes of two people above which one is in front of the other
+_TOUCH = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """
+    One frame: the tracks, and whom they show.
+
+    :param stamp: nanoseconds
+    :param people: (N,) int64, the person of each track; -1: nobody
+    :param visible: whether person 0 can be seen
+    :param apart: whether this is so, and nobody else is in front of or behind person 0
+    """
+
+    stamp: int
+    tracks: Tracks
+    people: np.ndarray
+    visible: bool
+    apart: bool
 
 
 @dataclass(frozen=True)
@@ -36,9 +62,9 @@ class FollowCounts:
     """
     What happened in a number of scenes; counts can be added.
 
-    :param scenes: number of scenes
+    :param scenes: number of scenes in which the person was chosen
     :param hand_overs: how often another person was followed for `HANDED_OVER` frames or more
-    :param visible: frames in which the person was detected
+    :param visible: frames in which the person could be seen, after being chosen
     :param followed: those in which the person was followed
     :param wrong: frames in which another person was
     :param returns: how often anybody was found again
@@ -67,45 +93,83 @@ class FollowCounts:
 
 
 def follow(
-    frames: Iterable[CrossingFrame], tracker: Tracker, hidden: float = 10.0, by_id: bool = False
+    frames: Iterable[Observed],
+    hidden: float = 10.0,
+    by_id: bool = False,
+    latest: float = math.inf,
 ) -> FollowCounts:
     """
     Follow person 0, who is chosen after half a second apart from all others.
 
     :param hidden: see `Follower`
     :param by_id: follow the id of the track alone, for comparison
+    :param latest: seconds from the first frame; a scene in which the person is not chosen until
+        then is not counted
     """
-    follower, wrong_run, alone = None, 0, 0
+    follower, wrong_run, alone, first = None, 0, 0, None
     counts = dict.fromkeys(vars(FollowCounts()), 0)
-    counts['scenes'] = 1
     for frame in frames:
-        tracks = tracker.update(frame.detections)
-        people = _people_of(tracks, frame)
+        tracks, people = frame.tracks, frame.people
+        first = frame.stamp if first is None else first
         if follower is None:
+            if frame.stamp - first > latest * NANOSECONDS:
+                break
             chosen = np.flatnonzero((people == 0) & tracks.confirmed & _alone(tracks.boxes))
-            alone = alone + 1 if len(chosen) else 0
-            if alone == CHOSEN:
-                follower = Follower(int(tracks.ids[chosen[0]]), hidden)
-                target, before = follower.id, State.FOLLOWING
-            else:
+            alone = alone + 1 if len(chosen) and frame.apart else 0
+            if alone < CHOSEN:
                 continue
-        followed = follower.update(frame.detections.stamp, tracks)
+            follower = Follower(int(tracks.ids[chosen[0]]), hidden)
+            target, before = follower.id, State.FOLLOWING
+            counts['scenes'] = 1
+        followed = follower.update(frame.stamp, tracks)
         row = followed.row
         if by_id:
             rows = np.flatnonzero(tracks.ids == target)
             row = int(rows[0]) if len(rows) else None
         right = row is not None and bool(people[row] == 0)
-        wrong = row is not None and not right
-        counts['visible'] += bool((frame.people == 0).any())
+        wrong = row is not None and bool(people[row] > 0)
+        counts['visible'] += frame.visible
         counts['followed'] += right
         counts['wrong'] += wrong
-        wrong_run = wrong_run + 1 if wrong else 0
-        counts['hand_overs'] += wrong_run == HANDED_OVER
+        # A box that shows nobody ends no run.
+        wrong_run = wrong_run + wrong if row is not None and not right else 0
+        counts['hand_overs'] += wrong and wrong_run == HANDED_OVER
         if followed.state == State.FOUND_AGAIN and before != State.FOUND_AGAIN:
             counts['returns'] += 1
             counts['false_returns'] += not right
         before = followed.state
     return FollowCounts(**counts)
+
+
+def observe(frames: Iterable[CrossingFrame], tracker: Tracker) -> Iterator[Observed]:
+    """Track the detections of a scene."""
+    for frame in frames:
+        tracks = tracker.update(frame.detections)
+        visible = bool((frame.people == 0).any())
+        people = _people_of(tracks, frame)
+        yield Observed(frame.detections.stamp, tracks, people, visible, apart=visible)
+
+
+def observe_frame(stamp: int, tracks: Tracks, frame: Frame, identities: list[int]) -> Observed:
+    """
+    Return whom the tracks of a rendered frame show.
+
+    Of the people whose box overlaps that of the track by half, it is the one who is seen best.
+
+    :param stamp: nanoseconds
+    :param identities: of persons 0, 1, ...
+    """
+    people = np.array([identities.index(i) for i in frame.ids.tolist()] + [-1])
+    whole, boxes = clip_boxes(frame.full_boxes, frame.owners.shape), tracks.boxes.astype(float)
+    overlap = np.maximum(box_iou(boxes, whole), box_iou(boxes, frame.boxes))
+    seen = np.where(overlap >= 0.5, overlap * frame.visibility, 0)
+    shown = np.full(len(boxes), -1)
+    if len(frame.ids):
+        shown = np.where(seen.max(axis=1) > 0, seen.argmax(axis=1), -1)
+    row = np.flatnonzero(people == 0)
+    visible = bool((frame.visibility[row] >= VISIBLE).any())
+    apart = visible and (box_iou(whole[row], whole) > _TOUCH).sum() == 1
+    return Observed(stamp, tracks, people[shown], visible, bool(apart))
 
 
 def _people_of(tracks: Tracks, frame: CrossingFrame) -> np.ndarray:

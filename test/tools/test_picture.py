@@ -6,20 +6,26 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+import re
 import subprocess
 import sys
 
 import numpy as np
+from opengl import needs_opengl
 from paths import REPOSITORY
 from PIL import Image
 import pytest
 
+from gtr_ros.data.people import generate
+from gtr_ros.data.people import PeopleScene
 from gtr_ros.media.video import VideoWriter
 
 
-def make_picture(out: Path, *arguments: str) -> subprocess.CompletedProcess:
+def make_picture(
+    out: Path, *arguments: str, tool: str = 'picture.py'
+) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, REPOSITORY / 'tools' / 'picture.py', '--out', out, *arguments],
+        [sys.executable, REPOSITORY / 'tools' / tool, '--out', out, *arguments],
         env={**os.environ, 'OMP_NUM_THREADS': '1'},
         capture_output=True,
         text=True,
@@ -62,3 +68,40 @@ def test_a_part_behind_the_end_of_the_video_is_refused_and_nothing_is_written(vi
     assert 'fewer than 50 frames; give an earlier --first' in run.stderr
     assert not out.exists()
     assert not list(tmp_path.glob('*.part*'))
+
+
+@needs_opengl
+def test_the_picture_of_following_shows_the_person_at_the_pixel(tmp_path):
+    people = generate(
+        PeopleScene(
+            objects=2,
+            camera='stand',
+            light='day',
+            occluders=0,
+            script='crossing',
+            duration=1,
+            seed=4,
+        )
+    )
+    video, out = tmp_path / 'people.mp4', tmp_path / 'following.jpg'
+    with VideoWriter(video, 10, (640, 480)) as writer:
+        for t in range(len(people)):
+            writer.write(people.image(t))
+    frame = people.truth(7)
+    first = frame.full_boxes[frame.ids == people.people[0].identity][0]
+    x, y = (first[:2] + first[2:]) / 2
+    numbers = ['--first', '0', '--frames', '7', '9', '--crop', '0', '0', '640', '480']
+    arguments = ['--video', video, *numbers, '--pixel', f'{x:g}', f'{y:g}']
+    run = make_picture(out, *arguments, tool='follow_picture.py')
+    assert run.returncode == 0, run.stderr
+    assert re.search(r'0\.0 s: following, id (\d+)\n0\.3 s: following, id \1\n', run.stdout)
+    with Image.open(out) as picture:
+        assert picture.size == (2 * 960 + 6, 720 + 40)
+        sheet = np.asarray(picture).astype(int)
+    # The edge of the person's box is as green as the bar above the frame.
+    bar = sheet[5, 900]
+    assert bar[1] > bar[0] + 100
+    row = sheet[40 + round(1.5 * y), :960]
+    green = np.flatnonzero(np.abs(row - bar).max(axis=1) < 60)
+    assert len(green)
+    assert np.abs(green.min() / 1.5 - first[0]) < 15

@@ -13,6 +13,7 @@ from gtr_ros.data.people.camera import Camera
 from gtr_ros.data.people.scene import PeopleScene
 from gtr_ros.data.people.scene import PLACES
 from gtr_ros.data.people.scene import stream_of
+from gtr_ros.data.people.script import make_script
 
 #: length, depth and height of each kind, metres: smallest and largest
 KINDS = {
@@ -79,7 +80,7 @@ def make_places(scene: PeopleScene, camera: Camera) -> tuple[Place, ...]:
     """Return the occluders of a scene; they stand between the camera and most of the people."""
     path = camera.place(np.arange(0, scene.duration + 0.25, 0.25))[:, :2]
     near, far = camera.view.distance_of(260), camera.view.distance_of(90)
-    places: list[Place] = []
+    places = _walls(scene, camera)
     for number in range(scene.occluders):
         stream = stream_of(scene, PLACES, number)
         for _ in range(_TRIES):
@@ -98,3 +99,11 @@ def make_places(scene: PeopleScene, camera: Camera) -> tuple[Place, ...]:
                 places.append(place)
                 break
     return tuple(places)
+
+
+def _walls(scene: PeopleScene, camera: Camera) -> list[Place]:
+    """Return the wall of a scene's script, if there is one."""
+    script = make_script(scene, camera)
+    if script is None or script.wall is None:
+        return []
+    return [Place('crate', *script.wall_box(), scene.occluders)]

@@ -23,6 +23,8 @@ PREFIX = 'people'
 CAMERAS = ('wall', 'stand', 'drive', 'pan', 'shake')
 #: kinds of light; '' draws one
 LIGHTS = ('', 'day', 'dusk', 'indoor')
+#: what happens to the first person; '': nothing in particular
+SCRIPTS = ('', 'crossing', 'company', 'wall')
 #: minimum time, seconds, for which a person is there before and after an absence
 SEEN = 2.0
 
@@ -30,7 +32,7 @@ SEEN = 2.0
 _DRAWING = 1
 
 # Numbers of the random streams: of the scene, and of one visit to it.
-CAST, CAMERA, PATHS, PLACES, ABSENCES = range(5)
+CAST, CAMERA, PATHS, PLACES, ABSENCES, SCRIPT = range(6)
 LIGHT, SCENERY, LENS = range(100, 103)
 _VISIT = 99  # no stream of a visit is one of the scene
 
@@ -57,6 +59,8 @@ class PeopleScene:
     :param absence: seconds for which each person is away, once; 0: nobody goes away
     :param visit: light, exposure and background differ between visits; nothing else does
     :param light: 'day', 'dusk' or 'indoor'; '': drawn for each visit
+    :param script: 'crossing': somebody crosses in front of the first person; 'company': somebody
+        walks in front of them for 5 s; 'wall': a wall hides them for 5 s; '': nothing of this
     :param seed: of all random streams
     :raises ValueError: if a value is out of range
     """
@@ -77,6 +81,7 @@ class PeopleScene:
     absence: float = 0.0
     visit: int = 0
     light: str = ''
+    script: str = ''
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -100,6 +105,15 @@ class PeopleScene:
             if value not in values:
                 expected = ', '.join(v or "'' (drawn)" for v in values)
                 raise ValueError(f'{name} is {value!r}; expected one of {expected}')
+        if self.script not in SCRIPTS:
+            expected = ', '.join(v or "'' (none)" for v in SCRIPTS)
+            raise ValueError(f'script is {self.script!r}; expected one of {expected}')
+        if self.script and (self.camera in ('drive', 'pan') or self.objects < 2 or self.absence):
+            raise ValueError(
+                f'script {self.script!r} with camera={self.camera}, objects={self.objects}, '
+                f'absence={self.absence:g}; expected a camera that stays (wall, stand, shake), '
+                '2 objects or more, and absence 0'
+            )
         if self.pool < self.objects:
             raise ValueError(
                 f'pool is {self.pool}; expected an identity for each of {self.objects} objects'

@@ -209,13 +209,16 @@ class Walkers:
         """Come back into view, from one of its sides."""
         distance = self._camera.view.distance_of(self._stream.uniform(70, 170))
         angle = self._beside(distance) * self._stream.choice((-1, 1))
-        self.positions[i] = self._camera.ground(t, distance, angle)
+        self._begin(i, self._camera.ground(t, distance, angle), self._goal(t + 2, outside=0.0))
+        self._until[i] = t + 30
+
+    def _begin(self, i: int, position: np.ndarray, goal: np.ndarray) -> None:
+        """Put a person on the ground, who walks to a goal."""
         self._mode[i], self._face[i] = _Mode.WALK, math.nan
-        self._goals[i] = self._goal(t + 2, outside=0.0)
+        self.positions[i], self._goals[i] = position, goal
         ahead = self._goals[i] - self.positions[i]
         self.headings[i] = math.atan2(ahead[1], ahead[0])
-        self._velocities[i] = ahead / np.hypot(*ahead) * self.preferred[i]
-        self._until[i] = t + 30
+        self._velocities[i] = ahead / max(np.hypot(*ahead), 1e-9) * self.preferred[i]
 
     def _is_lost(self, i: int, t: float) -> bool:
         """Return whether the camera has turned or moved so that a person is far out of view."""

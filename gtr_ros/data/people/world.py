@@ -8,11 +8,13 @@ The world is simulated in steps of 50 ms, whatever the frame rate, and interpola
 
 from __future__ import annotations
 
+from functools import partial
 import math
 from typing import NamedTuple
 
 import numpy as np
 
+from gtr_ros.data.people.actors import Actors
 from gtr_ros.data.people.camera import Camera
 from gtr_ros.data.people.cast import Person
 from gtr_ros.data.people.gait import stride_length
@@ -21,6 +23,7 @@ from gtr_ros.data.people.scene import PATHS
 from gtr_ros.data.people.scene import PeopleScene
 from gtr_ros.data.people.scene import stream_of
 from gtr_ros.data.people.schedule import STEP
+from gtr_ros.data.people.script import make_script
 from gtr_ros.data.people.walkers import Walkers
 
 #: what a person does; the position is the index in `Moment.actions`
@@ -69,7 +72,9 @@ class World:
     ) -> None:
         self.absences = absences
         stream = stream_of(scene, PATHS)
-        walkers = Walkers(len(people), camera, places, absences, stream)
+        script = make_script(scene, camera)
+        kind = Walkers if script is None else partial(Actors, script)
+        walkers = kind(len(people), camera, places, absences, stream)
         steps = math.ceil(scene.duration / STEP) + 2
         self._positions = np.empty((steps, len(people), 2))
         self._headings, self._speeds, self._shares, self._phases = np.empty(

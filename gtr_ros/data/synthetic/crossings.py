@@ -25,13 +25,15 @@ from gtr_ros.structures import Detections
 KINDS = ('crossing', 'company', 'wall')
 #: seconds
 HIDDEN = 5.0
+#: when person 0 is covered, or the two cross, seconds
+START = 5.0
 #: frames per second
 RATE = 10.0
 #: mean cosine of the features of a person, of those in successive frames, and of two people
 SAME, SUCCESSIVE, DIFFERENT = 0.65, 0.82, 0.21
 
 _SIZE = (480, 640)  # height and width, pixels
-_SECONDS, _START = 18.0, 5.0  # of the scene; when person 0 is covered
+_SECONDS = 18.0  # of the scene
 _ASPECT = 0.4
 _WIDTH = 64  # D
 _TURN = 1.0  # seconds, in which a person's side that is seen changes
@@ -95,7 +97,7 @@ def _paths(
     hidden = np.zeros(x.shape, bool)
     meeting = rng.uniform(280, 360)
     pace = rng.uniform(20, 32) * rng.choice([-1, 1])
-    after = times - _START
+    after = times - START
     x[:, 0] = _reflect(meeting + pace * after)
     if kind == 'crossing':
         x[:, 1] = _reflect(meeting - rng.uniform(1, 2) * pace * after)
