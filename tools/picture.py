@@ -104,7 +104,12 @@ def write(pictures: list[np.ndarray], out: Path, quality: int) -> None:
         )
 
 
-def _original() -> Path:
+def original_video() -> Path:
+    """
+    Return the demo video.
+
+    :raises DownloadError: if only another one can be downloaded
+    """
     video = demo_video()
     if video.name != ORIGINAL:
         raise DownloadError(
@@ -128,7 +133,7 @@ def main() -> int:
     )
     options = parser.parse_args()
     try:
-        video = options.video or _original()
+        video = options.video or original_video()
         with VideoReader(video) as reader:
             width, height = reader.size
         size = options.width, round(options.width * height / width)

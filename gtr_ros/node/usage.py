@@ -27,7 +27,8 @@ TRACKER_TOPICS = {
         'depth, camera_info': 'sensor_msgs/Image aligned with image, sensor_msgs/CameraInfo; with '
         'depth true',
         'value of detections_topic': 'vision_msgs/Detection2DArray of another detector, if set',
-        '/tf, /tf_static': 'tf2_msgs/TFMessage; with target_frame (also camera_info)',
+        '/tf, /tf_static': 'tf2_msgs/TFMessage; with target_frame or camera_motion_frame (also '
+        'camera_info)',
     },
     'Published topics': {
         '~/detections': 'vision_msgs/Detection2DArray: the confirmed tracks of every processed '
@@ -40,8 +41,10 @@ TRACKER_TOPICS = {
         '~/tracks_3d, ~/tracks_with_velocity': 'vision_msgs/Detection3DArray, '
         'gtr_ros/Track3DArray in target_frame',
         '~/obstacles': 'sensor_msgs/PointCloud2: outlines and predicted paths in target_frame',
-        '~/events, ~/counts': 'gtr_ros/TrackEventArray: what happens; gtr_ros/Counts of '
-        'zones_file (latched)',
+        '~/tracks_3d/markers, ~/zones/markers': 'visualization_msgs/MarkerArray in target_frame',
+        '~/people': 'people_msgs/People in target_frame; with people true',
+        '~/events, ~/counts, ~/zones': 'gtr_ros/TrackEventArray: what happens; gtr_ros/Counts and '
+        'gtr_ros/ZoneArray of zones_file (latched)',
         '~/crops': 'gtr_ros/Crop: the best picture of each track',
         '~/followed/state, ~/followed/pose': 'gtr_ros/FollowedState (latched), '
         'geometry_msgs/PoseStamped; also /tf, the frame follow_frame',
@@ -64,6 +67,11 @@ VIEWER_TOPICS = {
         'on image/compressed',
         'TRACKER/detections': 'vision_msgs/Detection2DArray; TRACKER is the parameter tracker',
         'TRACKER/trajectories': 'gtr_ros/TrajectoryArray',
+        'TRACKER/zones, TRACKER/counts, TRACKER/followed/state': 'gtr_ros/ZoneArray, '
+        'gtr_ros/Counts, gtr_ros/FollowedState; images are shown without them, too',
+    },
+    'Called services': {
+        'TRACKER/follow': 'gtr_ros/Follow, when somebody clicks an object',
     },
 }
 
@@ -84,8 +92,8 @@ def viewer_usage() -> str:
     """Return the help of web_viewer."""
     return _usage(
         'web_viewer',
-        "Shows a camera's images and tracks in a browser. Subscribes only while a browser is "
-        'connected.',
+        "Shows a camera's images and tracks in a browser, where a click chooses the object to "
+        'follow. Subscribes only while a browser is connected.',
         VIEWER_TOPICS,
         ViewerParameters,
         '-r image:=/camera/image_raw -p port:=8090',

@@ -84,7 +84,7 @@ class OneObject:
             raise RuntimeError('too bright')
         return frames
 
-    def compensate(self, frame, detections, camera=''):
+    def compensate(self, frame, detections, camera='', motion=None):
         return detections
 
     def track(self, frame, camera=''):
@@ -165,6 +165,16 @@ def test_the_debug_image_is_drawn_only_while_it_has_subscribers(running):
     assert camera.spin_until(lambda: publisher.get_subscription_count() == 0, ANSWER_SECONDS)
     camera.exchange(DARK)
     assert len(drawn) == 1
+
+
+def test_parameters_that_nothing_uses_are_named_when_the_node_is_activated(monkeypatch, capfd):
+    monkeypatch.setattr(pipeline, 'Pipeline', OneObject)
+    with ros_environment(), spinning(coast=2.0, detections_slop=0.1, follow_frame=''):
+        pass
+    said = [line for line in capfd.readouterr().err.splitlines() if 'has no effect' in line]
+    assert len(said) == 2
+    assert 'detections_slop is 0.1, which has no effect without detections_topic' in said[0]
+    assert 'coast is 2.0, which has no effect without target_frame' in said[1]
 
 
 def test_an_exception_in_the_model_is_counted_and_the_next_image_tracked(running, capfd):

@@ -100,7 +100,8 @@ def test_the_node_says_what_it_does_before_torch_is_imported(tmp_path):
 def shared_memory(domain: int) -> set[str]:
     """Return the names of the ports that Fast DDS has in shared memory for a domain."""
     first = 7400 + 250 * domain
-    ports = {f'fastrtps_port{port}' for port in range(first, first + 250)}
+    names = ('fastrtps_port', 'fastdds_port')  # of Fast DDS 2 (Jazzy) and 3 (Kilted)
+    ports = {f'{name}{port}' for name in names for port in range(first, first + 250)}
     return {path.name for path in Path('/dev/shm').iterdir()} & ports
 
 

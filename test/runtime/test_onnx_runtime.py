@@ -33,6 +33,7 @@ from gtr_ros.runtime.loading import describe_runtime
 from gtr_ros.runtime.loading import load_model
 from gtr_ros.runtime.onnx_runtime import OnnxAssociation
 from gtr_ros.runtime.onnx_runtime import OnnxGTR
+from gtr_ros.runtime.packages import import_onnxruntime
 from gtr_ros.runtime.torch_runtime import tune
 from gtr_ros.tracking.online import make_online
 
@@ -108,6 +109,9 @@ def test_every_kind_of_association_gives_the_likelihoods_of_torch(tmp_path, opti
 
 @pytest.mark.parametrize('name', ['mot', 'tao'])
 def test_the_papers_models_can_be_exported_with_their_deformable_convolutions(tmp_path, name):
+    version = import_onnxruntime().__version__
+    if tuple(map(int, version.split('.')[:2])) <= (1, 23):  # the newest one for Python 3.10
+        pytest.skip(f'ONNX Runtime {version} has no deformable convolutions')
     torch.manual_seed(1)
     plain = build(name, RANDOM)
     folder = tmp_path / name

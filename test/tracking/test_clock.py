@@ -54,6 +54,26 @@ def test_missing_stamps_are_interpolated():
     assert clock.repaired == 0  # missing stamps do not count
 
 
+def test_a_stamp_of_0_is_missing_after_others_and_a_time_before_them():
+    clock = FrameClock()
+    found = [clock.time(stamp) for stamp in (SECOND, 0, 3 * SECOND)]
+    assert found[0] == SECOND < found[1] < found[2] == 3 * SECOND
+    assert clock.repaired == 0  # it is not one that went back
+    clock = FrameClock()
+    assert [clock.time(0), clock.time(SECOND)] == [0, SECOND]
+
+
+def test_nothing_has_elapsed_before_the_second_frame():
+    clock = FrameClock()
+    assert clock.elapsed == 0
+    clock.time(START)
+    assert clock.elapsed == 0
+    clock.time(START + SECOND)
+    assert clock.elapsed == SECOND
+    clock.reset()
+    assert clock.elapsed == 0
+
+
 def test_frames_are_evenly_spaced_if_every_other_stamp_is_missing():
     _, found = times(*(None if t % 2 else t * 0.05 for t in range(20)))
     np.testing.assert_allclose(np.diff(found[4:]), 0.05, rtol=1e-6)

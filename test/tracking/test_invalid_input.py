@@ -127,7 +127,8 @@ def test_ids_are_unique_and_the_state_is_valid_for_any_input(seed):
     chances = [0.3, 0.45, 0.1, 0.05, 0.03, 0.01, 0.05, 0.01]
     for _ in range(200):
         time += float(rng.choice(steps, p=chances))
-        with warnings.catch_warnings(action='error'):
+        with warnings.catch_warnings():
+            warnings.simplefilter('error')
             tracks = tracker.update(random_frame(rng, time, width=32 * (seed != 4)))
         assert (tracks.ids > 0).all()
         for ids in (tracks.ids, linker.ids, tracker.existence.ids):

@@ -155,6 +155,12 @@ def test_motion_predicts_with_the_tracks_velocity():
     assert scores(mixed, x=8.5)[0] == pytest.approx(0.75 * 0.4 + 0.25 * expected)
 
 
+@pytest.mark.parametrize('name', ['mot', 'tao', 'paper'])
+def test_the_rules_of_the_paper_and_of_its_code_use_no_motion(name):
+    assert RULES[name].motion == 0
+    assert RULES['gaussian'].motion > 0
+
+
 def test_velocities_are_fitted_to_the_newest_boxes():
     seconds = np.arange(12.0)
     centres = np.where(seconds[:, None] < 3, 900.0, np.outer(seconds, [3.0, -2.0]))

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 import math
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from gtr_ros.node.messages.images import image_to_array
 from gtr_ros.node.messages.received import read_detections
 from gtr_ros.node.messages.tracks import stamp_to_nanoseconds
+from gtr_ros.node.tracker.ego_motion import EgoMotion
 from gtr_ros.node.tracker.inputs import Inputs
 from gtr_ros.node.tracker.metric import MetricPublisher
 from gtr_ros.node.tracker.observers import Observers
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from gtr_ros.node.tracker.outputs import Outputs
     from gtr_ros.node.tracker.parameters import NodeParameters
     from gtr_ros.node.tracker.pipeline import Pipeline
+    from gtr_ros.node.tracker.sharing import SharedIds
     from gtr_ros.node.tracker.transform_listener import TransformListener
     from gtr_ros.profiling import Profiler
     from gtr_ros.structures import Detections
@@ -66,7 +69,8 @@ class Camera:
     :param submit: called with this camera and an image to be tracked
     :param warn: logs a warning, unless it was logged a moment ago; returns whether it did
     :param profiler: of `STAGES`
-    :param listener: of transforms; None: there is no target frame
+    :param listener: of transforms; None: nothing uses them
+    :param shared: the ids that all cameras share; None: each camera has ids of its own
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class Camera:
         warn: Callable[[str], bool],
         profiler: Profiler,
         listener: TransformListener | None = None,
+        shared: SharedIds | None = None,
     ) -> None:
         self.name = name
         self.statistics = CameraStatistics()
@@ -96,15 +101,39 @@ class Camera:
         self._read_at = 0.0  # seconds of perf_counter
         settings = parameters()
         self._compensates = settings.camera_motion
+        self._ego_motion = None
+        if settings.camera_motion and settings.camera_motion_frame:
+            self._ego_motion = EgoMotion(
+                settings.camera_motion_frame,
+                lambda: self.inputs.topic,
+                lambda: self.inputs.camera_info,
+                listener,
+                self.statistics,
+                warn,
+            )
         self._listener = listener
         self._placing = self._metric = None
-        if listener is not None:
+        self._shared = shared
+        share = None if shared is None else partial(shared.place, name)
+        if settings.target_frame:
             self._metric = MetricPublisher(
-                lambda: self.inputs.topic, settings, outputs, listener, self.statistics, warn
+                lambda: self.inputs.topic,
+                settings,
+                outputs,
+                listener,
+                self.statistics,
+                warn,
+                share,
             )
         if settings.depth or self._metric is not None:
             self._placing = Placing(
-                self.inputs, settings.depth, self._metric, outputs, self.statistics, warn
+                self.inputs,
+                settings.depth,
+                self._metric,
+                outputs,
+                self.statistics,
+                warn,
+                tentative=shared is not None,
             )
         self.observers = Observers(node, name, outputs, settings, self.statistics, warn)
         self._boxes_size = None
@@ -114,8 +143,12 @@ class Camera:
     def clear(self) -> None:
         """Discard all messages that wait for others, for example after the clock was reset."""
         self.inputs.clear()
+        if self._ego_motion is not None:
+            self._ego_motion.clear()
         if self._metric is not None:
             self._metric.clear()
+        if self._shared is not None:
+            self._shared.clear()
         self.observers.clear()
 
     def update_statistics(self) -> None:
@@ -126,8 +159,11 @@ class Camera:
         statistics.resets = tracker.resets
         statistics.returns = tracker.returns
         statistics.last_return = tracker.last_return
+        if self._shared is not None:
+            statistics.joins = self._shared.joins(self.name)
         if self._metric is not None:
             self._metric.publish_ready()  # drops what waited too long, even if nothing arrives
+        if self._listener is not None:
             statistics.refused_transforms = self._listener.refused
 
     def read(self, request: CameraRequest) -> CameraFrame:
@@ -168,10 +204,16 @@ class Camera:
         timer = frame.timer
         timer.mark('rest')
         if self._compensates:
-            detections = self._pipeline.compensate(frame, detections, self.name)
+            motion = None
+            if self._ego_motion is not None:
+                motion = self._ego_motion.update(request.image.header, frame.image.shape[:2])
+            detections = self._pipeline.compensate(frame, detections, self.name, motion)
             timer.mark('camera motion')
         resets, repaired_stamps = self._tracker.resets, self._tracker.repaired_stamps
         tracks = self._pipeline.track(detections, self.name)
+        if self._shared is not None:
+            stamp = frame.stamp or self._clock.now().nanoseconds
+            tracks = self._shared.rename(self.name, stamp, tracks, self._tracker)
         timer.mark('tracker')
         self._warn_about_stamp(frame.stamp, resets, repaired_stamps)
         names, header = self._pipeline.class_names, request.image.header

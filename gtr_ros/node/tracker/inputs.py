@@ -134,7 +134,7 @@ class Inputs:
             self._required.append((boxes, 'detections', _DETECTIONS_HINT))
         if settings.depth:
             self._subscribe(Image, self._qualified('depth'), self._depths.add, _ALL_QOS)
-        if settings.depth or settings.target_frame:
+        if settings.depth or settings.needs_transforms:
             topic = self._qualified('camera_info')
             self._subscribe(CameraInfo, topic, self._on_camera_info, _ALL_QOS)
 

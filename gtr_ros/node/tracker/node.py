@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from gtr_ros.node.tracker.inputs import CameraRequest
     from gtr_ros.node.tracker.outputs import Outputs
     from gtr_ros.node.tracker.pipeline import Pipeline
+    from gtr_ros.node.tracker.sharing import SharedIds
 
 _NAME = 'tracker'
 _STOP_SECONDS = 30.0
@@ -90,6 +91,7 @@ class TrackerNode(LifecycleNode):
         self._reports: list[CameraReport] = []
         self._worker: Worker | None = None
         self._listener: TransformListener | None = None
+        self._shared: SharedIds | None = None
         self._profiler: Profiler | None = None
         self._profile_logged_at = 0.0
         self._diagnostics: Publisher | None = None
@@ -172,6 +174,7 @@ class TrackerNode(LifecycleNode):
             from gtr_ros.node.tracker.camera import STAGES
             from gtr_ros.node.tracker.outputs import Outputs
             from gtr_ros.node.tracker.pipeline import Pipeline
+            from gtr_ros.node.tracker.sharing import sharing_of
         except ImportError as error:
             raise ConfigurationError(
                 f'{sys.executable} cannot import what the model needs: {error}. Install torch and '
@@ -184,12 +187,14 @@ class TrackerNode(LifecycleNode):
                 f"checkpoint is '{RANDOM}': these untrained weights find nothing sensible; "
                 'leave checkpoint empty for trained ones'
             )
+        self._shared = sharing_of(settings)
         self._profiler = Profiler(STAGES, settings.profile)
         if settings.profile:
             self.pipeline.watch(self._profiler)
         with_index = settings.class_id_format == 'index'
+        in_frame = bool(settings.target_frame)
         self._outputs = {
-            name: Outputs(self, name, with_index, settings.depth, bool(settings.target_frame))
+            name: Outputs(self, name, with_index, settings.depth, in_frame, settings.people)
             for name in settings.camera_names
         }
         self._diagnostics = self.create_publisher(
@@ -200,7 +205,7 @@ class TrackerNode(LifecycleNode):
         from gtr_ros.node.tracker.camera import Camera
 
         pipeline, profiler = self.pipeline, self._profiler
-        if self.settings.target_frame:
+        if self.settings.needs_transforms:
             self._listener = TransformListener(self, self._reporter.warn)
         self.cameras = {
             name: Camera(
@@ -213,6 +218,7 @@ class TrackerNode(LifecycleNode):
                 self._reporter.warn,
                 profiler,
                 self._listener,
+                self._shared,
             )
             for name, outputs in self._outputs.items()
         }
@@ -226,7 +232,7 @@ class TrackerNode(LifecycleNode):
         self._worker.start()
         for camera in self.cameras.values():
             camera.inputs.open()
-        warn_of_unused(self, ('depth', 'camera_info'))
+        warn_of_unused(self, ('depth', 'camera_info'), settings=self.settings)
         self._describe()
         self._reports = [
             CameraReport(camera, pipeline, profiler) for camera in self.cameras.values()

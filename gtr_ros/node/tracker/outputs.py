@@ -27,9 +27,12 @@ from gtr_ros.msg import FollowedState
 from gtr_ros.msg import Track3DArray
 from gtr_ros.msg import TrackEventArray
 from gtr_ros.msg import TrajectoryArray
-from gtr_ros.node.messages.depth import markers_message
+from gtr_ros.msg import ZoneArray
 from gtr_ros.node.messages.images import array_to_image
 from gtr_ros.node.messages.images import compress
+from gtr_ros.node.messages.markers import markers_message
+from gtr_ros.node.messages.markers import track_markers_message
+from gtr_ros.node.messages.people import PeopleMessages
 from gtr_ros.node.messages.tracks import detections_message
 from gtr_ros.node.messages.tracks import image_marker_message
 from gtr_ros.node.messages.tracks import label_info_message
@@ -39,6 +42,8 @@ from gtr_ros.node.topics import overridable
 from gtr_ros.node.topics import qos_overrides_checked
 from gtr_ros.node.tracker.places import Places
 from gtr_ros.tracking.footprints import outlines
+from gtr_ros.tracking.placement import kind_of
+from gtr_ros.tracking.placement import PERSON
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,11 +69,20 @@ class Outputs:
     :param with_index: whether class_id is the label instead of the class name
     :param in_3d: whether objects are also published in 3D
     :param in_frame: whether tracks are also published in a frame that does not move
+    :param people: whether those of people are also published as people_msgs/People
+    :raises ConfigurationError: if people_msgs cannot be imported
     """
 
     def __init__(
-        self, node: Node, camera: str, with_index: bool, in_3d: bool, in_frame: bool = False
+        self,
+        node: Node,
+        camera: str,
+        with_index: bool,
+        in_3d: bool,
+        in_frame: bool = False,
+        people: bool = False,
     ) -> None:
+        self._people_messages = PeopleMessages() if people else None
         self._node = node
         self._prefix = f'~/{camera}/' if camera else '~/'
         self._with_index = with_index
@@ -87,9 +101,12 @@ class Outputs:
         self.described = 0
         self._advertise(TrackEventArray, 'events', _RESULT_QOS)
         self._advertise(Counts, 'counts', _LATCHED_QOS)
+        self._advertise(ZoneArray, 'zones', _LATCHED_QOS)
         self._advertise(Crop, 'crops', _RESULT_QOS)
         self._advertise(PoseStamped, 'followed/pose', _RESULT_QOS)
         self._advertise(FollowedState, 'followed/state', _LATCHED_QOS)
+        #: id of the followed object while it is seen; '': none
+        self.followed = ''
         #: what was published of the objects' places
         self.places = Places(in_frame)
         self._detections_3d = self._markers = None
@@ -101,6 +118,12 @@ class Outputs:
             self._tracks_3d = self._advertise(Detection3DArray, 'tracks_3d', _RESULT_QOS)
             self._velocities = self._advertise(Track3DArray, 'tracks_with_velocity', _RESULT_QOS)
             self._obstacles = self._advertise(PointCloud2, 'obstacles', _NEWEST_QOS)
+            self._track_markers = self._advertise(MarkerArray, 'tracks_3d/markers', _NEWEST_QOS)
+            self._advertise(MarkerArray, 'zones/markers', _LATCHED_QOS)
+        #: class_id of people, as far as the classes are known
+        self._person_ids: frozenset[str] = frozenset()
+        if self._people_messages:
+            self._people = self._advertise(self._people_messages.kind, 'people', _RESULT_QOS)
 
     def close(self) -> None:
         """Destroy the publishers."""
@@ -119,6 +142,11 @@ class Outputs:
         :param threshold: minimum score of objects that are tracked
         """
         self.described = len(class_names)
+        self._person_ids = frozenset(
+            class_id
+            for class_id, name in zip(self.class_ids(class_names), class_names)
+            if kind_of(name) is PERSON
+        )
         self._label_info.publish(label_info_message(header, class_names, threshold))
         self._vision_info.publish(
             VisionInfo(
@@ -180,9 +208,13 @@ class Outputs:
             self._markers.publish(markers_message(detections))
 
     def publish_tracks_3d(self, detections: Detection3DArray, tracks: Track3DArray) -> None:
-        """Publish the tracks in the target frame."""
+        """Publish the tracks in the target frame, and markers while they have subscribers."""
         self._tracks_3d.publish(detections)
         self._velocities.publish(tracks)
+        if self._track_markers.get_subscription_count():
+            self._track_markers.publish(track_markers_message(tracks, self.followed))
+        if self._people_messages and self._people.get_subscription_count():
+            self._people.publish(self._people_messages.make(tracks, self._person_ids))
         self.places.add_tracks(tracks)
 
     def publish_obstacles(self, state: MetricState, header: Header, seconds: float) -> None:

@@ -86,6 +86,13 @@ class NodeParameters(ModelOptions):
         'move: about 1 ms per image. Used by the rule evidence; has no effect on the ids of a '
         'static camera.',
     )
+    camera_motion_frame: str = option(
+        '',
+        'Frame that does not move with the camera, such as odom: its motion is then taken from '
+        'the transforms on /tf, and estimated from the images only where one is missing. Needs '
+        'camera_info. Empty: from the images.',
+        needs=('camera_motion',),
+    )
     gallery_size: int = option(
         1000,
         'Maximum number of lost tracks, per camera, that the rule evidence keeps in its gallery '
@@ -97,6 +104,7 @@ class NodeParameters(ModelOptions):
         900.0,
         'Seconds for which the gallery keeps a lost track.',
         limits=RANGES['gallery_seconds'],
+        needs=('gallery_size',),
     )
     max_rate: float = option(
         0.0,
@@ -123,15 +131,20 @@ class NodeParameters(ModelOptions):
         "Maximum difference, in seconds, between the stamps of an image and another detector's "
         'message for it; 0: they must be equal.',
         limits=(0.0, 10.0),
+        needs=('detections_topic',),
     )
     detections_width: int = option(
         0,
         "Width, in pixels, of the image that another detector's boxes refer to, if it differs "
         "from the camera's; 0: the camera's.",
         limits=(0, 65536),
+        needs=('detections_topic',),
     )
     detections_height: int = option(
-        0, "Height of that image, in pixels; 0: the camera's.", limits=(0, 65536)
+        0,
+        "Height of that image, in pixels; 0: the camera's.",
+        limits=(0, 65536),
+        needs=('detections_topic',),
     )
     class_id_format: str = option(
         'name',
@@ -148,6 +161,7 @@ class NodeParameters(ModelOptions):
         0.05,
         'Maximum difference, in seconds, between the stamps of an image and its depth image.',
         limits=(0.0, 10.0),
+        needs=('depth',),
     )
     target_frame: str = option(
         '',
@@ -160,36 +174,53 @@ class NodeParameters(ModelOptions):
         'Frame whose plane z = 0 is the ground, such as base_footprint: objects without depth are '
         'placed where the lower edge of their box meets it. Used with target_frame. Empty: only '
         'depth places objects.',
+        needs=('target_frame',),
     )
     depth_error: float = option(
         0.002,
         'Standard deviation of the depth of an object at a distance of 1 m, in metres; it grows '
         'with the square of the distance. Used with target_frame.',
         limits=(0.0, 1.0),
+        needs=('target_frame',),
     )
     coast: float = option(
         1.0,
         'Seconds for which tracks in target_frame are predicted, and marked as coasted, while '
         'their position is not measured.',
         limits=(0.0, 60.0),
+        needs=('target_frame',),
     )
     transform_timeout: float = option(
         0.2,
         'Maximum number of seconds to wait for the transform of an image to target_frame; '
         '~/detections does not wait.',
         limits=(0.0, 10.0),
+        needs=('target_frame',),
     )
     predict_seconds: float = option(
         2.0,
         'Seconds for which ~/obstacles contains the predicted paths of moving objects; 0: only '
         'where objects are. Used with target_frame.',
         limits=(0.0, 10.0),
+        needs=('target_frame',),
+    )
+    people: bool = option(
+        False,
+        'Whether to publish the tracks of people as people_msgs/People on ~/people as well. Used '
+        'with target_frame; needs the package people_msgs.',
+    )
+    share_ids: bool = option(
+        False,
+        'Whether an object has the same id in all cameras: by its place in target_frame where '
+        'their views overlap, by appearance and walking time where they do not. Needs '
+        'target_frame and two cameras or more. False: ids are per camera.',
     )
     follow_frame: str = option(
         'followed',
         'Name of the TF frame of the object that ~/follow has chosen, published on /tf with depth '
         'or target_frame; with several cameras the name of the camera and _ are put before it. '
         'Empty: none.',
+        needs=('depth', 'target_frame'),
     )
     follow_hidden: float = option(
         10.0,
@@ -217,6 +248,7 @@ class NodeParameters(ModelOptions):
         'Mean speed below which an object stands still: m/s with target_frame, otherwise heights '
         'of its box per second, for cameras that do not move.',
         limits=(0.0, 100.0),
+        needs=('still_seconds',),
     )
     crop_rate: float = option(
         1.0,
@@ -255,6 +287,17 @@ class NodeParameters(ModelOptions):
                 f'target_frame is {self.target_frame!r}, but depth is false and ground_frame '
                 'empty, so nothing tells where objects are; set one of them'
             )
+        if self.people and not self.target_frame:
+            raise ConfigurationError(
+                'people is true, but target_frame is empty, so people have no place and no '
+                'velocity; set target_frame, or people to false'
+            )
+        if self.share_ids and not (self.target_frame and len(self.cameras) > 1):
+            raise ConfigurationError(
+                f'share_ids is true, but target_frame is {self.target_frame!r} and cameras has '
+                f'{len(self.cameras)} names; set a frame that the cameras share, such as odom, '
+                'and two cameras or more, or share_ids to false'
+            )
         if bool(self.detections_width) != bool(self.detections_height):
             raise ConfigurationError(
                 f'detections_width is {self.detections_width}, detections_height '
@@ -265,6 +308,11 @@ class NodeParameters(ModelOptions):
                 f'weak_score_threshold is {self.weak_score_threshold}, above score_threshold '
                 f'{self.score_threshold}; set it below that, or to 0.0: no weak detections'
             )
+
+    @property
+    def needs_transforms(self) -> bool:
+        """Whether anything uses /tf and camera_info."""
+        return bool(self.target_frame or (self.camera_motion and self.camera_motion_frame))
 
     @property
     def camera_names(self) -> tuple[str, ...]:

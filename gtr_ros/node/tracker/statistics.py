@@ -22,9 +22,9 @@ class CameraStatistics:
     Two threads write them without a lock, which is safe because each attribute has one writer and
     is replaced as a whole. The executor's thread writes `received`, `lost`, `skipped`, `dropped`,
     `unmatched` and `last_arrival`; before each report it estimates `publisher_rate` and `missing`,
-    and copies the tracker's `repaired_stamps`, `resets`, `returns` and `last_return`. The worker's
-    thread writes all others, except `without_transform`, which both write under a lock. The
-    executor's thread reads all of them for the diagnostics.
+    and copies the tracker's `repaired_stamps`, `resets`, `returns` and `last_return`, and `joins`.
+    The worker's thread writes all others, except `without_transform`, which both write under a
+    lock. The executor's thread reads all of them for the diagnostics.
 
     :param received: images
     :param lost: images that the middleware lost on their way; None: it does not count them
@@ -46,6 +46,8 @@ class CameraStatistics:
     :param without_depth: objects that were not published in 3D because their depth is not known
     :param without_transform: images without tracks in the target frame, because a transform, the
         calibration or a stamp is missing
+    :param without_ego_motion: images whose camera motion was estimated from the images, because
+        the transforms to `camera_motion_frame` did not tell it
     :param refused_transforms: transforms that are not valid, or of the future
     :param repaired_stamps: images whose stamp was not after the previous one, but which were
         tracked
@@ -54,6 +56,7 @@ class CameraStatistics:
     :param resets: how often all tracks were ended
     :param returns: how often a lost object was re-identified
     :param last_return: the newest re-identification; None if there was none
+    :param joins: how many tracks got the id of an object that other cameras know
     """
 
     received: int = 0
@@ -73,6 +76,7 @@ class CameraStatistics:
     without_stamp: int = 0
     without_depth: int = 0
     without_transform: int = 0
+    without_ego_motion: int = 0
     refused_transforms: int = 0
     repaired_stamps: int = 0
     refused_zones: int = 0
@@ -80,3 +84,4 @@ class CameraStatistics:
     resets: int = 0
     returns: int = 0
     last_return: Reidentification | None = None
+    joins: int = 0
