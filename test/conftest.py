@@ -20,8 +20,9 @@ os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
 # What runtime auto would measure depends on the machine; tests of it unset this.
 os.environ.setdefault('GTR_AUTO_RUNTIME', 'torch')
 
-# Two processes that each use all cores take turns on them.
 if 'PYTEST_XDIST_WORKER' in os.environ:
+    os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)  # not that of its parent
+    # Processes that each use all cores take turns on them.
     os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 # A shell starts its background jobs with Ctrl-C ignored, and what they start inherits that; tests
