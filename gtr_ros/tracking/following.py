@@ -37,6 +37,8 @@ _TRUSTED = 1.0  # evidence for the track that the object had in the frame before
 _BESIDE = 2.0  # evidence against a track that was seen beside the object
 _THRESHOLD = 2.0  # evidence at which a track and a newcomer are equally likely the object
 _MOST_OTHERS = 1000  # tracks that were seen beside the object and are remembered
+_NEWEST = 0.1  # weight of the newest box in the look of another track
+_NEARER = 0.1  # cosine by which a track must be nearer to the object than to another one
 _DROP = 0.15  # by which an object that was hidden looks less like itself, in Fisher's z
 _UNCLEAR = 1.0  # seconds for which a covered box is taken for the object
 _INITIAL = (1.1, 0.42)  # Fisher's z of the same and of different objects, before it is measured
@@ -110,7 +112,8 @@ class Follower:
         self._looks = Prototypes(_GALLERY.prototypes)
         self._different = _Normal(_INITIAL[1], _INITIAL_DEVIATION)
         self._tracks: dict[int, _Look] = {}
-        self._others: set[int] = set()  # tracks that were seen beside the object
+        # Tracks that were seen beside the object, with their mean features, (D,).
+        self._others: dict[int, np.ndarray] = {}
         self._seen: int | None = None  # stamp of the newest box of the object
         self._found: int | None = None  # stamp at which it was found again
         self._away = False  # whether it is hidden or lost
@@ -159,7 +162,8 @@ class Follower:
         if features is None or not len(self._looks):
             return features
         if self._looks.features.shape[2] != features.shape[1]:  # of another model
-            self._looks, self._tracks = Prototypes(_GALLERY.prototypes), {}
+            self._looks = Prototypes(_GALLERY.prototypes)
+            self._tracks, self._others = {}, {}
         return features
 
     def _gather(
@@ -228,7 +232,7 @@ class Follower:
         least = _LIKELY if track.boxes < _MANY else _PROBABLE
         if self._doubted or not self._is_known:
             least = _CERTAIN
-        if self._probability < least:
+        if self._probability < least or self._is_another(track, tracks.ids.tolist()):
             self._doubted |= self._probability < 0.5
             return False
         self._doubted = self._resumed = False
@@ -250,16 +254,31 @@ class Follower:
                 evidence[row] = track.evidence - against
         return evidence
 
+    def _is_another(self, track: _Look, ids: list[int]) -> bool:
+        """
+        Return whether a track looks like another object that is not in view any more.
+
+        The tracker may have continued the track of the object on it, when one of them was hidden.
+        """
+        gone = [look for i, look in self._others.items() if i != self.id and i not in ids]
+        if not gone:
+            return False
+        mean = track.mean / max(float(np.linalg.norm(track.mean)), 1e-12)
+        own = float(self._looks.compare(mean[None].astype(np.float32))[0, 0])
+        looks = np.stack(gone)
+        cosines = looks @ mean / np.maximum(np.linalg.norm(looks, axis=1), 1e-12)
+        return bool(cosines.max() > own - _NEARER)
+
     def _search(self, ids: list[int], tracks: Tracks, evidence: np.ndarray) -> int | None:
         """Return the row of another track that certainly is the object."""
         if not len(ids) or not tracks.confirmed[best := int(evidence.argmax())]:
             return None
         weights = np.exp(evidence)
         probability = weights[best] / (weights.sum() + np.exp(_THRESHOLD))
-        if probability < _CERTAIN:
+        if probability < _CERTAIN or self._is_another(self._tracks[ids[best]], ids):
             return None
         self.id, self._doubted, self._probability = ids[best], False, float(probability)
-        self._others.discard(self.id)
+        self._others.pop(self.id, None)
         return best
 
     def _see(
@@ -274,24 +293,29 @@ class Follower:
         if self._away:
             self._found, self._away = stamp, False
         self._seen = stamp
-        if clear[row]:
-            self._others.update(i for i, seen in zip(ids, clear) if seen and i != self.id)
-            if len(self._others) > _MOST_OTHERS:
-                self._others.intersection_update(ids)
         if features is None or not clear[row]:
             return
         self._clear = stamp
+        others = clear.copy()
+        others[row] = False
+        self._see_others([ids[i] for i in np.flatnonzero(others)], features[others])
         if not len(self._looks):
             self._looks.begin(features[row : row + 1])
             return
-        others = clear.copy()
-        others[row] = False
         if others.any():
             self._different.add(fisher_z(self._looks.compare(features[others])[:, 0]))
         # What may be somebody else is not learnt.
         new = not self._is_known and self._found is None
         if new or self._resembles(features[row]):
             self._looks.update(np.zeros(1, np.int64), features[row : row + 1])
+
+    def _see_others(self, ids: list[int], features: np.ndarray) -> None:
+        """Learn how other tracks in view look; features are (N, D)."""
+        for track_id, feature in zip(ids, features):
+            before = self._others.get(track_id, feature)
+            self._others[track_id] = before + _NEWEST * (feature - before)
+        if len(self._others) > _MOST_OTHERS:
+            self._others = {i: self._others[i] for i in ids}
 
     def _followed(self, stamp: int, row: int | None) -> Followed:
         unseen = stamp - self._seen

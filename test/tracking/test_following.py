@@ -237,6 +237,23 @@ def test_somebody_else_who_is_given_the_id_of_a_hidden_object_is_not_it():
     assert (found.id, found.row) == (1, 1)
 
 
+@pytest.mark.parametrize('known', [False, True])
+def test_the_id_of_the_object_on_somebody_known_who_looks_alike(known):
+    """The person beside, turned round, looks more like the object, but most like before."""
+    other = LOOKS[1] - LOOKS[1] @ LOOKS[0] * LOOKS[0]
+    other /= np.linalg.norm(other)
+    beside, turned = 0.6 * LOOKS[0] + 0.8 * other, 0.85 * LOOKS[0] + 0.527 * other
+    player = Player()
+    player.show({1: 0, 3: 2}, 30)
+    if known:
+        for _ in range(5):
+            show_looks(player, {1: LOOKS[0], 2: beside, 3: LOOKS[2]})
+    player.show({3: 2}, 10)
+    rows = [show_looks(player, {3: LOOKS[2], 1: turned}).row for _ in range(12)]
+    assert (1 in rows) is not known, 'somebody who is not known may be the object'
+    assert player.show({3: 2, 1: 0}, 30).row == 1
+
+
 def test_the_time_until_an_object_is_hidden_and_lost():
     player = Player(hidden=2.0)
     player.show({1: 0, 2: 1}, 20)
