@@ -13,14 +13,9 @@ import numpy as np
 from benchmarks.metric_scenes import stereo
 from benchmarks.metric_scenes import surfaces_of
 from gtr_ros import TrackingPipeline
-from gtr_ros.boxes import clip_boxes
 from gtr_ros.data.people import generate
 from gtr_ros.data.people import PeopleScene
 from gtr_ros.data.people.camera import Camera
-from gtr_ros.data.people.rendering import Frame
-from gtr_ros.data.people.rendering import HEIGHT
-from gtr_ros.data.people.rendering import VISIBLE
-from gtr_ros.data.sequence import Role
 from gtr_ros.data.sequence import Truth
 from gtr_ros.structures import Detections
 
@@ -101,12 +96,5 @@ def record(scene: PeopleScene, layout: str, pipeline: TrackingPipeline) -> Itera
                     kind: surfaces_of(d.astype(np.float32), found.boxes)
                     for kind, d in depths.items()
                 },
-                truth=_truth_of(frame, scene.size),
+                truth=frame.labels(),
             )
-
-
-def _truth_of(frame: Frame, size: tuple[int, int]) -> Truth:
-    """Return the people of a frame; those who can hardly be seen are distractors."""
-    boxes = clip_boxes(frame.full_boxes, size)
-    counted = (frame.visibility >= VISIBLE) & (boxes[:, 3] - boxes[:, 1] >= HEIGHT)
-    return Truth.of(frame.ids, boxes, roles=np.where(counted, Role.COUNTED, Role.DISTRACTOR))

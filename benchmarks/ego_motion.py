@@ -37,19 +37,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.metric_scenes import chosen_scenes
 from gtr_ros import TrackingPipeline
 from gtr_ros.boxes import box_centres
 from gtr_ros.boxes import box_iou
-from gtr_ros.boxes import clip_boxes
 from gtr_ros.boxes import match_boxes
-from gtr_ros.data.people import Frame
 from gtr_ros.data.people import generate
 from gtr_ros.data.people import PeopleScene
-from gtr_ros.data.people.rendering import HEIGHT
-from gtr_ros.data.people.rendering import VISIBLE
-from gtr_ros.data.sequence import Role
 from gtr_ros.data.sequence import Sequence
-from gtr_ros.data.sequence import Truth
 from gtr_ros.evaluation.metrics import evaluate
 from gtr_ros.evaluation.metrics import Evaluation
 from gtr_ros.evaluation.metrics import Result
@@ -157,7 +152,7 @@ def record(
     truth = []
     for t in range(len(people)):
         frame, stamp = people.frame(t), int(people.stamps[t])
-        truth.append(_truth_of(frame, scene.size))
+        truth.append(frame.labels())
         [found] = pipeline.detect([frame.image], [stamp])
         estimated = {}
         for stride in STRIDES:
@@ -189,13 +184,6 @@ def record(
         str(scene), ('person',), scene.size, scene.rate, tuple(truth), people.stamps
     )
     return sequence, shots
-
-
-def _truth_of(frame: Frame, size: tuple[int, int]) -> Truth:
-    """Return the same as `People.sequence`, without drawing the frame again."""
-    boxes = clip_boxes(frame.full_boxes, size)
-    counted = (frame.visibility >= VISIBLE) & (boxes[:, 3] - boxes[:, 1] >= HEIGHT)
-    return Truth.of(frame.ids, boxes, roles=np.where(counted, Role.COUNTED, Role.DISTRACTOR))
 
 
 def _drifted(pose: np.ndarray, jitter: float) -> np.ndarray:
@@ -303,22 +291,7 @@ def main() -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        '--scenes',
-        nargs='+',
-        metavar='SCENE',
-        help='such as people:camera=drive,seed=7 (default: eight of 12 s each)',
-    )
-    options = parser.parse_args()
-    texts = options.scenes or [
-        f'people:camera={camera},{SCENE},seed={seed}'
-        for camera, seeds in SEEDS.items()
-        for seed in seeds
-    ]
-    try:
-        scenes = [PeopleScene.parse(text) for text in texts]
-    except ValueError as error:
-        parser.error(str(error))
+    scenes = chosen_scenes(parser, SEEDS, SCENE, 'eight of 12 s each')
     console = Console(width=None if sys.stdout.isatty() else 160)
     model = load_model(ModelOptions(runtime='torch'))
     recorded: dict[str, list[tuple[Sequence, list[Shot]]]] = defaultdict(list)

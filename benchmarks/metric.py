@@ -26,11 +26,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.metric_scenes import chosen_scenes
 from benchmarks.metric_scenes import match
 from benchmarks.metric_scenes import Record
 from benchmarks.metric_scenes import record
 from gtr_ros import TrackingPipeline
-from gtr_ros.data.people import PeopleScene
 from gtr_ros.model.options import ModelOptions
 from gtr_ros.node.tracker.parameters import NodeParameters
 from gtr_ros.runtime.loading import load_model
@@ -233,23 +233,9 @@ def main() -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        '--scenes',
-        nargs='+',
-        metavar='SCENE',
-        help='such as people:camera=drive,seed=7 (default: six of a still and six of a driving '
-        'camera, 12 s each)',
+    scenes = chosen_scenes(
+        parser, SEEDS, SCENE, 'six of a still and six of a driving camera, 12 s each'
     )
-    options = parser.parse_args()
-    texts = options.scenes or [
-        f'people:camera={camera},{SCENE},seed={seed}'
-        for camera, seeds in SEEDS.items()
-        for seed in seeds
-    ]
-    try:
-        scenes = [PeopleScene.parse(text) for text in texts]
-    except ValueError as error:
-        parser.error(str(error))
     console = Console(width=None if sys.stdout.isatty() else 180)
     model = load_model(ModelOptions(runtime='torch'))
     found: dict[tuple[str, str], list[Error]] = defaultdict(list)

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
+from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import replace
 import math
@@ -141,6 +144,33 @@ def truth_of(
     middle = (rays * distance[:, None]) @ frame.camera[:3, :3].T + frame.camera[:3, 3]
     positions = np.column_stack([ground, middle[:, 2]])
     return positions, step / _SPAN, moment.shares[chosen] == 0
+
+
+def chosen_scenes(
+    parser: ArgumentParser, seeds: Mapping[str, Iterable[int]], scene: str, default: str
+) -> list[PeopleScene]:
+    """
+    Return the scenes that the command line asks for; an invalid one ends the program.
+
+    :param seeds: of the scenes by default, by camera
+    :param scene: their other parameters
+    :param default: a description of these scenes
+    """
+    parser.add_argument(
+        '--scenes',
+        nargs='+',
+        metavar='SCENE',
+        help=f'such as people:camera=drive,seed=7 (default: {default})',
+    )
+    texts = parser.parse_args().scenes or [
+        f'people:camera={camera},{scene},seed={seed}'
+        for camera, values in seeds.items()
+        for seed in values
+    ]
+    try:
+        return [PeopleScene.parse(text) for text in texts]
+    except ValueError as error:
+        parser.error(str(error))
 
 
 def match(entry: Record) -> np.ndarray:

@@ -76,6 +76,17 @@ class Frame:
     camera: np.ndarray
     intrinsics: np.ndarray
 
+    def labels(self) -> Truth:
+        """
+        Return the people in the image by their full boxes within it.
+
+        People of whom less than a quarter is visible, or who are less than 20 pixels high, are
+        distractors.
+        """
+        boxes = clip_boxes(self.full_boxes, self.owners.shape)
+        counted = (self.visibility >= VISIBLE) & (boxes[:, 3] - boxes[:, 1] >= HEIGHT)
+        return Truth.of(self.ids, boxes, roles=np.where(counted, Role.COUNTED, Role.DISTRACTOR))
+
 
 class People:
     """
@@ -181,18 +192,11 @@ class People:
             class_names=('person',),
             image_size=self.scene.size,
             frame_rate=self.scene.rate,
-            truth=tuple(self._truth(t) for t in range(len(self))),
+            truth=tuple(self.truth(t).labels() for t in range(len(self))),
             stamps=self.stamps,
             images=_Images(self),
             image_key=key,
         )
-
-    def _truth(self, t: int) -> Truth:
-        frame = self.truth(t)
-        boxes = clip_boxes(frame.full_boxes, self.scene.size)
-        counted = (frame.visibility >= VISIBLE) & (boxes[:, 3] - boxes[:, 1] >= HEIGHT)
-        roles = np.where(counted, Role.COUNTED, Role.DISTRACTOR)
-        return Truth.of(frame.ids, boxes, roles=roles)
 
     def _seconds(self, t: int) -> float:
         if not 0 <= t < len(self):
