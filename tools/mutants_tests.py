@@ -133,6 +133,7 @@ class _Recorder:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item):
+        self.start()  # the test before may have ended the tracing
         self._test, start = item.nodeid, monotonic()
         result = yield
         self.seconds[item.nodeid] = monotonic() - start

@@ -28,6 +28,7 @@ _BOXES = 4  # of a track, before it can be found again
 _MEMORY = 0.5  # seconds, time constant of the mean feature of a track
 _GAP = 0.25  # seconds without a box, or covered, after which a track may be somebody else
 _COVERED = 0.3  # share of a box that a nearer one covers, above which it shows two objects
+_SHARED = 0.4  # share of another track's last box inside the object's box, which shows both now
 _LIMIT = 8.0  # of the evidence
 _CERTAIN = 0.95  # probability at which another track, or one that was doubted, is the object
 _LIKELY = 0.97  # probability at which the object's own track is the object again
@@ -120,6 +121,8 @@ class Follower:
         self._doubted = False  # whether its track looks like another object
         self._clear = 0  # stamp of the newest box that shows it alone
         self._resumed = False  # whether its track goes on after a gap, and may be somebody else's
+        # Newest stamp and box of each track.
+        self._boxes: dict[int, tuple[int, np.ndarray]] = {}
         self._newest: int | None = None
         self._probability = 1.0
 
@@ -134,16 +137,20 @@ class Follower:
         if self._newest is not None and stamp < self._newest - CLOCK_JUMP:
             self._seen = self._found = self._newest = None
             self._tracks.clear()
+            self._boxes.clear()
         self._newest = stamp = stamp if self._newest is None else max(stamp, self._newest)
         if self._seen is None:
             self._seen = stamp
         ids = tracks.ids.tolist()
         features = self._known_features(tracks)
         clear = _clear(tracks.boxes)
+        row = ids.index(self.id) if self.id in ids else None
+        if row is not None:
+            clear[row] &= not self._is_shared(stamp, tracks.boxes[row], ids)
+        self._boxes.update((i, (stamp, box)) for i, box in zip(ids, tracks.boxes))
         if stamp - self._seen > GRACE * NANOSECONDS and not self._away:
             self._away, self._tracks = True, {}
         self._gather(stamp, ids, features, clear)
-        row = ids.index(self.id) if self.id in ids else None
         evidence = self._evidence_of(ids)
         if row is not None and not (
             self._is_object(row, tracks, evidence)
@@ -155,6 +162,21 @@ class Follower:
         if row is not None:
             self._see(stamp, row, ids, features, clear)
         return self._followed(stamp, row)
+
+    def _is_shared(self, stamp: int, box: np.ndarray, ids: list[int]) -> bool:
+        """
+        Return whether the box of the object's track may show another object as well.
+
+        The track of one that was seen beside the object ended inside it a moment ago.
+        """
+        oldest = stamp - round(GRACE * NANOSECONDS)
+        self._boxes = {i: (t, known) for i, (t, known) in self._boxes.items() if t >= oldest}
+        ended = self._boxes.keys() & self._others.keys() - {self.id, *ids}
+        if not ended:
+            return False
+        boxes = np.stack([self._boxes[i][1] for i in ended]).astype(np.float64)
+        inside = box_intersection(boxes, box[None].astype(np.float64))[:, 0]
+        return bool((inside > _SHARED * box_areas(boxes)).any())
 
     def _known_features(self, tracks: Tracks) -> np.ndarray | None:
         """Return the features of tracks, (N, D) of unit length; None: there are none."""

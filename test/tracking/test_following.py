@@ -108,6 +108,26 @@ def test_a_track_that_turns_into_somebody_else_without_a_gap_is_not_followed():
     assert (taken.state, taken.row) == (State.HIDDEN, None)
 
 
+def test_a_box_in_which_another_track_ended_teaches_nothing_for_half_a_second():
+    player = Player()
+    player.show({1: 0, 2: 1}, 20)
+    player.show({1: 0, 2: 1}, 1, places={0: 100, 1: 108})
+    known = float(player.follower._looks.boxes[0])
+    assert player.show({1: 0}, 5).row == 0
+    assert float(player.follower._looks.boxes[0]) == known, 'it may show both'
+    assert player.show({1: 0}, 10).row == 0
+    assert float(player.follower._looks.boxes[0]) > known
+
+
+def test_a_box_beside_which_another_track_ended_shows_one_object():
+    player = Player()
+    player.show({1: 0, 2: 1}, 20)
+    player.show({1: 0, 2: 1}, 1, places={0: 100, 1: 130})
+    known = float(player.follower._looks.boxes[0])
+    player.show({1: 0}, 5)
+    assert float(player.follower._looks.boxes[0]) == known + 5
+
+
 def test_a_covered_box_teaches_nothing():
     player = Player()
     player.show({1: 0, 2: 1}, 20)
