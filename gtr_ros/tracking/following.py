@@ -100,7 +100,8 @@ class Follower:
     Being near is no evidence. The appearance of the object is learnt while it is followed, and so
     is that of the others in view. If the track begins to look like somebody else, because two
     people crossed and the tracker exchanged them, it is not followed any more: the object is
-    hidden. It is found again if its track looks like it again, or if another one certainly does.
+    hidden. It is found again if its track looks like it again, or if another one certainly does;
+    not if it looks as much like somebody who was beside the object and is not in view any more.
 
     :param track_id: the track that was chosen
     :param hidden: seconds without a box after which a hidden object is lost; it may still be found
@@ -121,7 +122,7 @@ class Follower:
         self._doubted = False  # whether its track looks like another object
         self._clear = 0  # stamp of the newest box that shows it alone
         self._resumed = False  # whether its track goes on after a gap, and may be somebody else's
-        # Newest stamp and box of each track.
+        # Newest stamp and box of each track, for GRACE seconds.
         self._boxes: dict[int, tuple[int, np.ndarray]] = {}
         self._newest: int | None = None
         self._probability = 1.0
@@ -144,9 +145,11 @@ class Follower:
         ids = tracks.ids.tolist()
         features = self._known_features(tracks)
         clear = _clear(tracks.boxes)
+        oldest = stamp - round(GRACE * NANOSECONDS)
+        self._boxes = {i: (t, box) for i, (t, box) in self._boxes.items() if t >= oldest}
         row = ids.index(self.id) if self.id in ids else None
         if row is not None:
-            clear[row] &= not self._is_shared(stamp, tracks.boxes[row], ids)
+            clear[row] &= not self._is_shared(tracks.boxes[row], ids)
         self._boxes.update((i, (stamp, box)) for i, box in zip(ids, tracks.boxes))
         if stamp - self._seen > GRACE * NANOSECONDS and not self._away:
             self._away, self._tracks = True, {}
@@ -163,14 +166,12 @@ class Follower:
             self._see(stamp, row, ids, features, clear)
         return self._followed(stamp, row)
 
-    def _is_shared(self, stamp: int, box: np.ndarray, ids: list[int]) -> bool:
+    def _is_shared(self, box: np.ndarray, ids: list[int]) -> bool:
         """
         Return whether the box of the object's track may show another object as well.
 
         The track of one that was seen beside the object ended inside it a moment ago.
         """
-        oldest = stamp - round(GRACE * NANOSECONDS)
-        self._boxes = {i: (t, known) for i, (t, known) in self._boxes.items() if t >= oldest}
         ended = self._boxes.keys() & self._others.keys() - {self.id, *ids}
         if not ended:
             return False

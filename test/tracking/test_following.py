@@ -128,6 +128,15 @@ def test_a_box_beside_which_another_track_ended_shows_one_object():
     assert float(player.follower._looks.boxes[0]) == known + 5
 
 
+def test_tracks_that_pass_while_the_object_is_lost_are_forgotten():
+    player = Player()
+    player.show({1: 0}, 20)
+    for track_id in range(10, 110):
+        player.show({track_id: 1})
+    assert len(player.follower._boxes) < 10
+    assert len(player.follower._tracks) < 60
+
+
 def test_a_covered_box_teaches_nothing():
     player = Player()
     player.show({1: 0, 2: 1}, 20)
