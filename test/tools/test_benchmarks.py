@@ -124,7 +124,9 @@ def test_a_fleet_is_simulated_and_its_ages_and_drops_are_reported(tmp_path):
             r'p95 ([\d.]+) ms, max ([\d.]+) ms; (\d+) .* (\d+) dropped', each['note']
         )
         p95, largest, tracked, dropped = map(float, found.groups())
-        assert each['milliseconds'] <= p95 <= largest
+        # The note has one decimal.
+        assert each['milliseconds'] <= p95 + 0.05
+        assert p95 <= largest
         assert 1 <= tracked <= tracked + dropped <= 4 * count + 2 * count
 
 
