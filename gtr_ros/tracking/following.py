@@ -14,37 +14,28 @@ from gtr_ros.boxes import box_intersection
 from gtr_ros.stamps import CLOCK_JUMP
 from gtr_ros.stamps import NANOSECONDS
 from gtr_ros.structures import Tracks
-from gtr_ros.tracking.gallery import fisher_z
+from gtr_ros.tracking.followed_look import FollowedLook
+from gtr_ros.tracking.followed_look import TrackLook
 from gtr_ros.tracking.gallery import GalleryOptions
-from gtr_ros.tracking.gallery import Prototypes
 
 #: seconds without a box for which an object counts as followed: detectors miss single frames
 GRACE = 0.5
 #: seconds for which a returned object is reported as found again
 ANNOUNCED = 1.0
 
-_GALLERY = GalleryOptions()
 _BOXES = 4  # of a track, before it can be found again
-_MEMORY = 0.5  # seconds, time constant of the mean feature of a track
 _GAP = 0.25  # seconds without a box, or covered, after which a track may be somebody else
+_UNLIKE = 2  # boxes that look more like others, after which the object's track may be one
 _COVERED = 0.3  # share of a box that a nearer one covers, above which it shows two objects
 _SHARED = 0.4  # share of another track's last box inside the object's box, which shows both now
-_LIMIT = 8.0  # of the evidence
 _CERTAIN = 0.95  # probability at which another track, or one that was doubted, is the object
 _LIKELY = 0.97  # probability at which the object's own track is the object again
 _PROBABLE, _MANY = 0.9, 15  # the same after so many boxes
-_LEARNT = 4  # boxes of the object, without which its appearance is not known
 _TRUSTED = 1.0  # evidence for the track that the object had in the frame before
 _BESIDE = 2.0  # evidence against a track that was seen beside the object
 _THRESHOLD = 2.0  # evidence at which a track and a newcomer are equally likely the object
-_MOST_OTHERS = 1000  # tracks that were seen beside the object and are remembered
-_NEWEST = 0.1  # weight of the newest box in the look of another track
-_NEARER = 0.1  # cosine by which a track must be nearer to the object than to another one
-_DROP = 0.15  # by which an object that was hidden looks less like itself, in Fisher's z
 _UNCLEAR = 1.0  # seconds for which a covered box is taken for the object
-_INITIAL = (1.1, 0.42)  # Fisher's z of the same and of different objects, before it is measured
-_INITIAL_BOXES = 20.0  # number of boxes that these weigh as much as
-_INITIAL_DEVIATION = 0.3
+_FORGOTTEN = GalleryOptions().wait  # seconds without a box, after which a track is forgotten
 
 
 class State(IntEnum):
@@ -75,23 +66,6 @@ class Followed:
     probability: float
 
 
-@dataclass
-class _Look:
-    """
-    How a track has looked since it may last have become somebody else.
-
-    :param mean: (D,) mean of its features
-    :param boxes: number of them
-    :param seen: stamp of the newest one
-    :param evidence: that it is the object
-    """
-
-    mean: np.ndarray
-    boxes: int
-    seen: int
-    evidence: float = 0.0
-
-
 class Follower:
     """
     Keeps to one object.
@@ -111,11 +85,8 @@ class Follower:
     def __init__(self, track_id: int, hidden: float) -> None:
         self.id = track_id
         self._hidden = round(hidden * NANOSECONDS)
-        self._looks = Prototypes(_GALLERY.prototypes)
-        self._different = _Normal(_INITIAL[1], _INITIAL_DEVIATION)
-        self._tracks: dict[int, _Look] = {}
-        # Tracks that were seen beside the object, with their mean features, (D,).
-        self._others: dict[int, np.ndarray] = {}
+        self._look = FollowedLook()
+        self._tracks: dict[int, TrackLook] = {}
         self._seen: int | None = None  # stamp of the newest box of the object
         self._found: int | None = None  # stamp at which it was found again
         self._away = False  # whether it is hidden or lost
@@ -157,7 +128,7 @@ class Follower:
         evidence = self._evidence_of(ids)
         if row is not None and not (
             self._is_object(row, tracks, evidence)
-            and (clear[row] or features is None or self._resembles(features[row]))
+            and (clear[row] or features is None or self._look.resembles(features[row]))
         ):
             row = None
         if row is None and (self._away or self._doubted):
@@ -172,7 +143,7 @@ class Follower:
 
         The track of one that was seen beside the object ended inside it a moment ago.
         """
-        ended = self._boxes.keys() & self._others.keys() - {self.id, *ids}
+        ended = self._boxes.keys() & self._look.others - {self.id, *ids}
         if not ended:
             return False
         boxes = np.stack([self._boxes[i][1] for i in ended]).astype(np.float64)
@@ -182,54 +153,30 @@ class Follower:
     def _known_features(self, tracks: Tracks) -> np.ndarray | None:
         """Return the features of tracks, (N, D) of unit length; None: there are none."""
         features = _unit(tracks)
-        if features is None or not len(self._looks):
-            return features
-        if self._looks.features.shape[2] != features.shape[1]:  # of another model
-            self._looks = Prototypes(_GALLERY.prototypes)
-            self._tracks, self._others = {}, {}
+        if features is not None and not self._look.is_of(features):  # of another model
+            self._look, self._tracks = FollowedLook(), {}
         return features
 
     def _gather(
         self, stamp: int, ids: list[int], features: np.ndarray | None, clear: np.ndarray
     ) -> None:
         """Add a frame to the evidence that each track is the object."""
-        if features is None or not len(self._looks):
+        if features is None or not self._look.begun:
             return
+        hidden = self._away or self._doubted
         for i in np.flatnonzero(clear).tolist():
             track = self._tracks.get(ids[i])
             if track is None or stamp - track.seen > _GAP * NANOSECONDS:
-                track = self._tracks[ids[i]] = _Look(features[i], 0, stamp)
-            track.boxes += 1
-            elapsed = (stamp - track.seen) / NANOSECONDS
-            gain = max(1 - np.exp(-elapsed / _MEMORY), 1 / track.boxes)
-            track.mean = track.mean + gain * (features[i] - track.mean)
+                track = self._tracks[ids[i]] = TrackLook(features[i], stamp)
+            if ids[i] == self.id and self._look.known:
+                track.unlike = 0 if self._look.resembles(features[i]) else track.unlike + 1
+                if track.unlike == _UNLIKE:
+                    track.mean, track.boxes = features[i], 0
+            track.add(features[i], (stamp - track.seen) / NANOSECONDS)
             track.seen = stamp
-            track.evidence = self._evidence(track)
-        expired = stamp - round(_GALLERY.wait * NANOSECONDS)
+            track.evidence = self._look.evidence(track, hidden)
+        expired = stamp - round(_FORGOTTEN * NANOSECONDS)
         self._tracks = {i: track for i, track in self._tracks.items() if track.seen > expired}
-
-    def _evidence(self, track: _Look) -> float:
-        """Return the evidence, by appearance, that a track is the object."""
-        mean = track.mean / max(float(np.linalg.norm(track.mean)), 1e-12)
-        z = float(fisher_z(self._looks.compare(mean[None].astype(np.float32))[0, 0]))
-        same, different = self._same(), self._different.mean
-        if self._away or self._doubted:
-            same -= _DROP
-        variance = max(self._different.deviation, _GALLERY.deviation) ** 2
-        slope = max(same - different, 0.0) / (variance * (1 + 1 / track.boxes))
-        return min(max(slope * (z - (same + different) / 2), -_LIMIT), _LIMIT)
-
-    def _resembles(self, feature: np.ndarray) -> bool:
-        """Return whether one box looks more like the object than like others."""
-        if not len(self._looks):
-            return True
-        z = float(fisher_z(self._looks.compare(feature[None])[0, 0]))
-        return z > (self._same() + self._different.mean) / 2
-
-    def _same(self) -> float:
-        """Return the mean similarity of the object to itself, as Fisher's z."""
-        boxes, own = float(self._looks.boxes[0]), float(self._looks.self_similarity[0])
-        return (boxes * own + _INITIAL_BOXES * _INITIAL[0]) / (boxes + _INITIAL_BOXES)
 
     def _is_object(self, row: int, tracks: Tracks, evidence: np.ndarray) -> bool:
         """Return whether the track with the object's id looks like it, or is not known to."""
@@ -237,8 +184,8 @@ class Follower:
         gap = _GAP * NANOSECONDS
         # After a gap it may be somebody else who was near.
         self._resumed |= self._newest - self._seen > gap
-        new = not (self._is_known or self._away or self._resumed)
-        if not len(self._looks) or new:
+        new = not (self._look.known or self._away or self._resumed)
+        if not self._look.begun or new:
             return bool(tracks.confirmed[row])
         if track is None or self._newest - track.seen > _UNCLEAR * NANOSECONDS:
             return False
@@ -253,18 +200,13 @@ class Follower:
             return False
         self._probability = _sigmoid(track.evidence)
         least = _LIKELY if track.boxes < _MANY else _PROBABLE
-        if self._doubted or not self._is_known:
+        if self._doubted or not self._look.known:
             least = _CERTAIN
-        if self._probability < least or self._is_another(track, tracks.ids.tolist()):
+        if self._probability < least or self._look.is_another(track, tracks.ids.tolist()):
             self._doubted |= self._probability < 0.5
             return False
         self._doubted = self._resumed = False
         return True
-
-    @property
-    def _is_known(self) -> bool:
-        """Whether enough of the object was seen to know how it looks."""
-        return len(self._looks) > 0 and float(self._looks.boxes[0]) >= _LEARNT
 
     def _evidence_of(self, ids: list[int]) -> np.ndarray:
         """Return the evidence that each track is the object; -inf: too few boxes."""
@@ -272,25 +214,10 @@ class Follower:
         for row, track_id in enumerate(ids):
             track = self._tracks.get(track_id)
             # A track that was seen beside the object is it only if the tracker exchanged the two.
-            against = _BESIDE if track_id in self._others and not self._doubted else 0.0
+            against = _BESIDE if track_id in self._look.others and not self._doubted else 0.0
             if track is not None and track.boxes >= _BOXES:
                 evidence[row] = track.evidence - against
         return evidence
-
-    def _is_another(self, track: _Look, ids: list[int]) -> bool:
-        """
-        Return whether a track looks like another object that is not in view any more.
-
-        The tracker may have continued the track of the object on it, when one of them was hidden.
-        """
-        gone = [look for i, look in self._others.items() if i != self.id and i not in ids]
-        if not gone:
-            return False
-        mean = track.mean / max(float(np.linalg.norm(track.mean)), 1e-12)
-        own = float(self._looks.compare(mean[None].astype(np.float32))[0, 0])
-        looks = np.stack(gone)
-        cosines = looks @ mean / np.maximum(np.linalg.norm(looks, axis=1), 1e-12)
-        return bool(cosines.max() > own - _NEARER)
 
     def _search(self, ids: list[int], tracks: Tracks, evidence: np.ndarray) -> int | None:
         """Return the row of another track that certainly is the object."""
@@ -298,10 +225,11 @@ class Follower:
             return None
         weights = np.exp(evidence)
         probability = weights[best] / (weights.sum() + np.exp(_THRESHOLD))
-        if probability < _CERTAIN or self._is_another(self._tracks[ids[best]], ids):
+        present = {self.id, *ids}
+        if probability < _CERTAIN or self._look.is_another(self._tracks[ids[best]], present):
             return None
         self.id, self._doubted, self._probability = ids[best], False, float(probability)
-        self._others.pop(self.id, None)
+        self._look.no_other(self.id)
         return best
 
     def _see(
@@ -321,24 +249,9 @@ class Follower:
         self._clear = stamp
         others = clear.copy()
         others[row] = False
-        self._see_others([ids[i] for i in np.flatnonzero(others)], features[others])
-        if not len(self._looks):
-            self._looks.begin(features[row : row + 1])
-            return
-        if others.any():
-            self._different.add(fisher_z(self._looks.compare(features[others])[:, 0]))
-        # What may be somebody else is not learnt.
-        new = not self._is_known and self._found is None
-        if new or self._resembles(features[row]):
-            self._looks.update(np.zeros(1, np.int64), features[row : row + 1])
-
-    def _see_others(self, ids: list[int], features: np.ndarray) -> None:
-        """Learn how other tracks in view look; features are (N, D)."""
-        for track_id, feature in zip(ids, features):
-            before = self._others.get(track_id, feature)
-            self._others[track_id] = before + _NEWEST * (feature - before)
-        if len(self._others) > _MOST_OTHERS:
-            self._others = {i: self._others[i] for i in ids}
+        beside = [ids[i] for i in np.flatnonzero(others)]
+        sure = self._found is None  # as it was chosen
+        self._look.learn(features[row], beside, features[others], sure)
 
     def _followed(self, stamp: int, row: int | None) -> Followed:
         unseen = stamp - self._seen
@@ -348,28 +261,6 @@ class Follower:
         elif self._found is not None and stamp - self._found <= ANNOUNCED * NANOSECONDS:
             state = State.FOUND_AGAIN
         return Followed(state, self.id, row, unseen / NANOSECONDS, self._probability)
-
-
-class _Normal:
-    """A running mean and standard deviation that begin at a prior."""
-
-    def __init__(self, mean: float, deviation: float) -> None:
-        self._sums = _INITIAL_BOXES * np.array([1, mean, mean**2 + deviation**2])
-
-    def add(self, values: np.ndarray) -> None:
-        """Add values; those before lose weight, so that others in view later count."""
-        if len(values):
-            most = 50 * _INITIAL_BOXES
-            self._sums *= min(1.0, most / self._sums[0])
-            self._sums += len(values), values.sum(), (values * values).sum()
-
-    @property
-    def mean(self) -> float:
-        return float(self._sums[1] / self._sums[0])
-
-    @property
-    def deviation(self) -> float:
-        return float(max(self._sums[2] / self._sums[0] - self.mean**2, 0.0) ** 0.5)
 
 
 def _unit(tracks: Tracks) -> np.ndarray | None:
