@@ -115,15 +115,17 @@ def test_an_image_without_its_transform_is_tracked_counted_and_named_once(turnin
     before = turning.count()
     for _ in range(2):
         assert turning.look(0, transform=False) == ids  # grey images: not known to have moved
-    turning.node.wait_for_output(
+    said = (
         'the motion of the camera of /image is estimated from its images where transforms do not '
         "tell it: the newest transform of frame 'optical' in 'odom' is"
     )
+    turning.node.wait_for_output(said)
     assert turning.look(0) == ids
     # The image after one without a transform has its own: the missing one lies between two others.
     assert turning.look(ANGLE) == ids
     assert turning.count() >= before + 2  # more if an image was sent again
-    assert turning.node.output.count('is estimated from its images') == 1
+    # Each reason is named once; the very first images may have another one.
+    assert turning.node.output.count(said) == 1
 
 
 def test_a_reset_ends_the_tracks_and_not_the_motion(turning):

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
 
 from node_processes import ANSWER_SECONDS
 from node_processes import START_SECONDS
@@ -45,8 +46,8 @@ class Robot:
         rclpy.shutdown(context=self._context)
 
     def spin_until(self, condition: Callable[[], bool], timeout: float = ANSWER_SECONDS) -> bool:
-        deadline = self.node.get_clock().now().nanoseconds + timeout * 1e9
-        while not condition() and self.node.get_clock().now().nanoseconds < deadline:
+        deadline = monotonic() + timeout
+        while not condition() and monotonic() < deadline:
             self._executor.spin_once(timeout_sec=0.05)
         return condition()
 
@@ -81,19 +82,20 @@ class Robot:
 
     def exchange(
         self, messages: Callable[[Header], list[tuple[str, object]]], received: list
-    ) -> Detection2DArray:
-        """Publish messages until their detections arrive: best effort may lose some."""
+    ) -> object:
+        """Publish until the answer with the stamp arrives: best effort may lose some."""
         for _ in range(3):
             header = self.header()
             for topic, message in messages(header):
                 self.publish(topic, message)
                 self.spin_until(lambda: False, 0.05)
-            if self.spin_until(
-                lambda header=header: any(a.header == header for a in received), ANSWER_SECONDS / 3
-            ):
-                assert received[-1].header == header
-                return received[-1]
-        raise AssertionError('no detections for three images')
+
+            def answers(header: Header = header) -> list:
+                return [message for message in received if message.header.stamp == header.stamp]
+
+            if self.spin_until(lambda: bool(answers()), ANSWER_SECONDS / 3):
+                return answers()[-1]
+        raise AssertionError('no answer to three images')
 
     def call(self, kind: type, name: str, **fields: object) -> object:
         client = self.node.create_client(kind, name)
