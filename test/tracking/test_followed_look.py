@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scenes import LOOKS
 
+from gtr_ros.tracking.followed_look import _MOST_OTHERS
 from gtr_ros.tracking.followed_look import _Normal
 from gtr_ros.tracking.followed_look import FollowedLook
 from gtr_ros.tracking.followed_look import TrackLook
@@ -92,6 +93,15 @@ def test_a_track_that_looks_like_somebody_who_is_gone_is_another(present, anothe
     assert not look.is_another(TrackLook(between(0.0), 0, 5), present)
     look.no_other(2)
     assert not look.is_another(TrackLook(between(0.9), 0, 5), present)
+
+
+def test_only_those_in_view_are_remembered_of_a_thousand_others():
+    look = look_of(between(0))
+    crowd = LOOKS[1:2].repeat(_MOST_OTHERS - 1, axis=0).astype(np.float32)
+    look.learn(between(0), list(range(10, 10 + len(crowd))), crowd, sure=False)
+    assert len(look.others) == _MOST_OTHERS
+    look.learn(between(0), [5, 6], LOOKS[1:3].astype(np.float32), sure=False)
+    assert set(look.others) == {5, 6}
 
 
 def test_the_mean_of_a_track_forgets_what_was_seconds_ago():
