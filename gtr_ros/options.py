@@ -51,7 +51,9 @@ def option(
     :param limits: minimum and maximum of a number
     :param choices: the allowed values of a string, or a function that returns them; empty: any
     :param read_only: False if a running node accepts changes
-    :param needs: other options; while all of them are empty, 0 or false, this one has no effect
+    :param needs: conditions, without any of which this option has no effect. Each is the name of
+        another option, which must not be empty, 0 or false; or a name and the value that it must
+        have, 'rule evidence'; or several of these, of which one is enough, 'depth or people'
     """
     return field(
         default=default,
@@ -126,6 +128,10 @@ class Options:
             if spec.metadata:
                 check(spec, getattr(self, spec.name))
 
+    def meaning(self, name: str) -> Any:
+        """Return the value of an option; if that is '' for a default, the value that it is for."""
+        return getattr(self, name)
+
 
 def without_effect(options: Options) -> list[str]:
     """Return a line for each option that was changed and that nothing uses; see `option`."""
@@ -133,9 +139,21 @@ def without_effect(options: Options) -> list[str]:
     for spec in fields(options):
         value, needs = getattr(options, spec.name), spec.metadata.get('needs', ())
         # Nothing, 0 and false ask for nothing.
-        asked = needs and value and value != spec.default
-        if asked and not any(getattr(options, name) for name in needs):
+        if not value or value == spec.default:
+            continue
+        missing = [need for need in needs if not _is_met(need, options)]
+        if missing:
             lines.append(
-                f'{spec.name} is {value!r}, which has no effect without {" or ".join(needs)}'
+                f'{spec.name} is {value!r}, which has no effect without {" and ".join(missing)}'
             )
     return lines
+
+
+def _is_met(need: str, options: Options) -> bool:
+    """Return whether a condition of `option` holds."""
+    for alternative in need.split(' or '):
+        name, _, wanted = alternative.partition(' ')
+        value = options.meaning(name)
+        if value == wanted if wanted else value:
+            return True
+    return False

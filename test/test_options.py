@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from dataclasses import fields
+from dataclasses import replace
 
 import pytest
 
@@ -122,7 +123,45 @@ def test_what_an_option_needs_is_an_option():
     names = [spec.name for spec in fields(NodeParameters)]
     needs = {spec.name: spec.metadata['needs'] for spec in fields(NodeParameters)}
     assert {name for name, others in needs.items() if others} >= {'coast', 'depth_slop'}
-    assert all(other in names and name != other for name in names for other in needs[name])
+    for name in names:
+        for text in [text for need in needs[name] for text in need.split(' or ')]:
+            other, _, value = text.partition(' ')
+            assert other in names and name != other
+            if value:
+                replace(NodeParameters(), **{other: value})  # raises if it has no such value
+
+
+@dataclass(frozen=True)
+class Lamp(Options):
+    on: bool = option(False, 'Whether it is on.')
+    kind: str = option('', 'Kind.', choices=('', 'led', 'gas'))
+    level: float = option(0.5, 'Level.', needs=('on',))
+    colour: str = option('red', 'Colour.', needs=('on', 'kind led'))
+    glow: int = option(1, 'Glow.', needs=('on or kind gas',))
+
+    def meaning(self, name):
+        return super().meaning(name) or ('led' if name == 'kind' else '')
+
+
+@pytest.mark.parametrize(
+    ('given', 'missing'),
+    [
+        ({'level': 0.7, 'on': True}, ''),
+        ({'level': 0.7}, 'on'),
+        ({'level': 0.0}, ''),
+        ({'colour': 'blue'}, 'on'),
+        ({'colour': 'blue', 'kind': 'gas'}, 'on and kind led'),
+        ({'colour': 'blue', 'kind': 'gas', 'on': True}, 'kind led'),
+        ({'colour': 'blue', 'kind': 'led', 'on': True}, ''),
+        ({'colour': 'blue', 'on': True}, ''),
+        ({'glow': 3, 'kind': 'gas'}, ''),
+        ({'glow': 3, 'on': True}, ''),
+        ({'glow': 3}, 'on or kind gas'),
+    ],
+)
+def test_an_option_may_need_several_others_one_of_them_or_a_value(given, missing):
+    said = without_effect(Lamp(**given))
+    assert [line.partition(' no effect without ')[2] for line in said] == [missing] * bool(missing)
 
 
 def test_the_node_has_every_option_of_a_model():

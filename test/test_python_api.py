@@ -351,6 +351,8 @@ def test_a_wrong_frame_is_refused(model, frame, arguments, error, message):
         ({'gallery_seconds': float('nan')}, 'gallery_seconds is nan; expected a number from 0'),
         ({'score_threshold': float('nan')}, 'score_threshold is nan; expected a number from 0'),
         ({'gallery_size': -1}, 'gallery_size is -1'),
+        ({'gallery_size': 7, 'rule': 'mot'}, 'gallery_size is 7, which has no effect without'),
+        ({'gallery_seconds': 60.0, 'rule': 'paper'}, 'gallery_seconds is 60.0, which has no eff'),
         ({'window': 1}, 'window is 1; expected a number from 2 to 256'),
         ({'colour': 'hsv'}, "colour is 'hsv'; expected one of bgr, rgb"),
     ],

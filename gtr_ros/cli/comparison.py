@@ -47,8 +47,8 @@ from gtr_ros.evaluation.trackers import split_tracker
 from gtr_ros.model.options import ModelOptions
 from gtr_ros.model.registry import cached_checkpoint
 from gtr_ros.model.registry import RANDOM
+from gtr_ros.model.registry import rule_name
 from gtr_ros.tracking import RULES
-from gtr_ros.tracking.rules import rule_name
 
 
 def _all_that_run(opened: Sequence[OpenedSequence]) -> list[str]:
@@ -106,6 +106,12 @@ def compare(options: argparse.Namespace) -> None:
         opened = open_all(options.sequences, options.half, options.images, topics, classes)
         trackers = tuple(options.trackers or _all_that_run(opened))
         session = replace(session, options=replace(settings, trackers=trackers))
+        uses_window = session.uses_window()  # raises here if an option of a tracker is wrong
+        if options.window is not None and not uses_window:
+            raise ValueError(
+                '--window is for trackers that link by P_A, and has no effect on these; leave it '
+                'out, or choose another --rule'
+            )
         options.out.mkdir(parents=True, exist_ok=True)
         if opened and ablation:
             rows = session.ablate(opened, options.boxes)

@@ -147,6 +147,8 @@ def _check_used(options: argparse.Namespace) -> None:
     with_json = any(source.endswith('.json') for source in some)
     stored_bags = any(is_bag(Path(file)) for file in options.boxes)
     trackers = curves or not options.table
+    # Trackers that do not say another rule; without --trackers they are among all.
+    ruled = not options.trackers or any(map(_takes_rule, options.trackers))
     for flag, given, used, of in (
         ('--scenes', options.scenes != _SCENES, curves, '--curves'),
         ('--seeds', options.seeds != _SEEDS, curves, '--curves'),
@@ -161,9 +163,15 @@ def _check_used(options: argparse.Namespace) -> None:
         ('--truth-topic', options.truth_topic, bags, 'bags'),
         ('--boxes-topic', options.boxes_topic, stored_bags, 'bags given as --boxes'),
         ('--trackers', options.trackers, trackers, 'evaluations without --table'),
+        ('--rule', options.rule, ruled, 'the tracker gtr without a rule of its own'),
     ):
         if given and not used:
             raise ValueError(f'{flag} is for {of}, and has no effect here; leave it out')
+
+
+def _takes_rule(tracker: str) -> bool:
+    name, _, settings = tracker.partition(':')
+    return name == 'gtr' and not any(part.startswith('rule=') for part in settings.split(','))
 
 
 def _count(text: str) -> int:

@@ -20,6 +20,7 @@ from gtr_ros.cli.outputs import check_outputs
 from gtr_ros.cli.window import check_display
 from gtr_ros.file_kinds import missing_video
 from gtr_ros.model.options import ModelOptions
+from gtr_ros.model.registry import rule_name
 from gtr_ros.recordings.options import TrackingOptions
 from gtr_ros.recordings.sources import gather_images
 from gtr_ros.recordings.sources import image_files
@@ -115,9 +116,8 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     command.add_argument(
         '--camera-motion',
         action=argparse.BooleanOptionalAction,
-        default=True,
         help='estimate the motion of the camera, for one that turns or drives (only for the rule '
-        'evidence; default: %(default)s)',
+        'evidence; default: with that rule)',
     )
     command.add_argument(
         '--no-gallery',
@@ -151,6 +151,7 @@ def track(options: argparse.Namespace) -> None:
     """Track one source, or many into a folder."""
     with named_as_flags():
         settings = _settings(options)
+    _check_rule(options)
     sources = gather_images(options.sources)
     alone = len(sources) == 1 and not options.ray
     _check_numbers(options)
@@ -196,7 +197,7 @@ def _settings(options: argparse.Namespace) -> TrackingOptions:
         score_threshold=options.score_threshold,
         weak_score_threshold=options.weak_score_threshold,
         min_hits=tracking_option(options, 'min_hits'),
-        camera_motion=options.camera_motion,
+        camera_motion=options.camera_motion is not False,
         gallery=options.gallery,
         image_topics=tuple(options.image_topic),
         storage=options.storage,
@@ -205,6 +206,21 @@ def _settings(options: argparse.Namespace) -> TrackingOptions:
         node_name=options.name,
         hardware_decoding=options.hardware_decoding,
     )
+
+
+def _check_rule(options: argparse.Namespace) -> None:
+    """Raise ValueError if something is given that the linking rule would not use."""
+    rule = rule_name(options.rule, options.model, not options.detector)
+    motion = '--camera-motion' if options.camera_motion else '--no-camera-motion'
+    for flag, given in (
+        (motion, options.camera_motion is not None),
+        ('--no-gallery', not options.gallery),
+    ):
+        if given and rule != 'evidence':
+            raise ValueError(
+                f'{flag} is for the rule evidence, and has no effect with the rule {rule}; leave '
+                'it out, or choose --rule evidence'
+            )
 
 
 def _check_numbers(options: argparse.Namespace) -> None:

@@ -16,6 +16,7 @@ import torch
 from gtr_ros.cli.console import console
 from gtr_ros.cli.console import show_progress
 from gtr_ros.cli.window import ImageWindow
+from gtr_ros.model.build import build
 from gtr_ros.model.gtr import GTR
 from gtr_ros.model.registry import RANDOM
 from gtr_ros.recordings.cluster import track_on_cluster
@@ -30,6 +31,8 @@ from gtr_ros.recordings.sources import opens_as_bag
 from gtr_ros.recordings.sources import recording_name
 from gtr_ros.runtime.loading import describe_runtime
 from gtr_ros.runtime.process import keep_freed_memory
+from gtr_ros.tracking.evidence_rule import EvidenceRule
+from gtr_ros.tracking.rules import links_by_likelihood
 
 _MAX_LINES = 5
 _CORES_PER_WORKER = 2
@@ -55,7 +58,7 @@ def track_one(
     :param options: of `gtr track`
     :raises ValueError: names what is wrong, or what is missing in an incomplete result
     """
-    _prepare(options)
+    _prepare(options, settings)
     bag = opens_as_bag(source)
     model = _load(settings)
     name = f'camera {source}' if is_camera(source) else recording_name(source)
@@ -94,7 +97,7 @@ def track_many(
     :param options: of `gtr track`
     :raises ValueError: names what is wrong, at the end the sources that failed
     """
-    _prepare(options)
+    _prepare(options, settings)
     if settings.checkpoint == RANDOM:
         raise ValueError('random weights differ in each process: use them for a single source')
     settings = settings.absolute()
@@ -121,10 +124,24 @@ def track_many(
     console.print(f'tracked {len(folder)} recordings; see {manifest}', markup=False)
 
 
-def _prepare(options: argparse.Namespace) -> None:
+def _prepare(options: argparse.Namespace, settings: TrackingOptions) -> None:
     keep_freed_memory()
     if options.cores:
         torch.set_num_threads(options.cores)
+    if options.window is not None:
+        _check_window(settings)
+
+
+def _check_window(settings: TrackingOptions) -> None:
+    """Raise ValueError if the rule does not link by P_A, so that the window changes nothing."""
+    rule = settings.rule
+    if isinstance(rule, EvidenceRule):  # the others do, with any weights
+        association = build(settings.model, settings.checkpoint).association
+        if not links_by_likelihood(rule, association):
+            raise ValueError(
+                '--window is for rules that link by P_A, and has no effect here: the rule '
+                f'evidence links by {rule.describe(association)} with these weights; leave it out'
+            )
 
 
 def _results(

@@ -170,7 +170,7 @@ def _validation(config: Config, data: Path) -> Callable[[GTR], dict[str, float]]
         return None
     from gtr_ros.data.opening import resolve_source
     from gtr_ros.evaluation.validation import validate
-    from gtr_ros.tracking.rules import rule_name
+    from gtr_ros.model.registry import rule_name
 
     return partial(
         validate,

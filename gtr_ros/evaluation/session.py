@@ -38,6 +38,7 @@ from gtr_ros.evaluation.run import PreparedSequence
 from gtr_ros.evaluation.run import run
 from gtr_ros.evaluation.run import TableRow
 from gtr_ros.evaluation.trackers import parse_tracker
+from gtr_ros.evaluation.trackers import split_tracker
 from gtr_ros.evaluation.trackers import TrackerSpec
 from gtr_ros.model.options import ModelOptions
 from gtr_ros.options import check_range
@@ -87,7 +88,8 @@ class Session:
     :param ablation: table of the paper to reproduce; None: none
     :param networks: None: they are loaded according to the options, or for the last row of the
         table
-    :raises ValueError: if the weights of a row of the table are missing
+    :raises ValueError: if the weights of a row of the table are missing, or the rule does not use
+        what its rows differ in
     """
 
     options: EvaluationOptions
@@ -102,6 +104,13 @@ class Session:
         if self.networks is None:
             variant = self.ablation.variants[-1] if self.ablation else None
             self.networks = self._networks(variant)
+        variants = self.ablation.variants if self.ablation else ()
+        for variant, spec in zip(variants, self.specs([v.tracker for v in variants]), strict=True):
+            if variant.association is not None and not spec.likelihoods:
+                raise ValueError(
+                    f'the rows of this table differ in P_A, by which the rule {self.options.rule} '
+                    'does not link with these weights; choose another --rule'
+                )
 
     def _networks(self, variant: Variant | None) -> Networks:
         """Load the networks of a table's row; None: those of the options."""
@@ -117,6 +126,16 @@ class Session:
         link = self.networks.evaluated.association
         texts = o.trackers if texts is None else texts
         return [parse_tracker(text, link, o.rule, o.window, o.threshold) for text in texts]
+
+    def uses_window(self) -> bool:
+        """Return whether any ids depend on the default T, and not only on one of a tracker."""
+        texts = (
+            [v.tracker for v in self.ablation.variants] if self.ablation else self.options.trackers
+        )
+        return any(
+            spec.likelihoods and 'window' not in split_tracker(text)[1]
+            for text, spec in zip(texts, self.specs(texts), strict=True)
+        )
 
     def compare(
         self, opened: SequenceOf[OpenedSequence], boxes: SequenceOf[str] = ()

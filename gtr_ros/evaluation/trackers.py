@@ -28,13 +28,14 @@ from gtr_ros.model.association import Association
 from gtr_ros.model.association import AssociationTransformer
 from gtr_ros.model.association import CosineAssociation
 from gtr_ros.model.calibration import CUES
+from gtr_ros.model.registry import rule_name
 from gtr_ros.options import check_range
 from gtr_ros.options import RANGES
 from gtr_ros.structures import Detections
 from gtr_ros.structures import Tracks
 from gtr_ros.tracking.evidence_rule import EvidenceRule
 from gtr_ros.tracking.likelihood_rule import LikelihoodRule
-from gtr_ros.tracking.rules import rule_name
+from gtr_ros.tracking.rules import links_by_likelihood
 from gtr_ros.tracking.rules import RULES
 from gtr_ros.tracking.tracker import Tracker
 
@@ -67,6 +68,7 @@ class TrackerSpec:
     :param delayed_classes: whether classes are decided by track after the end of a sequence, see
         `gtr_ros.evaluation.offline`; None: only if the detections have the scores of all classes
     :param class_gate: whether its rule links by the scores of all classes
+    :param likelihoods: whether its rule links by P_A, so that the window matters
     """
 
     name: str
@@ -77,6 +79,7 @@ class TrackerSpec:
     camera: bool = False
     delayed_classes: bool | None = None
     class_gate: bool = False
+    likelihoods: bool = False
 
 
 class NoAssociation(Association):
@@ -140,6 +143,10 @@ _ALLOWED = {
     ORACLE: (),
 }
 
+# Options for one kind of rule only.
+_OF_EVIDENCE = ('appearance', 'camera', 'gallery')
+_OF_LIKELIHOODS = ('window', 'encoder')
+
 
 def split_tracker(text: str) -> tuple[str, dict]:
     """
@@ -167,8 +174,8 @@ def parse_tracker(
     :param rule: the model's default, one of `RULES`
     :param window: T, unless the text sets it
     :param threshold: minimum score of boxes that start tracks
-    :raises ValueError: names the unknown part, and lists the known ones; or names the package that
-        the tracker needs
+    :raises ValueError: names the unknown part, and lists the known ones; names an option that
+        nothing would use, or the package that the tracker needs
     """
     name, options = split_tracker(text)
     memory = options.get('memory', MEMORY)
@@ -212,7 +219,8 @@ def _ours(
     threshold: float,
 ) -> TrackerSpec:
     features = MODEL if name == 'gtr' else options.get('features', UNTRAINED)
-    linking = RULES[options.get('rule', rule if name == 'gtr' else 'evidence')]
+    chosen = options.get('rule', rule if name == 'gtr' else 'evidence')
+    linking = RULES[chosen]
     if name == 'motion':
         association, features = NoAssociation(), ''
         if isinstance(linking, LikelihoodRule):
@@ -232,8 +240,24 @@ def _ours(
         linking = replace(linking, appearance=options.get('appearance', appearance))
         if not options.get('gallery', True):
             linking = replace(linking, gallery=replace(linking.gallery, size=0))
+    elif unused := [key for key in _OF_EVIDENCE if key in options]:
+        raise ValueError(
+            f'{unused[0]} of tracker {name!r} is for the rule evidence, and has no effect with '
+            f'this one, {chosen}; leave it out'
+        )
+    likelihoods = links_by_likelihood(linking, association)
+    if unused := [key for key in _OF_LIKELIHOODS if key in options and not likelihoods]:
+        raise ValueError(
+            f'{unused[0]} of tracker {name!r} is for rules that link by P_A, and has no effect '
+            f'here: the rule evidence links by {linking.describe(association)}; leave it out'
+        )
     if not options.get('location', True):
         linking = linking.without_location()
+    if options.get('weak', 0) > threshold:
+        raise ValueError(
+            f'weak of tracker {name!r} is {options["weak"]:g}, above the score threshold '
+            f'{threshold:g}; set it below that, or leave it out'
+        )
     frames = options.get('window', window)
     # With the published rules, every box has an id and counts, as in the paper's tables.
     all_boxes = isinstance(linking, LikelihoodRule) and not options.get('min_hits')
@@ -254,6 +278,7 @@ def _ours(
         camera=camera,
         delayed_classes=options.get('classes'),
         class_gate=isinstance(linking, LikelihoodRule) and linking.class_gate is not None,
+        likelihoods=likelihoods,
     )
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from gtr_ros.file_kinds import address_scheme
 from gtr_ros.file_kinds import suggest_path
 from gtr_ros.files import cache_directory
+from gtr_ros.options import RULES
 
 #: instead of a checkpoint: untrained weights, to test everything else
 RANDOM = 'random'
@@ -146,6 +147,24 @@ def tracking_defaults(name: str) -> dict[str, int]:
     """
     own = own_parameters(name)
     return {key: own.get(key, default) for key, default in _TRACKING_DEFAULTS.items()}
+
+
+def rule_name(name: str | None, model: str, own_detector: bool = True) -> str:
+    """
+    Resolve the name of a linking rule from a user.
+
+    :param name: one of `RULES`, or 'mobile', an old name of 'evidence'; '' or None: the model's
+        default
+    :param own_detector: whether the boxes come from the model's own detector; those of another
+        detector are linked by evidence by default
+    :raises ValueError: if there is no such rule
+    """
+    if not name:
+        return model_spec(model).rule if own_detector else 'evidence'
+    name = 'evidence' if name == 'mobile' else name
+    if name not in RULES:
+        raise ValueError(f'rule {name!r}; expected one of {", ".join(RULES)}')
+    return name
 
 
 def own_parameters(name: str) -> Mapping[str, Any]:

@@ -22,13 +22,13 @@ from gtr_ros.media.read_ahead import ReadAhead
 from gtr_ros.media.video import VideoError
 from gtr_ros.media.video import VideoReader
 from gtr_ros.model.gtr import GTR
+from gtr_ros.model.registry import rule_name
 from gtr_ros.recordings.drawn_video import DrawnVideo
 from gtr_ros.recordings.options import TrackingOptions
 from gtr_ros.recordings.sources import image_files
 from gtr_ros.recordings.sources import is_camera
 from gtr_ros.recordings.sources import opens_as_bag
 from gtr_ros.runtime.pipeline import TrackingPipeline
-from gtr_ros.tracking.rules import rule_name
 
 #: called with the number of frames (of a bag: messages) done, and their total number if known
 ProgressCallback = Callable[[int, int | None], None]

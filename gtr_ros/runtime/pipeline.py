@@ -70,7 +70,8 @@ class TrackingPipeline:
     :param gallery_seconds: for which it keeps a lost track
     :param colour: of images that are arrays, one of `COLOURS`; None: it is given in each call
     :param tentative: whether the results include tracks that are not confirmed yet
-    :raises ConfigurationError: if a value is out of range, or the model does not know a class
+    :raises ConfigurationError: if a value is out of range, the model does not know a class, or the
+        rule has no gallery of which size or seconds could be set
     :raises ValueError: if weights, device or runtime of the model are not available
     """
 
@@ -113,6 +114,8 @@ class TrackingPipeline:
         self.model: GTR = model if options is None else load_model(options)
         own_detector = self.model.external is None
         linking = find_rule(rule, name, own_detector, gallery_size, gallery_seconds)
+        if not isinstance(linking, EvidenceRule):
+            _check_gallery(gallery_size, gallery_seconds)
         #: whether the results include tracks that are not confirmed yet
         self.tentative = tentative
         self._colour = colour
@@ -290,6 +293,20 @@ def thresholds_of(own: float, start: float | None, weak: float) -> tuple[float, 
             'that, or to 0: no weak boxes'
         )
     return start, weak or start
+
+
+def _check_gallery(size: int, seconds: float) -> None:
+    """Raise ConfigurationError if something is asked of the gallery of a rule that has none."""
+    usual = EvidenceRule().gallery
+    asked = {
+        'gallery_size': (size, size not in (0, usual.size)),
+        'gallery_seconds': (seconds, seconds != usual.seconds),
+    }
+    for name, (value, is_asked) in asked.items():
+        if is_asked:
+            raise ConfigurationError(
+                f'{name} is {value}, which has no effect without the rule evidence; leave it out'
+            )
 
 
 def _check_colour(colour: str | None) -> None:

@@ -10,8 +10,9 @@ from typing import Protocol
 
 import numpy as np
 
+from gtr_ros.model.association import Association
 from gtr_ros.model.calibration import Calibration
-from gtr_ros.model.registry import model_spec
+from gtr_ros.model.registry import rule_name
 from gtr_ros.tracking.evidence_linker import EvidenceLinker
 from gtr_ros.tracking.evidence_rule import EvidenceRule
 from gtr_ros.tracking.likelihood_linker import LikelihoodLinker
@@ -64,6 +65,15 @@ def make_linker(rule: LinkingRule, calibration: Calibration) -> Linker:
     return LikelihoodLinker(rule)
 
 
+def links_by_likelihood(rule: LinkingRule, association: Association) -> bool:
+    """
+    Return whether a rule links by P_A, so that the ids depend on the window.
+
+    :raises ValueError: if the weights cannot give what the rule needs
+    """
+    return make_linker(rule, association.calibration).needs_likelihoods
+
+
 #: by name; 'gaussian' was the default of this package before 'evidence'
 RULES: dict[str, LinkingRule] = {
     'evidence': EvidenceRule(),
@@ -77,23 +87,6 @@ RULES: dict[str, LinkingRule] = {
 NAMES = (*RULES, 'mobile')
 
 
-def rule_name(name: str | None, model: str, own_detector: bool = True) -> str:
-    """
-    Resolve a rule name from a user.
-
-    :param name: one of `NAMES`; '' or None: the model's default
-    :param own_detector: whether the boxes come from the model's own detector; those of another
-        detector are linked by evidence by default
-    :raises ValueError: if there is no such rule
-    """
-    if not name:
-        return model_spec(model).rule if own_detector else 'evidence'
-    name = 'evidence' if name == 'mobile' else name
-    if name not in RULES:
-        raise ValueError(f'rule {name!r}; expected one of {", ".join(RULES)}')
-    return name
-
-
 def find_rule(
     name: str | None,
     model: str,
@@ -104,7 +97,7 @@ def find_rule(
     """
     Return the rule that a user has chosen.
 
-    :param name: see `rule_name`
+    :param name: one of `NAMES`; '' or None: the model's default, see `rule_name`
     :param own_detector: see `rule_name`
     :param gallery_size: tracks in the gallery of the rule evidence; None: its default
     :param gallery_seconds: seconds for which the gallery keeps a track; None: its default

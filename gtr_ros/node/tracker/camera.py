@@ -100,9 +100,9 @@ class Camera:
         self._profiler = profiler
         self._read_at = 0.0  # seconds of perf_counter
         settings = parameters()
-        self._compensates = settings.camera_motion
+        self._compensates = settings.compensates
         self._ego_motion = None
-        if settings.camera_motion and settings.camera_motion_frame:
+        if settings.compensates and settings.camera_motion_frame:
             self._ego_motion = EgoMotion(
                 settings.camera_motion_frame,
                 lambda: self.inputs.topic,

@@ -46,6 +46,7 @@ from gtr_ros.node.tracker.transform_listener import TransformListener
 from gtr_ros.node.tracker.worker import Worker
 from gtr_ros.node.unused import warn_of_unused
 from gtr_ros.options import ConfigurationError
+from gtr_ros.options import without_effect
 from gtr_ros.profiling import Profiler
 from gtr_ros.runtime.process import import_torch
 from gtr_ros.runtime.process import keep_freed_memory
@@ -305,6 +306,10 @@ class TrackerNode(LifecycleNode):
             return SetParametersResult(successful=False, reason=str(error))
         if self.cameras and settings.score_threshold != self.settings.score_threshold:
             self._describe()
+        said = without_effect(self.settings)
+        for line in without_effect(settings):
+            if line not in said:
+                self.get_logger().warning(line)
         self.settings = settings
         return SetParametersResult(successful=True)
 

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 import re
+from typing import Any
 
 from gtr_ros.model.options import ModelOptions
+from gtr_ros.model.registry import rule_name
 from gtr_ros.node.image_transport import image_transport_option
 from gtr_ros.options import ConfigurationError
 from gtr_ros.options import option
@@ -91,7 +93,7 @@ class NodeParameters(ModelOptions):
         'Frame that does not move with the camera, such as odom: its motion is then taken from '
         'the transforms on /tf, and estimated from the images only where one is missing. Needs '
         'camera_info. Empty: from the images.',
-        needs=('camera_motion',),
+        needs=('camera_motion', 'rule evidence'),
     )
     gallery_size: int = option(
         1000,
@@ -99,12 +101,13 @@ class NodeParameters(ModelOptions):
         'to re-identify them by appearance after more than 4.5 seconds; the oldest are removed '
         'first. 0: no gallery.',
         limits=RANGES['gallery_size'],
+        needs=('rule evidence or share_ids',),
     )
     gallery_seconds: float = option(
         900.0,
         'Seconds for which the gallery keeps a lost track.',
         limits=RANGES['gallery_seconds'],
-        needs=('gallery_size',),
+        needs=('gallery_size', 'rule evidence or share_ids'),
     )
     max_rate: float = option(
         0.0,
@@ -181,7 +184,7 @@ class NodeParameters(ModelOptions):
         'Standard deviation of the depth of an object at a distance of 1 m, in metres; it grows '
         'with the square of the distance. Used with target_frame.',
         limits=(0.0, 1.0),
-        needs=('target_frame',),
+        needs=('target_frame', 'depth'),
     )
     coast: float = option(
         1.0,
@@ -220,7 +223,7 @@ class NodeParameters(ModelOptions):
         'Name of the TF frame of the object that ~/follow has chosen, published on /tf with depth '
         'or target_frame; with several cameras the name of the camera and _ are put before it. '
         'Empty: none.',
-        needs=('depth', 'target_frame'),
+        needs=('depth or target_frame',),
     )
     follow_hidden: float = option(
         10.0,
@@ -309,10 +312,21 @@ class NodeParameters(ModelOptions):
                 f'{self.score_threshold}; set it below that, or to 0.0: no weak detections'
             )
 
+    def meaning(self, name: str) -> Any:
+        """Return the value of an option; the name of the rule if it is ''."""
+        if name != 'rule':
+            return super().meaning(name)
+        return rule_name(self.rule, self.model, not (self.detections_topic or self.detector))
+
+    @property
+    def compensates(self) -> bool:
+        """Whether the motion of the cameras is used."""
+        return self.camera_motion and self.meaning('rule') == 'evidence'
+
     @property
     def needs_transforms(self) -> bool:
         """Whether anything uses /tf and camera_info."""
-        return bool(self.target_frame or (self.camera_motion and self.camera_motion_frame))
+        return bool(self.target_frame or (self.compensates and self.camera_motion_frame))
 
     @property
     def camera_names(self) -> tuple[str, ...]:

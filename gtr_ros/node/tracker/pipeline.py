@@ -28,7 +28,6 @@ from gtr_ros.runtime.loading import stop_preparing
 from gtr_ros.runtime.loading import warming_up
 from gtr_ros.runtime.pipeline import labels_of
 from gtr_ros.structures import Detections
-from gtr_ros.tracking import EvidenceRule
 from gtr_ros.tracking import Tracker
 from gtr_ros.tracking.camera_motion import CameraMotion
 from gtr_ros.tracking.rules import find_rule
@@ -105,7 +104,7 @@ class Pipeline:
                 parameters.min_hits or None,
                 parameters.score_threshold,
             )
-            if parameters.camera_motion and isinstance(self._rule, EvidenceRule):
+            if parameters.compensates:
                 self._motions[camera] = CameraMotion()
 
     @property
