@@ -100,6 +100,9 @@ class Inputs:
         #: the subscriptions without which nothing is tracked, each with its content and a hint for
         #: the user
         self._required: list[tuple[Subscription, str, str]] = []
+        #: the full name of the image topic; known from `open` on, and kept by `close`: images
+        #: that are in progress are still reported
+        self.topic = ''
         self._synchronizer = None
         if settings.detections_topic:
             slop = round(settings.detections_slop * NANOSECONDS)
@@ -112,11 +115,6 @@ class Inputs:
         #: the stamps of all images, including skipped ones
         self.arrivals = Arrivals()
 
-    @property
-    def topic(self) -> str:
-        """The full name of the image topic."""
-        return self._required[0][0].topic_name
-
     def open(self) -> None:
         """Subscribe."""
         settings = self._parameters()
@@ -127,6 +125,7 @@ class Inputs:
         except UnsupportedEventTypeError:
             self._statistics.lost = None
             image = self._subscribe(kind, base, self._on_image, qos)
+        self.topic = image.topic_name
         self._required = [(image, 'image', _IMAGE_HINT)]
         if self._synchronizer:
             topic = self._qualified(settings.detections_topic)
