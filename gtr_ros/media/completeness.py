@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+import mmap
 import struct
 from typing import BinaryIO
 
@@ -16,6 +17,11 @@ _STATED = ('mov', 'matroska', 'avi', 'flv')
 # Ends of complete files are this close to the stated one: frame intervals, seconds, parts.
 _NEAR_FRAMES, _NEAR_SECONDS, _NEAR_PART = 1.5, 0.1, 0.001
 _FLV_TAGS = (8, 9, 18)  # sound, pictures, data
+_PNG_HEADER = b'\x89PNG\r\n\x1a\n'
+# Characters at the beginning of NUT and WTV files that no other part of one has.
+_MARK = 16
+# Formats of which FFmpeg reads a part of the second file.
+_READ_IN_PART = ('flv', 'nut')
 _ASF_HEADER = bytes.fromhex('3026b2758e66cf11a6d900aa0062ce6c')
 _ASF_PROPERTIES = bytes.fromhex('a1dcab8c47a9cf118ee400c00c205365')
 
@@ -53,8 +59,8 @@ def find_second_file(path: str, name: str, read: int) -> int | None:
     """
     Return where another file begins in a video file that consists of several.
 
-    FFmpeg ends at the second header of MP4 and WMV files, and does not find the first pictures
-    after that of an FLV file. In other formats it reads on.
+    FFmpeg ends at the second header of MP4, WMV and WTV files and animated PNG, and does not find
+    the first pictures after that of an FLV or NUT file. In others it reads on, or fails.
 
     :param name: FFmpeg's name of the format
     :param read: position of the last packet that was read, bytes
@@ -66,7 +72,7 @@ def find_second_file(path: str, name: str, read: int) -> int | None:
     with suppress(OSError), open(path, 'rb', buffering=0) as file:
         begin = find(file)
         # MP4 files in fragments may repeat the header, and are read on.
-        return begin if begin is not None and (name == 'flv' or begin > read) else None
+        return begin if begin is not None and (name in _READ_IN_PART or begin > read) else None
     return None
 
 
@@ -125,8 +131,26 @@ def _in_asf(file: BinaryIO) -> int | None:
     return None
 
 
+def _in_png(file: BinaryIO) -> int | None:
+    position = len(_PNG_HEADER)
+    while len(head := _at(file, position, 8)) == 8:
+        position += 12 + int.from_bytes(head[:4], 'big')
+        if head[4:] == b'IEND':
+            return position if _at(file, position, 8) == _PNG_HEADER else None
+    return None
+
+
+def _marked(file: BinaryIO) -> int | None:
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        found = data.find(data[:_MARK], _MARK)
+    return None if found < 0 else found
+
+
 _FINDERS: dict[str, Callable[[BinaryIO], int | None]] = {
     'flv': _in_flv,
     'mov': _in_mp4,
     'asf': _in_asf,
+    'apng': _in_png,
+    'nut': _marked,
+    'wtv': _marked,
 }

@@ -50,6 +50,8 @@ def join(folder: Path, name: str, codec: str, **options: str) -> tuple[Path, int
         ('c.mp4', 'libx264', {'movflags': 'frag_keyframe+empty_moov'}),
         ('a.mov', 'mpeg4', {}),
         ('a.wmv', 'wmv2', {}),
+        ('a.apng', 'apng', {}),
+        ('a.wtv', 'mpeg2video', {}),
     ],
 )
 def test_a_file_of_which_only_the_first_part_is_read_is_incomplete(tmp_path, name, codec, options):
@@ -61,6 +63,16 @@ def test_a_file_of_which_only_the_first_part_is_read_is_incomplete(tmp_path, nam
     assert error.value.summary.images == rows_of(out) == 40
     with VideoReader(joined) as video, pytest.warns(InputWarning, match=r'\(40 frames were\)'):
         assert len(list(video)) == 40
+
+
+@pytest.mark.parametrize('codec', ['mpeg4', 'libx264'])
+def test_a_nut_file_of_which_the_second_part_is_read_without_its_beginning(tmp_path, codec):
+    """FFmpeg takes the second header for a picture, or goes on with one that depends on others."""
+    (joined, second), out = join(tmp_path, 'a.nut', codec), tmp_path / 'tracks.txt'
+    said = f'another one begins at byte {second}, and'
+    with pytest.raises(IncompleteError, match=said), pytest.warns(InputWarning):
+        track(joined, out)
+    assert rows_of(out) >= 40
 
 
 @pytest.mark.parametrize(
@@ -87,11 +99,20 @@ def test_an_flv_file_that_is_read_on_too_late_is_incomplete(tmp_path):
     assert 40 < rows_of(out) <= 80
 
 
-@pytest.mark.parametrize('suffix', ['flv', 'mp4', 'wmv'])
+@pytest.mark.parametrize(
+    ('suffix', 'codec', 'name'),
+    [
+        ('flv', 'flv', 'flv'),
+        ('mp4', 'mpeg4', 'mov,mp4,m4a,3gp,3g2,mj2'),
+        ('wmv', 'wmv2', 'asf'),
+        ('apng', 'apng', 'apng'),
+        ('nut', 'mpeg4', 'nut'),
+        ('wtv', 'mpeg2video', 'wtv'),
+    ],
+)
 @pytest.mark.parametrize('size', [0, 3, 9, 30])
-def test_a_file_that_ends_anywhere_has_no_second_one(tmp_path, suffix, size):
-    path = encode(tmp_path / f'a.{suffix}', {'flv': 'flv', 'mp4': 'mpeg4', 'wmv': 'wmv2'}[suffix])
-    name = {'flv': 'flv', 'mp4': 'mov,mp4,m4a,3gp,3g2,mj2', 'wmv': 'asf'}[suffix]
+def test_a_file_that_ends_anywhere_has_no_second_one(tmp_path, suffix, codec, name, size):
+    path = encode(tmp_path / f'a.{suffix}', codec)
     path.write_bytes(path.read_bytes() + bytes(size))
     assert find_second_file(str(path), name, 0) is None
     path.write_bytes(path.read_bytes()[: 50 + size])

@@ -27,7 +27,8 @@ def encode(path: Path, codec: str, count: int = 40, **options: str) -> Path:
     noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
     with av.open(str(path), 'w', options=options) as container:
         stream = container.add_stream(codec, rate=10)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, 'yuv420p'
+        stream.width, stream.height = 64, 48
+        stream.pix_fmt = 'rgb24' if codec == 'apng' else 'yuv420p'
         for shift in range(count):
             image = np.roll(noise, shift, axis=1)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format='rgb24')))
