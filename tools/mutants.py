@@ -58,11 +58,13 @@ GROUPS = {
                 for name in (
                     'batching',
                     'diagnostics',
+                    'ego_motion',
                     'mailbox',
                     'missing',
                     'parameters',
                     'places',
                     'placing',
+                    'sharing',
                     'statistics',
                     'transforms',
                 )

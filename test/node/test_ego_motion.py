@@ -191,3 +191,15 @@ def test_after_a_reset_the_first_image_has_no_motion_and_is_not_counted():
     assert world.image(10) is None
     np.testing.assert_allclose(world.image(11), expected(2), atol=1e-9)
     assert world.count == 0
+
+
+def test_transforms_from_before_a_reset_are_not_used():
+    world = World()
+    world.turn(10, 0)
+    world.turn(11, 4)
+    for is_reset in (False, True):
+        if is_reset:
+            world.motion.clear()
+        world.image(10)
+        assert (world.image(11) is None) == is_reset
+    assert world.count == 1
