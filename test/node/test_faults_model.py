@@ -138,7 +138,8 @@ def test_a_machine_without_memory_for_an_image(running):
 def test_a_model_that_hangs_is_reported_while_images_wait(running):
     said = 'but the model has been busy with the same one for'
     with running.survives(same_ids=False):
-        stamp = running.send('left', scene(Mark.HANGS))
+        # A later image would replace one that the model has not begun with.
+        stamp = running.keep_busy('left', Mark.HANGS)
         timer = running.user.node.create_timer(0.1, lambda: running.send('left', scene()))
         try:
             assert running.user.spin_until(lambda: said in running.status['left']['message'])

@@ -16,7 +16,6 @@ import pytest
 pytest.importorskip('rclpy', reason='needs rclpy and the built messages')
 
 from faults import faulty_node
-from faults import OBJECTS
 from faults import Rig
 from faults import rig
 from faults import scene
@@ -106,9 +105,7 @@ def test_a_thousand_parameter_changes_while_images_arrive(running):
     assert min(accepted, refused) > CHANGES // 10
     assert running.set(**defaults) == [''] * len(defaults)
     for name in running.cameras:
-        for _ in range(20):
-            if len(running.ids(name)) == len(OBJECTS):
-                break
+        running.settled_ids(name)
         running.recount(name)
     with running.survives():
         running.ids('left')
@@ -147,8 +144,8 @@ def test_services_are_answered_when_they_are_called_during_configuring():
         futures = [c.call_async(c.srv_type.Request(**request)) for c, request in clients]
         assert user.spin_until(lambda: all(future.done() for future in futures), START_SECONDS)
         node.wait_for_output('change_state failed for')
-        assert futures[0].result().success
-        assert not futures[4].result().success
+        # Both ask for the same transition; that of either client may come first.
+        assert sorted(futures[i].result().success for i in (0, 4)) == [False, True]
         assert state_of(user, name) == INACTIVE
 
 

@@ -76,8 +76,12 @@ def test_a_lifecycle_manager_can_call_every_transition():
             answers = user.subscribe(Detection2DArray, '/managed/tracker/detections')
             publisher_ready = user.node.count_subscribers
             assert user.spin_until(lambda ready=publisher_ready: ready('/managed/image') == 1)
-            user.publish('/managed/image', array_to_image(picture(), user.header()))
-            assert user.spin_until(lambda kept=answers: kept)
+
+            def is_tracked(kept: list = answers) -> bool:
+                user.publish('/managed/image', array_to_image(picture(), user.header()))
+                return bool(kept)
+
+            assert user.spin_until(is_tracked), node.output
             assert change(Transition.TRANSITION_DEACTIVATE)
             assert user.spin_until(lambda ready=publisher_ready: ready('/managed/image') == 0)
             assert change(Transition.TRANSITION_CLEANUP)

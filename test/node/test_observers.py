@@ -175,7 +175,7 @@ def test_the_chosen_object_is_published_with_pose_frame_and_state(running):
     [transform] = kept['tf'][-1].transforms
     assert (transform.child_frame_id, transform.header.frame_id) == ('followed', 'optical')
     assert transform.transform.translation.z == pytest.approx(NEAR)
-    show(running, LEFT, RIGHT)
+    header = show(running, LEFT, RIGHT).header
     wait(running, lambda: states[-1].state == FollowedState.FOLLOWING)
     assert states[-1].id == str(left)
     wait(running, lambda: not math.isnan(states[-1].distance))
@@ -184,6 +184,7 @@ def test_the_chosen_object_is_published_with_pose_frame_and_state(running):
     answer = follow(user, id='pixel', x=80.0, y=30.0)
     assert (answer.success, answer.id) == (True, str(right))
     # While it is not seen there is no pose, and nobody else is taken for it.
+    wait(running, lambda: kept['followed/pose'][-1].header == header)
     poses = len(kept['followed/pose'])
     for _ in range(8):
         show(running, LEFT)

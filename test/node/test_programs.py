@@ -18,6 +18,7 @@ pytest.importorskip('rclpy', reason='needs rclpy and the built messages')
 from node_processes import executable
 from node_processes import process
 from node_processes import ros_environment
+from node_processes import START_SECONDS
 from node_processes import tracker_node
 from rclpy.node import NodeNameNonExistentError
 from robot import robot
@@ -58,7 +59,7 @@ def answer(name: str, *arguments: str) -> subprocess.CompletedProcess:
         env=bare_environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=START_SECONDS,
     )
 
 

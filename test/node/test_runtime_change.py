@@ -28,7 +28,8 @@ pytestmark = pytest.mark.ros
 WIDTH, HEIGHT = 320, 240
 CHANGE_SECONDS = 120.0
 COMPILE_SECONDS = 600.0
-STOP_SECONDS = 10.0  # two on an idle machine
+#: two on an idle machine; what is interrupted would take minutes
+STOP_SECONDS = 30.0
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -82,7 +83,7 @@ def test_an_interrupt_does_not_wait_for_the_choice(tmp_path):
         begun = monotonic()
         node.send(signal.SIGINT)
         assert node.wait() == 0
-        assert monotonic() - begun < 10.0
+        assert monotonic() - begun < STOP_SECONDS
         assert 'Traceback' not in node.output
     assert not list(tmp_path.glob('gtr_ros/runtimes/*'))
 

@@ -276,8 +276,11 @@ def test_an_invalid_image_is_logged_and_counted_and_the_node_continues(
     words,
 ):
     before = int(camera.next_diagnostics()['failed'])
-    stamp = camera.send(make(picture))
-    node.wait_for_output(words)
+    for _ in range(3):  # best effort may lose some
+        stamp = camera.send(make(picture))
+        if camera.spin_until(lambda: words in node.output, STOP_SECONDS / 3):
+            break
+    assert words in node.output
     after = camera.next_diagnostics()
     assert int(after['failed']) == before + 1
     assert words in after['last_error']
@@ -373,6 +376,8 @@ def test_people_in_a_repeated_frame_of_a_real_video_keep_their_ids(min_hits):
         node.wait_for_output('tracking on /street/image')
         camera = Camera('/street/tracker', '/street/image')
         camera.wait_for_tracker()
+        # The node may track an image before it knows who subscribes, and then gets it again.
+        camera.exchange(np.zeros_like(frame))
         messages = [camera.exchange(frame) for _ in range(6)]
         camera.close()
     # With a fixed count, tracks are confirmed in that frame; otherwise likely ones are earlier.

@@ -47,6 +47,7 @@ class FaultyDetector(toy_model.BlobDetector):
             print(BUSY, flush=True)
             sleep(SLOW_SECONDS)
         if Mark.HANGS in self._marks:
+            print(BUSY, flush=True)
             sleep(BUSY_SECONDS + 3)
         return super().prepare(images, device)
 

@@ -35,7 +35,8 @@ from gtr_ros.node.messages.tracks import nanoseconds_to_stamp
 # At startup torch is imported and a model is built, possibly on a busy machine.
 START_SECONDS = 90.0
 ANSWER_SECONDS = 30.0
-STOP_SECONDS = 20.0
+# A signal during startup waits for the import of torch.
+STOP_SECONDS = 60.0
 
 _FRAME_NANOSECONDS = 100_000_000
 
@@ -178,6 +179,7 @@ class Camera:
         self._images = self.node.create_publisher(Image, image_topic, qos_profile_sensor_data)
         self._debug_subscription = None
         self._stamp = self.node.get_clock().now().nanoseconds
+        self.sent: set[int] = set()
         self.detections: dict[int, Detection2DArray] = {}
         self.trajectories: dict[int, TrajectoryArray] = {}
         self.debug_images: dict[int, Image] = {}
@@ -234,6 +236,7 @@ class Camera:
             image = array_to_image(rows, header, 'mono8')
             image.encoding, image.width = encoding, width
         self._images.publish(image)
+        self.sent.add(self._stamp)
         return self._stamp
 
     def send_now(self, image: np.ndarray) -> int:
