@@ -49,7 +49,8 @@ class View:
     :param pose: (4, 4), from the optical frame to the world
     :param focal: pixels; the principal point is the middle of the image
     :param detections: of people, with features
-    :param surfaces: by kind of depth, (N, 2): distance and extent of each one's surface, metres
+    :param surfaces: by kind of depth, (N, 3): distance and extent of each one's surface, metres; x
+        of its upper body, pixels
     :param truth: the people in the image
     """
 

@@ -112,8 +112,8 @@ def track(
             np.full(2, view.focal), np.array([width / 2, height / 2]), (height, width)
         )
         kinds = [PERSON] * len(tracks)
-        depths = view.surfaces[kind][rows, 0]
-        positions = place_by_depth(tracks.boxes, depths, camera, kinds, KINDS[kind])
+        depths, _, middles = view.surfaces[kind][rows].T
+        positions = place_by_depth(tracks.boxes, depths, camera, kinds, KINDS[kind], middles)
         objects = Objects(tracks.ids, tracks.labels, tracks.scores, kinds)
         shared.place(name, view.stamp, objects, positions.moved(view.pose))
 

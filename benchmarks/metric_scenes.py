@@ -23,6 +23,7 @@ from gtr_ros.data.people.rendering import Frame
 from gtr_ros.node.messages.depth import find_surface
 from gtr_ros.stamps import NANOSECONDS
 from gtr_ros.structures import Tracks
+from gtr_ros.tracking.upper_body import upper_middles
 
 #: metres between the lenses of the simulated stereo camera
 _BASELINE = 0.05
@@ -46,7 +47,8 @@ class Record:
     :param focal: pixels; the principal point is the middle of the image
     :param size: (height, width), pixels
     :param tracks: the confirmed tracks
-    :param surfaces: by kind of depth, (N, 2): distance and extent of each track's surface, metres
+    :param surfaces: by kind of depth, (N, 3): distance and extent of each track's surface, metres;
+        x of its upper body, pixels
     :param people: (P,) identities
     :param boxes: (P, 4) of the whole bodies, xyxy, pixels
     :param visibility: (P,) in [0, 1]
@@ -102,9 +104,12 @@ def record(scene: PeopleScene, pipeline: TrackingPipeline) -> list[Record]:
 
 
 def surfaces_of(depth: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Return `Record.surfaces` of a depth image that is as large as the image."""
     found = [find_surface(depth, box.astype(np.float64)) for box in boxes]
     rows = [(math.nan, math.nan) if surface is None else surface for surface in found]
-    return np.array(rows, np.float64).reshape(-1, 2)
+    surfaces = np.array(rows, np.float64).reshape(-1, 2)
+    middles = upper_middles(depth, boxes, surfaces[:, 0], depth.shape)
+    return np.column_stack([surfaces, middles])
 
 
 def stereo(depth: np.ndarray, focal: float, stream: np.random.Generator) -> np.ndarray:

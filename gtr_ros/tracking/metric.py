@@ -15,12 +15,17 @@ from gtr_ros.tracking.placement import Positions
 
 #: squared Mahalanobis distance of a position that is not the object's: 1 in 100 (chi^2, 3)
 GATE = 11.34
-#: seconds without a position within the gate, after which the filter begins again at the newest
+#: seconds without a position that is used, after which the filter begins again at the newest; also
+#: the time constant with which positions that were used are forgotten
 STUBBORN = 1.0
+#: how much more objects accelerate while they are not measured: people who are hidden by others
+#: walk around them
+HIDDEN = 2.0
 
 _RISE = 0.02  # m^2 / s^3, spectral density of the vertical acceleration
 _RISING = 0.3  # m/s, standard deviation of the vertical velocity before it is measured
 _SIZE_GAIN = 0.1  # smallest share of a new size in the mean
+_FEWEST = 2  # positions that contradict a track together
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +77,14 @@ class MetricTracks:
     """
     The filters of one camera's objects; an object ends if it was not measured for a while.
 
-    The model is constant velocity with white-noise acceleration. The z axis of the frame is up:
-    objects accelerate less along it. A position outside the gate is ignored; if no other one
-    arrives for a second, the object is where it says, and its velocity unknown.
+    The model is constant velocity with white-noise acceleration, which is larger while an object
+    is not measured. The z axis of the frame is up: objects accelerate less along it.
+
+    A position outside the gate is refused, and so is one that is nearer to what was refused before
+    than to the track. The filter begins again there, with unknown velocity, as soon as the refused
+    positions that agree with each other outnumber those that were used lately, or if none was used
+    for a second. So the depth of something else at a track's first image does not last, but an
+    object that was seen for a second is not given up for the one that walks in front of it.
 
     The published covariance is that of the filter plus that of the lasting errors of the newest
     position, which the filter does not average out.
@@ -103,6 +113,10 @@ class MetricTracks:
         self._sizes = np.zeros((0, 2))
         self._sized = np.zeros((0, 2))  # number of sizes in the mean
         self._first, self._last = np.zeros((2, 0), np.int64)
+        self._support = np.zeros(0)  # number of positions that were used; older ones count less
+        self._against = np.zeros(0)  # number of refused positions that agree with the newest
+        self._refused = np.zeros((0, 3))  # the newest of them; nan: none since one was used
+        self._refused_at = np.zeros(0, np.int64)
 
     def update(self, stamp: int, objects: Objects, positions: Positions) -> MetricState:
         """
@@ -117,29 +131,40 @@ class MetricTracks:
         if self._newest is not None and stamp < self._newest - CLOCK_JUMP:
             self.clear()
         now = stamp if self._newest is None else max(stamp, self._newest)
-        if self._newest is not None:
-            self._predict((now - self._newest) / NANOSECONDS)
-        self._newest = now
         known = np.flatnonzero(positions.known)
         row_of = {track_id: row for row, track_id in enumerate(self._ids.tolist())}
         rows = np.array([row_of.get(i, -1) for i in objects.ids[known].tolist()], np.int64)
         old = rows >= 0
+        if self._newest is not None:
+            seen = np.zeros(len(self), bool)
+            seen[rows[old]] = True
+            hidden = ~seen | (self._last < self._newest)
+            self._predict((now - self._newest) / NANOSECONDS, hidden)
+        self._newest = now
         self._correct(rows[old], known[old], positions, now)
         self._begin(known[~old], objects, positions, now)
         self._describe(objects)
         self._keep(now - self._last <= self._coast)
         return self._state(now)
 
-    def _predict(self, t: float) -> None:
+    def _predict(self, t: float, hidden: np.ndarray) -> None:
+        """
+        Predict all tracks.
+
+        :param t: seconds
+        :param hidden: (K,) bool, those that were not measured, or not before
+        """
         step = np.eye(6)
         step[:3, 3:] = t * np.eye(3)
         self._mean = self._mean @ step.T
         self._covariance = step @ self._covariance @ step.T
-        for (i, j), factor in {(0, 0): t**3 / 3, (0, 3): t**2 / 2, (3, 3): t}.items():
-            for axis in range(3):
-                self._covariance[:, i + axis, j + axis] += factor * self._noise[:, axis]
-                if i != j:
-                    self._covariance[:, j + axis, i + axis] += factor * self._noise[:, axis]
+        noise = self._noise.copy()
+        noise[hidden, :2] *= HIDDEN
+        growth = np.array([[t**3 / 3, t**2 / 2], [t**2 / 2, t]])
+        axes = np.arange(3)
+        blocks = self._covariance.reshape(-1, 2, 3, 2, 3)
+        blocks[:, :, axes, :, axes] += noise.T[..., None, None] * growth
+        self._support *= np.exp(-t / STUBBORN)
 
     def _correct(
         self, rows: np.ndarray, measured: np.ndarray, positions: Positions, now: int
@@ -153,13 +178,10 @@ class MetricTracks:
         points, noise = positions.points[measured], positions.covariances[measured]
         covariance = self._covariance[rows]
         innovation = points - self._mean[rows, :3]
-        spread = covariance[:, :3, :3] + noise + positions.lasting[measured]
-        distance = np.einsum(
-            'ni,ni->n', innovation, np.linalg.solve(spread, innovation[..., None])[..., 0]
-        )
-        outside = distance > GATE
-        lost = outside & (now - self._last[rows] >= STUBBORN * NANOSECONDS)
-        used = ~outside
+        error = noise + positions.lasting[measured]
+        distance = _squared(innovation, covariance[:, :3, :3] + error)
+        refused, lost = self._contradict(rows, points, error, distance, now)
+        used = ~refused
         gain = covariance[:, :, :3] @ np.linalg.inv(covariance[:, :3, :3] + noise)
         # Joseph's form stays positive definite.
         rest = np.eye(6) - np.concatenate([gain, np.zeros_like(gain)], axis=2)
@@ -170,10 +192,47 @@ class MetricTracks:
         self._mean[restarted] = np.pad(points[lost], ((0, 0), (0, 3)))
         self._covariance[restarted] = self._initial(noise[lost], self._speed[restarted])
         self._first[restarted] = now
+        self._support[restarted] = self._against[restarted] - 1
         used |= lost
+        self._support[rows[used]] += 1
+        self._against[rows[used]], self._refused[rows[used]] = 0, np.nan
         self._lasting[rows[used]] = positions.lasting[measured[used]]
         self._last[rows[used]] = now
         self._add_sizes(rows[used], positions.sizes[measured[used]])
+
+    def _contradict(
+        self,
+        rows: np.ndarray,
+        points: np.ndarray,
+        error: np.ndarray,
+        distance: np.ndarray,
+        now: int,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Decide which positions are refused, and which of these tracks begin again there.
+
+        :param rows: (M,) of the tracks
+        :param points: (M, 3) of their positions
+        :param error: (M, 3, 3) covariances of the positions
+        :param distance: (M,) squared Mahalanobis distances from the tracks
+        :return: two (M,) bool
+        """
+        refused = distance > GATE
+        if not refused.any() and np.isnan(self._refused[rows, 0]).all():
+            return refused, refused
+        t = (now - self._refused_at[rows]) / NANOSECONDS
+        walked = np.column_stack([self._speed[rows], self._speed[rows], np.full(len(t), _RISING)])
+        spread = 2 * error + ((walked * t[:, None]) ** 2)[:, None] * np.eye(3)
+        apart = _squared(points - self._refused[rows], spread)
+        agrees = apart <= GATE  # not if nothing was refused: nan
+        refused |= agrees & (apart < distance)
+        against = np.where(agrees, self._against[rows] + 1, 1)
+        outnumbered = (against >= _FEWEST) & (against > self._support[rows])
+        late = now - self._last[rows] >= STUBBORN * NANOSECONDS
+        chosen = rows[refused]
+        self._against[chosen], self._refused[chosen] = against[refused], points[refused]
+        self._refused_at[chosen] = now
+        return refused, refused & (outnumbered | late)
 
     def _begin(
         self, measured: np.ndarray, objects: Objects, positions: Positions, now: int
@@ -198,6 +257,10 @@ class MetricTracks:
         self._covariance = join(self._covariance, initial)
         self._lasting = join(self._lasting, positions.lasting[measured])
         self._first, self._last = join(self._first, times), join(self._last, times)
+        self._support = join(self._support, np.ones(count))
+        self._against = join(self._against, np.zeros(count))
+        self._refused = join(self._refused, np.full((count, 3), np.nan))
+        self._refused_at = join(self._refused_at, times)
         self._sizes = join(self._sizes, np.full((count, 2), np.nan))
         self._sized = join(self._sized, np.zeros((count, 2)))
         rows = np.arange(len(self._ids) - count, len(self._ids))
@@ -248,3 +311,8 @@ class MetricTracks:
             unobserved=(now - self._last) / NANOSECONDS,
             ages=(now - self._first) / NANOSECONDS,
         )
+
+
+def _squared(vectors: np.ndarray, covariances: np.ndarray) -> np.ndarray:
+    """Return squared Mahalanobis distances, (M,), of (M, 3) vectors."""
+    return np.einsum('ni,ni->n', vectors, np.linalg.solve(covariances, vectors[..., None])[..., 0])

@@ -24,11 +24,12 @@ from gtr_ros.boxes import box_areas
 from gtr_ros.boxes import box_intersection
 
 #: pixels from the edge of the image, within which a box is taken to be cut off by it
-CUT = 2.0
+CUT = 4.0
 
 # Standard deviations, metres, unless a comment says otherwise.
 _ALONG, _ALONG_LASTING = 0.04, 0.042  # of a person's surface along the ray
 _ACROSS, _ACROSS_LASTING = 0.05, 0.027  # of the middle of a person's box
+_UPPER, _UPPER_LASTING = 0.03, 0.035  # of the middle of a person's upper body
 _UP_LASTING = 0.04  # the same of its height: feet are hidden more often than sides
 _PIXELS = 1.0  # pixels, of an edge of a box
 _EDGE = 0.012  # heights of the box, of an edge of a box
@@ -152,6 +153,7 @@ def place_by_depth(
     camera: Pinhole,
     kinds: list[Kind],
     depth_error: float,
+    middles: np.ndarray | None = None,
 ) -> Positions:
     """
     Return where objects are in the camera's optical frame, from the depth of their surfaces.
@@ -161,12 +163,19 @@ def place_by_depth(
     :param kinds: of each object
     :param depth_error: standard deviation of an object's depth at 1 m, metres; it grows with the
         square of the distance, as that of stereo cameras does
+    :param middles: (N,) float64, x of the middles of their upper bodies, pixels, from
+        `gtr_ros.tracking.upper_body`; nan: unknown. Used for people
     """
     corners = boxes.astype(np.float64).reshape(-1, 2, 2)
     depths = np.where(_is_anothers(corners, depths), np.nan, depths)
     spans = (corners[:, 1] - corners[:, 0]) / camera.focal * depths[:, None]  # metres
     half, unsure = _half_thickness(kinds, spans)
-    rays = camera.rays(corners.mean(axis=1))
+    centres = corners.mean(axis=1)
+    upper = np.array([kind.half_thickness is not None for kind in kinds], bool)
+    upper &= np.isfinite(middles) if middles is not None else False
+    if middles is not None:
+        centres[upper, 0] = middles[upper]
+    rays = camera.rays(centres)
     length = np.linalg.norm(rays, axis=1)
     along = rays / length[:, None]
     points = rays * depths[:, None] + along * half[:, None]
@@ -176,9 +185,10 @@ def place_by_depth(
     # What is cut off moves the middle of the box, and lasts while it is.
     cut = _CUT_ERROR * spans * np.column_stack([side, end])
     measured = depth_error * depths**2 * length
-    across = np.column_stack([across, across])
+    across = np.column_stack([np.where(upper, _UPPER, across), across])
     covariances = _covariances(along, np.hypot(_ALONG, measured), across, _DOWN)
-    lasting = np.hypot([_ACROSS_LASTING, _UP_LASTING], cut)
+    aside = np.where(upper, _UPPER_LASTING, _ACROSS_LASTING)
+    lasting = np.hypot(np.column_stack([aside, np.full(len(boxes), _UP_LASTING)]), cut)
     lasting = _covariances(along, np.hypot(_ALONG_LASTING, unsure), lasting, _DOWN)
     return Positions(points, covariances, lasting, _sizes(spans, side, end))
 

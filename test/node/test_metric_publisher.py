@@ -61,7 +61,9 @@ class World:
             share,
         )
 
-    def image(self, t: int, *depths: float, frame: str = 'camera', info=INFO) -> None:
+    def image(
+        self, t: int, *depths: float, frame: str = 'camera', info=INFO, middles=None
+    ) -> None:
         tracks = Tracks(
             ids=np.array([3, 8]),
             boxes=np.array([[300, 100, 360, 320], [30, 100, 60, 200]], np.float32),
@@ -70,7 +72,8 @@ class World:
             confirmed=np.array([True, False]),
         )
         header = Header(stamp=nanoseconds_to_stamp(t * STEP), frame_id=frame)
-        self.publisher.add(header, SIZE, tracks, ['person'], info, np.array(depths or [4.0]))
+        depths = np.array(depths or [4.0])
+        self.publisher.add(header, SIZE, tracks, ['person'], info, depths, middles)
 
     def move(self, t: int) -> None:
         """Add where the camera is at a time: it drives along z, 1 m/s."""
@@ -95,6 +98,15 @@ def test_confirmed_tracks_are_published_in_the_target_frame(monkeypatch):
     # The outlines are made of the same state, for the seconds that are configured.
     [(state, header, seconds)] = world.obstacles
     assert (state.ids.tolist(), header, seconds) == ([3], message.header, 2.0)
+
+
+def test_people_are_where_their_upper_bodies_are(monkeypatch):
+    plain, moved = World(monkeypatch), World(monkeypatch)
+    for world, middles in ((plain, None), (moved, np.array([350.0]))):
+        world.move(10)
+        world.image(10, middles=middles)
+    x = [world.published[0].tracks[0].pose.pose.position.x for world in (plain, moved)]
+    assert x[1] - x[0] == pytest.approx(20 / 500 * 4.085, abs=0.01)
 
 
 def test_all_tracks_are_placed_to_share_ids_and_confirmed_ones_are_published(monkeypatch):

@@ -110,16 +110,19 @@ def test_nothing_is_published_without_depth_images():
 
 
 def test_tracks_in_metres_get_the_depths_if_there_are_any():
-    [(header, size, tracks, names, info, depths)] = Camera(depth(), metric=True).metric
+    [(header, size, tracks, names, info, depths, middles)] = Camera(depth(), metric=True).metric
     assert (header, size, tracks, names, info) == (HEADER, SIZE, TRACKS, ['person'], INFO)
     np.testing.assert_allclose(depths, [2, 2])
-    assert Camera(depth(), metric=True, with_depth=False).metric[0][-1] is None
-    assert Camera(None, metric=True).metric[0][-1] is None
+    np.testing.assert_allclose(middles, [20, 50])
+    assert Camera(depth(), metric=True, with_depth=False).metric[0][-2:] == (None, None)
+    assert Camera(None, metric=True).metric[0][-2:] == (None, None)
 
 
 def test_tracks_that_are_not_confirmed_get_depths_if_asked_and_are_not_published():
     camera = Camera(depth(), metric=True, tentative=True)
-    np.testing.assert_allclose(camera.metric[0][-1], [2, 2, 2])
+    depths, middles = camera.metric[0][-2:]
+    np.testing.assert_allclose(depths, [2, 2, 2])
+    np.testing.assert_allclose(middles, [20, 4.5, 50], atol=0.5)
     assert [d.id for d in camera.published[0].detections] == ['1', '3']
     assert camera.statistics.without_depth == 10
 

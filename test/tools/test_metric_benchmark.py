@@ -38,6 +38,7 @@ def record_of(t: int, people, shown=None, surface=None) -> Record:
     boxes = np.column_stack([left, 240 - FOCAL * 0.7 / x, right, 240 + FOCAL * HEIGHT / x])
     shown = np.arange(len(people)) if shown is None else np.array(shown)
     depths = x[shown] - THICKNESS if surface is None else np.array(surface, float)
+    middles = (left + right)[shown] / 2
     count = len(shown)
     return Record(
         stamp=t * 100_000_000,
@@ -51,7 +52,7 @@ def record_of(t: int, people, shown=None, surface=None) -> Record:
             labels=np.zeros(count, np.int64),
             confirmed=np.ones(count, bool),
         ),
-        surfaces={'depth': np.column_stack([depths, np.full(count, 0.1)])},
+        surfaces={'depth': np.column_stack([depths, np.full(count, 0.1), middles])},
         people=np.arange(len(people)) + 100,
         boxes=boxes,
         visibility=np.ones(len(people)),

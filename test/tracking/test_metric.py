@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from gtr_ros.stamps import NANOSECONDS
+from gtr_ros.tracking.metric import HIDDEN
 from gtr_ros.tracking.metric import MetricState
 from gtr_ros.tracking.metric import MetricTracks
 from gtr_ros.tracking.metric import Objects
@@ -111,7 +112,7 @@ def test_an_object_that_stays_elsewhere_is_there():
         state = tracks.update(START + k * NANOSECONDS // 10, objects(7), at((8, 0, 0)))
     np.testing.assert_allclose(state.positions, [[8, 0, 0]], atol=0.05)
     np.testing.assert_allclose(state.velocities, 0, atol=0.1)
-    assert state.ages[0] < 2.5
+    assert state.ages == pytest.approx([2.7])
 
 
 def test_a_track_is_coasted_with_growing_covariance_and_then_ends():
@@ -219,11 +220,15 @@ def test_a_new_track_is_as_sure_as_its_position_and_its_kind():
 
 
 def test_the_covariance_of_a_coasted_track_is_that_of_the_model():
-    """White-noise acceleration, spectral density q: t^3 / 3, t^2 / 2 and t times q."""
+    """
+    White-noise acceleration, spectral density q: t^3 / 3, t^2 / 2 and t times q.
+
+    On the ground, q is that of objects that are not measured.
+    """
     tracks, t = MetricTracks(5.0), 1.5
     before = tracks.update(START, objects(1, kind=THING), at((1, 2, 3))).covariances[0]
     after = tracks.update(START + round(t * NANOSECONDS), objects(), at()).covariances[0]
-    for axis, q in enumerate((2.0, 2.0, 0.02)):
+    for axis, q in enumerate((2.0 * HIDDEN, 2.0 * HIDDEN, 0.02)):
         own = np.ix_([axis, axis + 3], [axis, axis + 3])
         f = np.array([[1, t], [0, 1]])
         noise = q * np.array([[t**3 / 3, t**2 / 2], [t**2 / 2, t]])
@@ -244,13 +249,80 @@ def test_one_position_in_a_hundred_is_outside_the_gate(squared, lasting, used):
 
 
 def test_after_a_second_of_contradiction_the_filter_begins_again():
+    """Also if no two of the positions agree with each other."""
     tracks = MetricTracks(5.0)
     tracks.update(START, objects(7), at((0, 0, 0)))
     for k in range(1, 11):
-        state = tracks.update(START + k * NANOSECONDS // 10, objects(7), at((40, 0, 0)))
+        state = tracks.update(START + k * NANOSECONDS // 10, objects(7), at((40 * k, 0, 0)))
         assert (state.positions[0, 0] > 20) == (k == 10)
     assert state.ages == pytest.approx([0])
     np.testing.assert_allclose(state.velocities, 0)
+
+
+def test_a_wrong_first_position_lasts_until_two_others_agree():
+    """The first depth was that of what is in front of a person who walks."""
+    tracks = MetricTracks(1.0)
+    tracks.update(START, objects(7), at((0, 0, 0)))
+    for k in range(1, 13):
+        point = (2, k / 10, 0)
+        state = tracks.update(START + k * NANOSECONDS // 10, objects(7), at(point))
+        assert (state.positions[0, 0] > 1) == (k >= 2)
+        assert abs(state.velocities[0, 0]) < 0.1, 'it never was where the first position is'
+    np.testing.assert_allclose(state.positions, [point], atol=0.05)
+    np.testing.assert_allclose(state.velocities, [[0, 1, 0]], atol=0.1)
+
+
+@pytest.mark.parametrize('rate', [10, 30])
+def test_what_was_seen_for_long_is_given_up_when_the_others_outnumber_it(rate):
+    tracks = MetricTracks(5.0)
+    walk(tracks, 3, (1, 0, 0), rate=rate)
+    for k in range(1, rate):
+        stamp = START + (3 * rate + k) * NANOSECONDS // rate
+        state = tracks.update(stamp, objects(7), at((3 + k / rate, -4, 0)))
+        if state.ages[0] == 0:
+            break
+    assert 0.5 < k / rate < 0.7
+    np.testing.assert_allclose(state.positions, [[3 + k / rate, -4, 0]])
+
+
+def test_a_position_that_is_used_again_ends_the_contradiction():
+    """Somebody passes in front of a person twice."""
+    tracks = MetricTracks(1.0)
+    walk(tracks, 3, (1, 0, 0))
+    for k in range(31, 70):
+        point = (k / 10, 0, 0) if k % 3 == 0 else (k / 10, -4, 0)
+        state = tracks.update(START + k * NANOSECONDS // 10, objects(7), at(point))
+        np.testing.assert_allclose(state.positions, [[k / 10, 0, 0]], atol=0.1)
+    assert state.ages == pytest.approx([6.9])
+
+
+def test_what_was_refused_stays_refused_while_the_ellipse_grows():
+    """The depth of a pillar, before a person is hidden by it and before being seen again."""
+    tracks, pillar = MetricTracks(2.0), (2.1, -0.8, 0)
+    walk(tracks, 2, (1, 0, 0))
+    for k in range(21, 30):
+        found = (7,) if k in (21, 29) else ()
+        state = tracks.update(
+            START + k * NANOSECONDS // 10, objects(*found), at(*[pillar] * len(found))
+        )
+    assert state.unobserved == pytest.approx([0.9])
+    np.testing.assert_allclose(state.velocities, [[1, 0, 0]], atol=0.02)
+    # A new place that is as far from the prediction is that of the person.
+    state = tracks.update(START + 3 * NANOSECONDS, objects(7), at((2.2, 0.8, 0)))
+    assert state.unobserved == pytest.approx([0])
+    assert state.velocities[0, 1] > 0.5
+
+
+def test_the_ellipse_of_a_person_who_turns_while_hidden_has_the_truth():
+    """By 90 degrees within half a second, at 1.2 m/s."""
+    tracks, truth = MetricTracks(1.0), np.array([3.6, 0.0])
+    walk(tracks, 3, (1.2, 0, 0))
+    for k in range(1, 11):
+        angle = np.pi / 2 * min(1, k / 5)
+        truth = truth + 0.12 * np.array([np.cos(angle), np.sin(angle)])
+        state = tracks.update(START + (30 + k) * NANOSECONDS // 10, objects(), at())
+        error = state.positions[0, :2] - truth
+        assert error @ np.linalg.solve(state.covariances[0, :2, :2], error) < 5.991
 
 
 def test_an_old_size_fades_and_a_new_one_counts_a_tenth():

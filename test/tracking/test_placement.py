@@ -120,6 +120,22 @@ def test_people_beside_each_other_keep_their_depths():
     assert by_depth(boxes, [4.0, 4.1]).known.all()
 
 
+def test_a_person_is_where_the_upper_body_is_and_a_thing_where_its_box_is():
+    boxes, kinds = np.concatenate([box_of(4)] * 3), [PERSON, PERSON, OTHER]
+    middles = np.array([350.0, np.nan, 350.0])
+    found = place_by_depth(boxes, np.full(3, 4.0), CAMERA, kinds, 0.0, middles)
+    plain = by_depth(boxes, [4.0] * 3, kinds)
+    for name in ('points', 'covariances', 'lasting', 'sizes'):
+        np.testing.assert_array_equal(getattr(found, name)[1:], getattr(plain, name)[1:])
+    # 30 pixels to the right; the half thickness is along the ray.
+    assert found.points[0, 0] == pytest.approx(30 / 500 * 4.085, abs=0.001)
+    assert found.points[0, 1] == pytest.approx(plain.points[0, 1], abs=0.001)
+    # It sways less than the box, but no less upwards.
+    across = found.covariances[0, 0, 0], plain.covariances[0, 0, 0]
+    assert across[0] < across[1] / 3
+    np.testing.assert_allclose(found.covariances[0, 1, 1], plain.covariances[0, 1, 1], rtol=0.01)
+
+
 def test_no_depth_is_no_position():
     found = by_depth(np.concatenate([box_of(3), box_of(3, 1)]), [np.nan, 3])
     assert found.known.tolist() == [False, True]
@@ -179,14 +195,15 @@ def test_each_edge_of_the_image_cuts_on_its_own_side():
             [600, 100, 639, 200],
             [100, 1, 160, 200],
             [100, 100, 160, 479],
-            [2, 2, 638, 478],
+            [4, 4, 636, 476],
+            [3, 100, 60, 477],
             [500, 100, 600, 470],
         ],
         float,
     )
     sides, ends = CAMERA.cuts(boxes)
-    assert sides.tolist() == [True, True, False, False, False, False]
-    assert ends.tolist() == [False, False, True, True, False, False]
+    assert sides.tolist() == [True, True, False, False, False, True, False]
+    assert ends.tolist() == [False, False, True, True, False, True, False]
 
 
 def test_what_is_unknown_is_taken_from_elsewhere():

@@ -108,6 +108,7 @@ class MetricPublisher:
         class_names: Sequence[str],
         camera_info: CameraInfo | None,
         depths: np.ndarray | None,
+        middles: np.ndarray | None = None,
     ) -> None:
         """
         Add the objects of an image; they are published at once, or when the transforms arrive.
@@ -116,6 +117,7 @@ class MetricPublisher:
         :param image_size: (height, width), pixels
         :param depths: (N,) float64, metres, nan: unknown, of the surfaces of the tracks that are
             placed; None: there is no depth image
+        :param middles: (N,) float64, pixels, nan: unknown, x of the upper bodies of these tracks
         """
         stamp = stamp_to_nanoseconds(header.stamp)
         try:
@@ -135,7 +137,7 @@ class MetricPublisher:
         by_depth = None
         if depths is not None:
             error = self._parameters.depth_error
-            by_depth = place_by_depth(boxes, depths, camera, kinds, error)
+            by_depth = place_by_depth(boxes, depths, camera, kinds, error, middles)
         waiting = _Waiting(
             header=header,
             deadline=monotonic() + self._parameters.transform_timeout,

@@ -13,6 +13,7 @@ from gtr_ros.node.messages.depth import depth_to_metres
 from gtr_ros.node.messages.depth import detections_3d_message
 from gtr_ros.node.messages.depth import find_surfaces
 from gtr_ros.node.messages.tracks import stamp_to_nanoseconds
+from gtr_ros.tracking.upper_body import upper_middles
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,12 +68,13 @@ class Placing:
         :param header: of the image
         :param image_size: (height, width), pixels
         """
-        depths = None
+        depths = middles = None
         if self._with_depth:
-            depths = self._publish_detections(header, image_size, tracks, class_names)
+            found = self._publish_detections(header, image_size, tracks, class_names)
+            depths, middles = found or (None, None)
         if self._metric is not None:
             info = self._inputs.camera_info
-            self._metric.add(header, image_size, tracks, class_names, info, depths)
+            self._metric.add(header, image_size, tracks, class_names, info, depths, middles)
 
     def _publish_detections(
         self,
@@ -80,11 +82,12 @@ class Placing:
         image_size: tuple[int, int],
         tracks: Tracks,
         class_names: Sequence[str],
-    ) -> np.ndarray | None:
+    ) -> tuple[np.ndarray, np.ndarray | None] | None:
         """
         Publish the objects in the camera's frame if there is a depth image.
 
-        :return: (N,) float64, the depths of the tracks to be placed, metres; None: no depth image
+        :return: of the tracks to be placed, (N,) float64: depths, metres, and, for the target
+            frame, x of their upper bodies, pixels; None: no depth image
         """
         inputs, camera_info = self._inputs, self._inputs.camera_info
         depth = inputs.depth_at(stamp_to_nanoseconds(header.stamp))
@@ -112,4 +115,7 @@ class Placing:
             return None
         self._statistics.without_depth += left_out
         self._outputs.publish_in_3d(message)
-        return surfaces[:, 0]
+        if self._metric is None:
+            return surfaces[:, 0], None
+        boxes = tracks.boxes[chosen]
+        return surfaces[:, 0], upper_middles(metres, boxes, surfaces[:, 0], image_size)
