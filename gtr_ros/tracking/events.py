@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from dataclasses import field
 from enum import IntEnum
 import math
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,8 @@ from gtr_ros.tracking.zones import is_inside
 from gtr_ros.tracking.zones import Zone
 
 _MOST_LEFT = 10_000  # objects that left and are remembered
-_NONE: Mapping[int, np.ndarray] = {}
+_SAME = NANOSECONDS // 100  # between stamps of one moment
+_NONE: Mapping[int, Any] = {}
 
 
 class Kind(IntEnum):
@@ -88,6 +90,8 @@ class _Object:
     :param seen: stamp of its newest box
     :param inside: the areas that it is in, each with the stamp at which it entered
     :param places: its newest point at each line
+    :param since: stamp since which its places on the ground go on from each other; None: it has
+        none now
     :param crossed: crossings of each line that are not counted yet, right to left less the others
     :param still_at: where it may stand, and since when; in box heights or metres
     :param stands: whether it was reported to stand still
@@ -99,6 +103,7 @@ class _Object:
     inside: dict[int, int] = field(default_factory=dict)
     places: dict[int, np.ndarray] = field(default_factory=dict)
     crossed: dict[int, int] = field(default_factory=dict)
+    since: int | None = None
     still_at: tuple[np.ndarray, int] | None = None
     stands: bool = False
 
@@ -109,7 +114,8 @@ class Events:
 
     An object enters an area with the point of its box, and leaves it once that is farther outside
     than the margin; a line is crossed once the point is farther beyond it than the margin. An
-    object without boxes for a moment is still where it was.
+    object without boxes for a moment is still where it was. One whose place on the ground turned
+    out to be wrong, or whose track was given to another object, crosses nothing on the way there.
 
     :param zones: of this camera
     :param left_after: seconds without a box after which an object has left
@@ -143,6 +149,7 @@ class Events:
         image_size: tuple[int, int],
         names: Sequence[str],
         ground: Mapping[int, np.ndarray] = _NONE,
+        since: Mapping[int, int] = _NONE,
     ) -> list[Event]:
         """
         Return what happened since the frame before.
@@ -153,11 +160,18 @@ class Events:
         :param image_size: (height, width), pixels
         :param names: name of each label
         :param ground: (2,) x and y of tracks on the ground, metres, by id
+        :param since: stamps since which each of these places goes on from the one before,
+            nanoseconds, by id; they may be off by a hundredth of a second
         """
         events: list[Event] = []
         if self._newest is not None and stamp < self._newest - CLOCK_JUMP:
             events += self.clear()
         now = self._newest = stamp if self._newest is None else max(stamp, self._newest)
+        for track_id, one in self._objects.items():
+            begun = since.get(track_id)
+            if one.since is not None and begun is not None and begun > one.since + _SAME:
+                self._forget_ground(one)
+            one.since = begun
         returned = tracks.returned if tracks.returned is not None else np.zeros(len(tracks))
         zones = [zone.in_pixels(image_size) for zone in self._zones]
         rows = zip(
@@ -268,6 +282,12 @@ class Events:
         if distance_to(zone.corners, point, closed=False) < margin:
             return []
         return self._count_crossings(track_id, one, i)
+
+    def _forget_ground(self, one: _Object) -> None:
+        """Forget where an object was at lines on the ground."""
+        for i in [i for i, zone in enumerate(self._zones) if zone.on_ground]:
+            one.places.pop(i, None)
+            one.crossed.pop(i, None)
 
     def _count_crossings(self, track_id: int, one: _Object, i: int) -> list[Event]:
         leftwards = one.crossed.pop(i, 0)

@@ -47,11 +47,11 @@ class Player:
         self.events = Events(zones, **options)
         self.time = 0.0
 
-    def show(self, places, seconds=0.1, ground=None, **more) -> list[Event]:
+    def show(self, places, seconds=0.1, ground=None, since=None, **more) -> list[Event]:
         self.time += seconds
         stamp = round(self.time * NANOSECONDS)
         shown = tracks(places, **more)
-        return self.events.update(stamp, shown, SIZE, ['person', 'car'], ground or {})
+        return self.events.update(stamp, shown, SIZE, ['person', 'car'], ground or {}, since or {})
 
     def walk(self, *points, **more) -> list[Event]:
         """Show track 1 at points of the image, and return what happened, without its start."""
@@ -192,6 +192,26 @@ def test_only_the_classes_of_a_zone_count():
     player = Player(zone)
     assert not player.walk((200, 200))
     assert kinds(player.show({2: (200, 200)}, labels=1))[-1] == Kind.ENTERED_ZONE
+
+
+@pytest.mark.parametrize('seen', [True, False])
+@pytest.mark.parametrize(('gap', 'anew', 'crosses'), [(0, False, 1), (0, True, 0), (3, True, 1)])
+def test_a_place_that_was_wrong_crosses_no_line(gap, anew, crosses, seen):
+    """A place that begins anew after none was known for a while is where the object went."""
+    line = Zone('gate', 'line', np.array([[0.0, 0.0], [4.0, 0.0]]), unit='metre', margin=0.2)
+    player, box = Player(line), {1: (200, 200)}
+    before = player.time
+    for _ in range(3):
+        player.show(box, ground={1: np.array([2.0, -1.0])}, since={1: round(before * NANOSECONDS)})
+    for _ in range(gap):
+        player.show(box)
+    start = round((player.time if anew else before) * NANOSECONDS)
+    found = []
+    for y, shown in ((1.0, box if seen else {}), (1.1, box), (-0.9, box)):
+        found.append(player.show(shown, ground={1: np.array([2.0, y])}, since={1: start}))
+    assert kinds(found[0] + found[1]) == [Kind.CROSSED_LINE] * crosses
+    assert player.events.counts[0].left == crosses
+    assert kinds(found[2]) == [Kind.CROSSED_LINE], 'from there on, lines are crossed'
 
 
 def test_a_zone_on_the_ground_needs_a_position():

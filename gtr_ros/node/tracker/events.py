@@ -18,6 +18,7 @@ from gtr_ros.node.messages.zones import counter_texts
 from gtr_ros.node.messages.zones import counts_message
 from gtr_ros.node.messages.zones import zones_message
 from gtr_ros.options import ConfigurationError
+from gtr_ros.stamps import NANOSECONDS
 from gtr_ros.tracking.events import Event
 from gtr_ros.tracking.events import Events
 from gtr_ros.tracking.zones import read_zones
@@ -83,10 +84,12 @@ class EventPublisher:
         :param names: name of each label
         """
         seen = self._outputs.places.in_target
-        ground = {} if seen is None else {i: p.position[:2] for i, p in seen.places.items()}
+        places = {} if seen is None else seen.places
+        ground = {i: place.position[:2] for i, place in places.items()}
+        since = {i: seen.stamp - round(p.age * NANOSECONDS) for i, p in places.items()}
         with self._lock:
             self._names = names
-            events = self._events.update(stamp, tracks, image_size, names, ground)
+            events = self._events.update(stamp, tracks, image_size, names, ground, since)
             self._publish(header, events)
 
     def clear(self) -> None:

@@ -26,11 +26,13 @@ class Place:
     :param position: (3,) float64, metres
     :param velocity: (3,) float64, m/s; None: unknown, in the camera's frame
     :param coasted: whether it was predicted, not measured
+    :param age: seconds for which each place has gone on from the one before
     """
 
     position: np.ndarray
     velocity: np.ndarray | None = None
     coasted: bool = False
+    age: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Places:
                     _vector(track.pose.pose.position),
                     _vector(track.twist.twist.linear),
                     track.coasted,
+                    track.age,
                 )
                 for track in message.tracks
             },
