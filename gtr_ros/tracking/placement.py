@@ -170,10 +170,10 @@ def place_by_depth(
     depths = np.where(_is_anothers(corners, depths), np.nan, depths)
     spans = (corners[:, 1] - corners[:, 0]) / camera.focal * depths[:, None]  # metres
     half, unsure = _half_thickness(kinds, spans)
-    centres = corners.mean(axis=1)
-    upper = np.array([kind.half_thickness is not None for kind in kinds], bool)
-    upper &= np.isfinite(middles) if middles is not None else False
+    centres, upper = corners.mean(axis=1), np.zeros(len(boxes), bool)
     if middles is not None:
+        people = np.array([kind.half_thickness is not None for kind in kinds], bool)
+        upper = people & np.isfinite(middles)
         centres[upper, 0] = middles[upper]
     rays = camera.rays(centres)
     length = np.linalg.norm(rays, axis=1)
