@@ -177,16 +177,19 @@ def test_help_names_the_topics_and_services_of_the_node():
             user.node.get_service_names_and_types_by_node,
         )
 
-        def is_known() -> bool:
+        found: list[tuple[str, list[str]]] = []
+
+        def are_known() -> bool:
             try:
-                return all(len(names('tracker', '/helped')) > 2 for names in ask)
+                each = [names('tracker', '/helped') for names in ask]
             except NodeNameNonExistentError:  # not discovered yet
                 return False
+            found[:] = [entry for entries in each for entry in entries]
+            # They are discovered one after the other.
+            return min(map(len, each)) > 2 and '/helped/tracker/detections' in dict(found)
 
-        assert user.spin_until(is_known)
-        found = [entry for names in ask for entry in names('tracker', '/helped')]
+        assert user.spin_until(are_known), found
     own = {name for name, kinds in found if not kinds[0].startswith(OF_ROS)}
-    assert '/helped/tracker/detections' in own
     for name in own:
         short = name.replace('/helped/tracker/', '~/').replace('/helped/', '')
         assert short in text, f'{name} is not in the help'
