@@ -48,6 +48,7 @@ class Observed:
     :param people: (N,) int64, the person of each track; -1: nobody
     :param visible: whether person 0 can be seen
     :param apart: whether this is so, and nobody else is in front of or behind person 0
+    :param image: (H, W, 3) uint8 RGB, if there is one
     """
 
     stamp: int
@@ -55,6 +56,7 @@ class Observed:
     people: np.ndarray
     visible: bool
     apart: bool
+    image: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def follow(
             follower = Follower(int(tracks.ids[chosen[0]]), hidden)
             target, before = follower.id, State.FOLLOWING
             counts['scenes'] = 1
-        followed = follower.update(frame.stamp, tracks)
+        followed = follower.update(frame.stamp, tracks, frame.image)
         row = followed.row
         if by_id:
             rows = np.flatnonzero(tracks.ids == target)
@@ -169,7 +171,7 @@ def observe_frame(stamp: int, tracks: Tracks, frame: Frame, identities: list[int
     row = np.flatnonzero(people == 0)
     visible = bool((frame.visibility[row] >= VISIBLE).any())
     apart = visible and (box_iou(whole[row], whole) > _TOUCH).sum() == 1
-    return Observed(stamp, tracks, people[shown], visible, bool(apart))
+    return Observed(stamp, tracks, people[shown], visible, bool(apart), frame.image)
 
 
 def _people_of(tracks: Tracks, frame: CrossingFrame) -> np.ndarray:

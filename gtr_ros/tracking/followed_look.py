@@ -6,9 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from gtr_ros.structures import Tracks
+from gtr_ros.tracking.colours import box_colours
 from gtr_ros.tracking.gallery import fisher_z
 from gtr_ros.tracking.gallery import GalleryOptions
 from gtr_ros.tracking.gallery import Prototypes
@@ -22,9 +25,22 @@ _MOST_OTHERS = 1000  # tracks that were seen beside the object and are remembere
 _NEWEST = 0.1  # weight of the newest box in the look of another track
 _NEARER = 0.1  # cosine by which a track must be nearer to the object than to another one
 _DROP = 0.15  # by which an object that was hidden looks less like itself, in Fisher's z
-_INITIAL = (1.1, 0.42)  # Fisher's z of the same and of different objects, before it is measured
+# Fisher's z of the same and of different objects, before it is measured.
+_BY_FEATURES, _BY_COLOURS, _BY_BOTH = (1.1, 0.42), (2.2, 1.0), (1.5, 0.65)
 _INITIAL_BOXES = 20.0  # number of boxes that these weigh as much as
 _INITIAL_DEVIATION = 0.3
+
+
+class Looks(NamedTuple):
+    """
+    What the tracks of a frame look like.
+
+    :param vectors: (N, D) float32, unit length
+    :param usual: Fisher's z of the cosines of the same and of different objects, on average
+    """
+
+    vectors: np.ndarray
+    usual: tuple[float, float]
 
 
 @dataclass
@@ -58,11 +74,14 @@ class FollowedLook:
 
     Similarities are compared as Fisher's z of the cosine. How similar the object is to itself and
     to others is measured while it is followed; both begin at a prior.
+
+    :param usual: that prior, see `Looks`
     """
 
-    def __init__(self) -> None:
+    def __init__(self, usual: tuple[float, float] = _BY_FEATURES) -> None:
+        self._usual = usual
         self._prototypes = Prototypes(_GALLERY.prototypes)
-        self._different = _Normal(_INITIAL[1], _INITIAL_DEVIATION)
+        self._different = _Normal(usual[1], _INITIAL_DEVIATION)
         # Tracks that were seen beside the object, with their mean features, (D,).
         self._others: dict[int, np.ndarray] = {}
 
@@ -164,7 +183,35 @@ class FollowedLook:
         """Return the mean similarity of the object to itself."""
         boxes = float(self._prototypes.boxes[0])
         own = float(self._prototypes.self_similarity[0])
-        return (boxes * own + _INITIAL_BOXES * _INITIAL[0]) / (boxes + _INITIAL_BOXES)
+        return (boxes * own + _INITIAL_BOXES * self._usual[0]) / (boxes + _INITIAL_BOXES)
+
+
+def looks_of(tracks: Tracks, image: np.ndarray | None) -> Looks | None:
+    """
+    Return what tracks look like, by their features and, with an image, by their colours.
+
+    The cosine of two vectors is the mean of the cosines of both.
+
+    :param image: (H, W, 3) uint8 RGB
+    :return: None: neither is known
+    """
+    features = _unit_features(tracks)
+    if image is None:
+        return None if features is None else Looks(features, _BY_FEATURES)
+    colours = box_colours(image, tracks.boxes)
+    if features is None:
+        return Looks(colours, _BY_COLOURS)
+    both = np.concatenate([features, colours], axis=1) * np.float32(0.5**0.5)
+    return Looks(both, _BY_BOTH)
+
+
+def _unit_features(tracks: Tracks) -> np.ndarray | None:
+    """Return the features of tracks, (N, D) float32 of unit length; None: they have none."""
+    if tracks.features is None or not tracks.features.shape[1]:
+        return None
+    features = tracks.features.detach().float().cpu().nan_to_num(0.0, 0.0, 0.0).numpy()
+    length = np.linalg.norm(features, axis=1, keepdims=True)
+    return features / np.maximum(length, 1e-12)
 
 
 class _Normal:

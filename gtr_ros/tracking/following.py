@@ -15,6 +15,7 @@ from gtr_ros.stamps import CLOCK_JUMP
 from gtr_ros.stamps import NANOSECONDS
 from gtr_ros.structures import Tracks
 from gtr_ros.tracking.followed_look import FollowedLook
+from gtr_ros.tracking.followed_look import looks_of
 from gtr_ros.tracking.followed_look import TrackLook
 from gtr_ros.tracking.gallery import GalleryOptions
 
@@ -23,17 +24,17 @@ GRACE = 0.5
 #: seconds for which a returned object is reported as found again
 ANNOUNCED = 1.0
 
-_BOXES = 4  # of a track, before it can be found again
+_BOXES = 4  # of another track, before it can be the object
 _GAP = 0.25  # seconds without a box, or covered, after which a track may be somebody else
 _UNLIKE = 2  # boxes that look more like others, after which the object's track may be one
 _COVERED = 0.3  # share of a box that a nearer one covers, above which it shows two objects
 _SHARED = 0.4  # share of another track's last box inside the object's box, which shows both now
 _CERTAIN = 0.95  # probability at which another track, or one that was doubted, is the object
-_LIKELY = 0.97  # probability at which the object's own track is the object again
-_PROBABLE, _MANY = 0.9, 15  # the same after so many boxes
+_LIKELY = 0.9  # probability at which the object's own track is the object again
+_PROBABLE, _MANY = 0.8, 15  # the same after so many boxes
 _TRUSTED = 1.0  # evidence for the track that the object had in the frame before
 _BESIDE = 2.0  # evidence against a track that was seen beside the object
-_THRESHOLD = 2.0  # evidence at which a track and a newcomer are equally likely the object
+_THRESHOLD = 2.0  # evidence at which one other track and nobody are equally likely the object
 _UNCLEAR = 1.0  # seconds for which a covered box is taken for the object
 _FORGOTTEN = GalleryOptions().wait  # seconds without a box, after which a track is forgotten
 
@@ -92,19 +93,21 @@ class Follower:
         self._away = False  # whether it is hidden or lost
         self._doubted = False  # whether its track looks like another object
         self._clear = 0  # stamp of the newest box that shows it alone
+        self._compared: set[int] = set()  # other tracks, since the object was seen
         self._resumed = False  # whether its track goes on after a gap, and may be somebody else's
         # Newest stamp and box of each track, for GRACE seconds.
         self._boxes: dict[int, tuple[int, np.ndarray]] = {}
         self._newest: int | None = None
         self._probability = 1.0
 
-    def update(self, stamp: int, tracks: Tracks) -> Followed:
+    def update(self, stamp: int, tracks: Tracks, image: np.ndarray | None = None) -> Followed:
         """
         Return the object in the next frame.
 
         :param stamp: nanoseconds; one more than a second before the newest one means that the
             clock was reset, so the time since the object was seen begins again
         :param tracks: of the frame
+        :param image: (H, W, 3) uint8 RGB, whose colours are compared, too; None: they are not
         """
         if self._newest is not None and stamp < self._newest - CLOCK_JUMP:
             self._seen = self._found = self._newest = None
@@ -114,7 +117,7 @@ class Follower:
         if self._seen is None:
             self._seen = stamp
         ids = tracks.ids.tolist()
-        features = self._known_features(tracks)
+        features = self._known_features(tracks, image)
         clear = _clear(tracks.boxes)
         oldest = stamp - round(GRACE * NANOSECONDS)
         self._boxes = {i: (t, box) for i, (t, box) in self._boxes.items() if t >= oldest}
@@ -150,12 +153,14 @@ class Follower:
         inside = box_intersection(boxes, box[None].astype(np.float64))[:, 0]
         return bool((inside > _SHARED * box_areas(boxes)).any())
 
-    def _known_features(self, tracks: Tracks) -> np.ndarray | None:
-        """Return the features of tracks, (N, D) of unit length; None: there are none."""
-        features = _unit(tracks)
-        if features is not None and not self._look.is_of(features):  # of another model
-            self._look, self._tracks = FollowedLook(), {}
-        return features
+    def _known_features(self, tracks: Tracks, image: np.ndarray | None) -> np.ndarray | None:
+        """Return what tracks look like, (N, D) of unit length; None: it is not known."""
+        looks = looks_of(tracks, image)
+        if looks is None:
+            return None
+        if not (self._look.begun and self._look.is_of(looks.vectors)):  # of another model
+            self._look, self._tracks = FollowedLook(looks.usual), {}
+        return looks.vectors
 
     def _gather(
         self, stamp: int, ids: list[int], features: np.ndarray | None, clear: np.ndarray
@@ -196,8 +201,6 @@ class Follower:
             self._probability = _sigmoid(track.evidence + _TRUSTED - float(others))
             self._doubted = self._probability < 0.5
             return not self._doubted
-        if track.boxes < _BOXES:
-            return False
         self._probability = _sigmoid(track.evidence)
         least = _LIKELY if track.boxes < _MANY else _PROBABLE
         if self._doubted or not self._look.known:
@@ -221,10 +224,14 @@ class Follower:
 
     def _search(self, ids: list[int], tracks: Tracks, evidence: np.ndarray) -> int | None:
         """Return the row of another track that certainly is the object."""
-        if not len(ids) or not tracks.confirmed[best := int(evidence.argmax())]:
+        compared = np.isfinite(evidence)
+        if not compared.any() or not tracks.confirmed[best := int(evidence.argmax())]:
             return None
+        # The more tracks were compared, the more likely one of them looks like it by chance.
+        self._compared.update(np.array(ids)[compared].tolist())
         weights = np.exp(evidence)
-        probability = weights[best] / (weights.sum() + np.exp(_THRESHOLD))
+        nobody = max(len(self._compared - {self.id}), 1) * np.exp(_THRESHOLD)
+        probability = weights[best] / (weights.sum() + nobody)
         present = {self.id, *ids}
         if probability < _CERTAIN or self._look.is_another(self._tracks[ids[best]], present):
             return None
@@ -244,6 +251,7 @@ class Follower:
         if self._away:
             self._found, self._away = stamp, False
         self._seen = stamp
+        self._compared.clear()
         if features is None or not clear[row]:
             return
         self._clear = stamp
@@ -261,15 +269,6 @@ class Follower:
         elif self._found is not None and stamp - self._found <= ANNOUNCED * NANOSECONDS:
             state = State.FOUND_AGAIN
         return Followed(state, self.id, row, unseen / NANOSECONDS, self._probability)
-
-
-def _unit(tracks: Tracks) -> np.ndarray | None:
-    """Return the features of tracks, (N, D) float32 of unit length; None: they have none."""
-    if tracks.features is None or not tracks.features.shape[1]:
-        return None
-    features = tracks.features.detach().float().cpu().nan_to_num(0.0, 0.0, 0.0).numpy()
-    length = np.linalg.norm(features, axis=1, keepdims=True)
-    return features / np.maximum(length, 1e-12)
 
 
 def _clear(boxes: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ import torch
 
 from gtr_ros.stamps import NANOSECONDS
 from gtr_ros.structures import Tracks
-from gtr_ros.tracking.following import _unit
+from gtr_ros.tracking.followed_look import looks_of
 from gtr_ros.tracking.following import Followed
 from gtr_ros.tracking.following import Follower
 from gtr_ros.tracking.following import State
@@ -374,11 +374,63 @@ def test_a_look_alike_that_was_only_seen_behind_another_was_not_seen_beside_the_
     assert player.follower.id == 2
 
 
-def test_who_comes_out_from_behind_another_is_the_object_after_four_boxes():
+@pytest.mark.parametrize(('strangers', 'taken'), [(0, True), (15, False)])
+def test_the_more_strangers_pass_the_more_a_look_alike_must_look_like_the_object(strangers, taken):
+    player, twin = Player(), LOOKS[0] + 0.62 * LOOKS[1]
+    for _ in range(25):
+        show_looks(player, {1: LOOKS[0], 3: LOOKS[2]})
+    for k in range(15):
+        for _ in range(6):
+            show_looks(player, {50 + k: LOOKS[2]} if k < strangers else {})
+    assert (0 in [show_looks(player, {2: twin}).row for _ in range(20)]) == taken
+    # Nobody is ruled out: the object itself is found.
+    assert 0 in [show_looks(player, {9: LOOKS[0]}).row for _ in range(20)]
+
+
+@pytest.mark.parametrize(('person', 'rows'), [(0, [0] * 5), (1, [None] * 5)])
+def test_who_comes_out_from_behind_another_must_be_recognised(person, rows):
     player = Player()
-    player.show({1: 0, 2: 1}, 20)
+    player.show({1: 0, 2: 2}, 20)
     assert show_covered(player, 0, 5).row == 0
-    assert [player.show({1: 0, 2: 1}).row for _ in range(5)] == [None] * 3 + [0] * 2
+    assert [player.show({1: person, 2: 2}).row for _ in range(5)] == rows
+
+
+def test_colours_tell_people_apart_who_have_the_same_features():
+    """Or whose detector gives none; as a picture in grey they are the same person."""
+    shirts = {0: (200, 40, 40), 1: (40, 60, 200)}
+    for features in (True, False):
+        rows = {}
+        for colour in (True, False):
+            player = Player(features=features)
+            seen = [dressed(player, 0, shirts if colour else None) for _ in range(20)]
+            seen += [dressed(player, 1, shirts if colour else None) for _ in range(30)]
+            rows[colour] = [followed.row for followed in seen]
+        assert rows[True][:21] == [0] * 21, 'one box that looks like another changes nothing'
+        assert 0 not in rows[True][21:]
+        assert rows[True][-1] == 1, 'the tracker exchanged them'
+        assert rows[False] == [0] * 50
+
+
+def dressed(
+    player: Player, person: int, shirts: Mapping[int, tuple[int, int, int]] | None
+) -> Followed:
+    """Show a person as track 1, in an image, and the other one as track 2; all looks are alike."""
+    player.time += 0.1
+    boxes = np.array([[100, 100, 140, 180], [300, 100, 340, 180]], np.float32)
+    image = np.full((240, 400, 3), 90, np.uint8)
+    for (x1, y1, x2, y2), who in zip(boxes.astype(int).tolist(), (person, 1 - person)):
+        image[y1:y2, x1:x2] = shirts[who] if shirts else 128
+    tracks = Tracks(
+        ids=np.array([1, 2]),
+        boxes=boxes,
+        scores=np.full(2, 0.9, np.float32),
+        labels=np.zeros(2, np.int64),
+        confirmed=np.full(2, True),
+        features=torch.from_numpy(looks([0, 0], seed=round(1000 * player.time)).astype(np.float32))
+        if player.features
+        else None,
+    )
+    return player.follower.update(round(player.time * NANOSECONDS), tracks, image)
 
 
 def test_an_object_is_learnt_also_if_nobody_else_is_there():
@@ -413,6 +465,6 @@ def test_features_that_are_not_finite_count_as_0():
             confirmed=np.full(2, True),
             features=torch.from_numpy(np.array([look, broken], np.float32)),
         )
-        first, second = _unit(two)
+        first, second = looks_of(two, None).vectors
         np.testing.assert_array_equal(first, second)
         assert np.linalg.norm(first) == pytest.approx(1)

@@ -123,18 +123,19 @@ class Following:
             self._recent.clear()
         self._publish_state(Header(stamp=self._node.get_clock().now().to_msg()), None)
 
-    def update(self, stamp: int, header: Header, tracks: Tracks) -> None:
+    def update(self, stamp: int, header: Header, tracks: Tracks, image: np.ndarray) -> None:
         """
         Take over the tracks of an image, before its places are known.
 
         :param stamp: of the image, nanoseconds; also if its header has none
         :param header: of the image
+        :param image: (H, W, 3) uint8 RGB
         """
         with self._lock:
             self._tracks = tracks
             if self._follower is None:
                 return
-            followed = self._follower.update(stamp, tracks)
+            followed = self._follower.update(stamp, tracks, image)
             self._recent[stamp] = followed
             while len(self._recent) > _RECENT:
                 del self._recent[next(iter(self._recent))]

@@ -74,6 +74,6 @@ class Observers:
         """
         if stamp is None:
             stamp = self._clock.now().nanoseconds
-        self.following.update(stamp, header, tracks)
+        self.following.update(stamp, header, tracks, image)
         self._events.update(stamp, header, tracks, image.shape[:2], names)
         self._crops.update(stamp, header, tracks, image, names)
