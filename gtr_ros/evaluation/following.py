@@ -13,8 +13,10 @@ import numpy as np
 
 from gtr_ros.boxes import box_iou
 from gtr_ros.boxes import clip_boxes
+from gtr_ros.boxes import match_boxes
 from gtr_ros.data.people import Frame
 from gtr_ros.data.people.rendering import VISIBLE
+from gtr_ros.data.sequence import Truth
 from gtr_ros.data.synthetic.crossings import CrossingFrame
 from gtr_ros.data.synthetic.crossings import DIFFERENT
 from gtr_ros.data.synthetic.crossings import SAME
@@ -25,6 +27,7 @@ from gtr_ros.stamps import NANOSECONDS
 from gtr_ros.structures import Tracks
 from gtr_ros.tracking.following import Follower
 from gtr_ros.tracking.following import State
+from gtr_ros.tracking.following import uncovered
 from gtr_ros.tracking.tracker import Tracker
 
 #: of the features of the scenes
@@ -94,39 +97,41 @@ class FollowCounts:
         return self.followed / max(self.visible, 1)
 
 
-def follow(
-    frames: Iterable[Observed],
-    hidden: float = 10.0,
-    by_id: bool = False,
-    latest: float = math.inf,
-) -> FollowCounts:
+class Trial:
     """
-    Follow person 0, who is chosen after half a second apart from all others.
+    Follows person 0, who is chosen after half a second apart from all others.
 
     :param hidden: see `Follower`
     :param by_id: follow the id of the track alone, for comparison
     :param latest: seconds from the first frame; a scene in which the person is not chosen until
         then is not counted
     """
-    follower, wrong_run, alone, first = None, 0, 0, None
-    counts = dict.fromkeys(vars(FollowCounts()), 0)
-    for frame in frames:
-        tracks, people = frame.tracks, frame.people
-        first = frame.stamp if first is None else first
-        if follower is None:
-            if frame.stamp - first > latest * NANOSECONDS:
-                break
-            chosen = np.flatnonzero((people == 0) & tracks.confirmed & _alone(tracks.boxes))
-            alone = alone + 1 if len(chosen) and frame.apart else 0
-            if alone < CHOSEN:
-                continue
-            follower = Follower(int(tracks.ids[chosen[0]]), hidden)
-            target, before = follower.id, State.FOLLOWING
-            counts['scenes'] = 1
-        followed = follower.update(frame.stamp, tracks, frame.image)
+
+    def __init__(
+        self, hidden: float = 10.0, by_id: bool = False, latest: float = math.inf
+    ) -> None:
+        self._hidden, self._by_id, self._latest = hidden, by_id, latest
+        self._follower: Follower | None = None
+        self._chosen = -1  # id
+        self._first: int | None = None  # stamp
+        self._alone = self._wrong = 0  # frames in a row
+        self._before = State.FOLLOWING
+        self._counts = dict.fromkeys(vars(FollowCounts()), 0)
+
+    @property
+    def counts(self) -> FollowCounts:
+        """What happened until now."""
+        return FollowCounts(**self._counts)
+
+    def update(self, frame: Observed) -> None:
+        """Take over the next frame."""
+        if self._follower is None and not self._choose(frame):
+            return
+        counts, people = self._counts, frame.people
+        followed = self._follower.update(frame.stamp, frame.tracks, frame.image)
         row = followed.row
-        if by_id:
-            rows = np.flatnonzero(tracks.ids == target)
+        if self._by_id:
+            rows = np.flatnonzero(frame.tracks.ids == self._chosen)
             row = int(rows[0]) if len(rows) else None
         right = row is not None and bool(people[row] == 0)
         wrong = row is not None and bool(people[row] > 0)
@@ -134,13 +139,39 @@ def follow(
         counts['followed'] += right
         counts['wrong'] += wrong
         # A box that shows nobody ends no run.
-        wrong_run = wrong_run + wrong if row is not None and not right else 0
-        counts['hand_overs'] += wrong and wrong_run == HANDED_OVER
-        if followed.state == State.FOUND_AGAIN and before != State.FOUND_AGAIN:
+        self._wrong = self._wrong + wrong if row is not None and not right else 0
+        counts['hand_overs'] += wrong and self._wrong == HANDED_OVER
+        if followed.state == State.FOUND_AGAIN and self._before != State.FOUND_AGAIN:
             counts['returns'] += 1
             counts['false_returns'] += not right
-        before = followed.state
-    return FollowCounts(**counts)
+        self._before = followed.state
+
+    def _choose(self, frame: Observed) -> bool:
+        """Choose the person if that is possible now; return whether it was."""
+        tracks = frame.tracks
+        self._first = frame.stamp if self._first is None else self._first
+        shown = np.flatnonzero((frame.people == 0) & tracks.confirmed & _alone(tracks.boxes))
+        self._alone = self._alone + 1 if len(shown) and frame.apart else 0
+        late = frame.stamp - self._first > self._latest * NANOSECONDS
+        if self._alone < CHOSEN or late:
+            return False
+        self._chosen = int(tracks.ids[shown[0]])
+        self._follower = Follower(self._chosen, self._hidden)
+        self._counts['scenes'] = 1
+        return True
+
+
+def follow(
+    frames: Iterable[Observed],
+    hidden: float = 10.0,
+    by_id: bool = False,
+    latest: float = math.inf,
+) -> FollowCounts:
+    """Follow person 0 of a scene; the arguments are those of `Trial`."""
+    trial = Trial(hidden, by_id, latest)
+    for frame in frames:
+        trial.update(frame)
+    return trial.counts
 
 
 def observe(frames: Iterable[CrossingFrame], tracker: Tracker) -> Iterator[Observed]:
@@ -172,6 +203,27 @@ def observe_frame(stamp: int, tracks: Tracks, frame: Frame, identities: list[int
     visible = bool((frame.visibility[row] >= VISIBLE).any())
     apart = visible and (box_iou(whole[row], whole) > _TOUCH).sum() == 1
     return Observed(stamp, tracks, people[shown], visible, bool(apart), frame.image)
+
+
+def observe_truth(
+    stamp: int, tracks: Tracks, truth: Truth, person: int, image: np.ndarray
+) -> Observed:
+    """
+    Return whom the tracks of a labelled frame show; person 0 is the one with the id `person`.
+
+    The person can be seen if no nearer one covers a third of the box.
+
+    :param stamp: nanoseconds
+    :param image: (H, W, 3) uint8 RGB
+    """
+    ids, boxes = truth.ids[truth.counted], truth.boxes[truth.counted]
+    people = np.full(len(tracks.boxes), -1)
+    rows, columns = match_boxes(box_iou(tracks.boxes.astype(np.float64), boxes))
+    people[rows] = np.where(ids[columns] == person, 0, 1)
+    row = np.flatnonzero(ids == person)
+    visible = bool(uncovered(boxes)[row].any())
+    apart = visible and (box_iou(boxes[row], boxes) > _TOUCH).sum() == 1
+    return Observed(stamp, tracks, people, visible, bool(apart), image)
 
 
 def _people_of(tracks: Tracks, frame: CrossingFrame) -> np.ndarray:

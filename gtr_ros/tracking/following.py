@@ -118,7 +118,7 @@ class Follower:
             self._seen = stamp
         ids = tracks.ids.tolist()
         features = self._known_features(tracks, image)
-        clear = _clear(tracks.boxes)
+        clear = uncovered(tracks.boxes)
         oldest = stamp - round(GRACE * NANOSECONDS)
         self._boxes = {i: (t, box) for i, (t, box) in self._boxes.items() if t >= oldest}
         row = ids.index(self.id) if self.id in ids else None
@@ -271,8 +271,12 @@ class Follower:
         return Followed(state, self.id, row, unseen / NANOSECONDS, self._probability)
 
 
-def _clear(boxes: np.ndarray) -> np.ndarray:
-    """Return which of (N, 4) boxes are not covered by a nearer one, (N,) bool."""
+def uncovered(boxes: np.ndarray) -> np.ndarray:
+    """
+    Return which boxes no nearer one covers by a third, (N,) bool.
+
+    :param boxes: (N, 4), xyxy, pixels
+    """
     boxes = boxes.astype(np.float64)
     share = box_intersection(boxes, boxes) / np.maximum(box_areas(boxes), 1e-9)[:, None]
     # The one that ends lower in the image is nearer.

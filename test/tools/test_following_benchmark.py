@@ -18,11 +18,17 @@ import torch
 
 from benchmarks.crossing_scenes import crossing_scene
 from benchmarks.crossing_scenes import observe_rendered
+from benchmarks.followed_people import BY
+from benchmarks.followed_people import follow_everybody
+from benchmarks.followed_people import table_rows
 from benchmarks.following import measure
+from gtr_ros.data.opening import open_sequences
 from gtr_ros.data.people import Frame
+from gtr_ros.data.sequence import Truth
 from gtr_ros.evaluation.following import follow
 from gtr_ros.evaluation.following import HANDED_OVER
 from gtr_ros.evaluation.following import observe_frame
+from gtr_ros.evaluation.following import observe_truth
 from gtr_ros.evaluation.following import Observed
 from gtr_ros.model.options import ModelOptions
 from gtr_ros.runtime.loading import load_model
@@ -71,6 +77,33 @@ def test_a_box_shows_whoever_is_seen_best_in_it():
     assert not seen.visible
     away = BOXES - np.outer([1, 0, 0], [90, 0, 90, 0])
     assert observe_frame(5, tracks, frame_of([1, 1, 1], away), identities).apart
+
+
+def test_each_person_of_a_labelled_frame_in_turn():
+    truth = Truth.of([70, 50, 60, 80], [*BOXES, [600, 0, 620, 40]], roles=[0, 0, 0, 2])
+    tracks = tracks_of(np.array([BOXES[1], BOXES[2] + 5, BOXES[2] + 200]))
+    seen = {i: observe_truth(5, tracks, truth, i, None) for i in (50, 60, 70, 80, 90)}
+    assert {i: frame.people.tolist() for i, frame in seen.items()} == {
+        50: [0, 1, -1],
+        60: [1, 0, -1],
+        **{i: [1, 1, -1] for i in (70, 80, 90)},
+    }
+    assert [i for i, frame in seen.items() if frame.visible] == [50, 60], '70 is behind 50'
+    assert [i for i, frame in seen.items() if frame.apart] == [60]
+
+
+@needs_opengl
+def test_everybody_of_a_rendered_scene_is_followed_in_turn():
+    source = 'people:objects=3,duration=3,camera=wall,light=day,occluders=0,seed=3'
+    (opened,) = open_sequences(source)
+    model = load_model(ModelOptions(device='cpu', runtime='torch'))
+    results = follow_everybody(opened.sequence, model)
+    assert len(results['follower']) == len(results['id alone']) > 1
+    for counts in results.values():
+        assert sum(c.followed for c in counts) > 10
+        assert sum(c.wrong for c in counts) == 0
+    rows = list(table_rows('scene', results))
+    assert [row[:4] for row in rows] == [['scene', rows[0][1], by, '0'] for by in BY]
 
 
 def exchanged(frames: int, nobody: int = 0) -> Iterator[Observed]:
