@@ -20,7 +20,7 @@ _GALLERY = GalleryOptions()
 _MEMORY = 0.5  # seconds, time constant of the mean feature of a track
 _LIMIT = 8.0  # of the evidence
 _LEARNT = 4  # boxes of the object, without which its appearance is not known
-_OWN = 0.7  # share of the way from different objects to the same: a box beyond it is learnt
+_OWN = 0.7  # share of the way from different objects to the same, beyond which a box is usual
 _MOST_OTHERS = 1000  # tracks that were seen beside the object and are remembered
 _NEWEST = 0.1  # weight of the newest box in the look of another track
 _NEARER = 0.1  # cosine by which a track must be nearer to the object than to another one
@@ -104,16 +104,13 @@ class FollowedLook:
         """Return whether features, (N, D), can be of the model that was used so far."""
         return not self.begun or self._prototypes.features.shape[2] == features.shape[1]
 
-    def resembles(self, feature: np.ndarray, share: float = 0.5) -> bool:
-        """
-        Return whether one box looks more like the object than like others.
+    def resembles(self, feature: np.ndarray) -> bool:
+        """Return whether one box, (D,), looks more like the object than like others."""
+        return not self.begun or self._similarity(feature) > self._between(0.5)
 
-        :param feature: (D,)
-        :param share: of the way from different objects to the same
-        """
-        if not self.begun:
-            return True
-        return self._similarity(feature) > self._between(share)
+    def is_usual(self, feature: np.ndarray) -> bool:
+        """Return whether one box, (D,), looks as much like the object as its own usually do."""
+        return not self.begun or self._similarity(feature) > self._between(_OWN)
 
     def evidence(self, track: TrackLook, hidden: bool) -> float:
         """
@@ -166,7 +163,7 @@ class FollowedLook:
         if len(others):
             self._different.add(fisher_z(self._prototypes.compare(others)[:, 0]))
         # What may be somebody else is not learnt: it would be the object from then on.
-        if (sure and not self.known) or self.resembles(feature, _OWN):
+        if (sure and not self.known) or self.is_usual(feature):
             self._prototypes.update(np.zeros(1, np.int64), feature[None])
 
     def no_other(self, track_id: int) -> None:

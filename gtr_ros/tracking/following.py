@@ -131,7 +131,7 @@ class Follower:
         evidence = self._evidence_of(ids)
         if row is not None and not (
             self._is_object(row, tracks, evidence)
-            and (clear[row] or features is None or self._look.resembles(features[row]))
+            and (clear[row] or features is None or self._look.is_usual(features[row]))
         ):
             row = None
         if row is None and (self._away or self._doubted):

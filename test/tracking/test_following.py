@@ -236,13 +236,15 @@ def show_looks(player: Player, shown: Mapping[int, np.ndarray]) -> Followed:
     return player.follower.update(round(player.time * NANOSECONDS), tracks)
 
 
-def show_covered(player: Player, look: int | None, frames: int) -> Followed:
+def show_covered(player: Player, look: int | np.ndarray | None, frames: int) -> Followed:
     """Show track 1 behind track 2, a tenth of a second each; look: of both; None: no features."""
+    if isinstance(look, int):
+        look = LOOKS[look]
     for _ in range(frames):
         player.time += 0.1
         features = None
         if look is not None:
-            features = torch.from_numpy(LOOKS[[look, look]].astype(np.float32))
+            features = torch.from_numpy(np.array([look, look], np.float32))
         tracks = Tracks(
             ids=np.array([1, 2]),
             boxes=np.array([[100, 100, 140, 180], [105, 105, 145, 190]], np.float32),
@@ -276,6 +278,11 @@ def test_a_covered_box_is_the_object_for_a_second_if_it_looks_like_it():
     player = Player()
     player.show({1: 0, 2: 1}, 20)
     assert show_covered(player, 1, 1).row is None, 'it shows who is in front'
+    player = Player()
+    player.show({1: 0, 2: 1}, 20)
+    partly = LOOKS[0] + 1.2 * LOOKS[1]
+    assert show_looks(player, {1: partly, 2: LOOKS[1]}).row == 0
+    assert show_covered(player, partly, 1).row is None, 'it may show who is in front'
 
 
 def test_somebody_else_who_is_given_the_id_of_a_hidden_object_is_not_it():
