@@ -3,24 +3,25 @@
 """
 The colours of objects, as histograms: how a person is dressed.
 
-They say what the features of a small network say less well, and cost a tenth of a millisecond for
-each object.
+They tell people apart whom the features of a small network confuse.
 """
 
 from __future__ import annotations
+
+from itertools import product
 
 import numpy as np
 from PIL import Image
 
 _SIZE = (24, 48)  # width, height to which objects are averaged, pixels
-_BANDS = (slice(7, 24), slice(24, 43))  # rows: below the head, and above the feet
-_MIDDLE = slice(6, 18)  # columns: what is beside them is often background
-_LIGHTNESS = 4  # bins
-_CHROMA = 9  # bins of each of Cb and Cr
-_RANGE = 50.0  # of Cb and Cr, on each side of grey
+_ROWS = slice(7, 43)  # below the head, and above the feet
+_UPPER = 17  # of these rows
+_COLUMNS = slice(6, 18)  # what is beside them is often background
+_BINS = (4, 9, 9)  # of Y, Cb and Cr
+_RANGES = ((0.0, 255.0), (78.0, 178.0), (78.0, 178.0))
 
 #: length of a histogram
-WIDTH = len(_BANDS) * _LIGHTNESS * _CHROMA**2
+WIDTH = 2 * int(np.prod(_BINS))
 
 
 def box_colours(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
@@ -35,32 +36,51 @@ def box_colours(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     :param boxes: (N, 4), xyxy, pixels of the image
     :return: (N, `WIDTH`) float32; zeros for a box without a pixel in the image
     """
-    colours = np.zeros((len(boxes), WIDTH), np.float32)
     height, width = image.shape[:2]
     corners = np.nan_to_num(boxes.astype(np.float64)).round().clip(0, [width, height] * 2)
-    for i, (x1, y1, x2, y2) in enumerate(corners.astype(int).tolist()):
-        if x2 > x1 and y2 > y1:
-            crop = Image.fromarray(np.ascontiguousarray(image[y1:y2, x1:x2]))
-            small = crop.resize(_SIZE, Image.Resampling.BOX).convert('YCbCr')
-            colours[i] = _histograms(np.asarray(small)).ravel()
+    seen = (corners[:, 2:] > corners[:, :2]).all(axis=1)
+    pictures = np.zeros((seen.sum(), *_SIZE[::-1], 3), np.uint8)
+    for picture, (x1, y1, x2, y2) in zip(pictures, corners[seen].astype(int).tolist()):
+        crop = Image.fromarray(np.ascontiguousarray(image[y1:y2, x1:x2]))
+        picture[:] = crop.resize(_SIZE, Image.Resampling.BOX)
+    colours = np.zeros((len(boxes), WIDTH), np.float32)
+    if len(pictures):
+        colours[seen] = np.sqrt(_histograms(pictures))
     return colours
 
 
-def _histograms(pixels: np.ndarray) -> np.ndarray:
-    """Return the square roots of the histograms of an averaged object, (bands, bins)."""
-    y, cb, cr = np.moveaxis(pixels[:, _MIDDLE].astype(np.float64), 2, 0)
-    lightness = _weights(y / 255, _LIGHTNESS)
-    blue, red = (_weights(0.5 + (c - 128) / (2 * _RANGE), _CHROMA) for c in (cb, cr))
-    chroma = blue[..., :, None] * red[..., None, :]
-    chroma = chroma.reshape(*y.shape, -1)
-    bands = []
-    for rows in _BANDS:
-        a, b = lightness[rows].reshape(-1, _LIGHTNESS), chroma[rows].reshape(-1, _CHROMA**2)
-        bands.append((a.T @ b).ravel() / (len(_BANDS) * len(a)))
-    return np.sqrt(np.stack(bands))
+def _histograms(pictures: np.ndarray) -> np.ndarray:
+    """
+    Return the histograms of objects, whose sums are 1.
+
+    :param pictures: (N, h, w, 3) uint8 RGB, of the size `_SIZE`
+    :return: (N, `WIDTH`) float64
+    """
+    converted = Image.fromarray(pictures.reshape(-1, _SIZE[0], 3)).convert('YCbCr')
+    pixels = np.asarray(converted).reshape(pictures.shape)[:, _ROWS, _COLUMNS]
+    lower, share = ([table[pixels[..., c]] for c, table in enumerate(t)] for t in (_LOWER, _SHARE))
+    band = (np.arange(pixels.shape[1]) >= _UPPER).astype(np.int64)[:, None]
+    weight = 0.5 / np.bincount(band[:, 0])[band] / pixels.shape[2]
+    shape = (len(pictures), 2, *_BINS)
+    first = np.arange(len(pictures))[:, None, None] * 2 + band
+    for bins, of_channel in zip(_BINS, lower):
+        first = first * bins + of_channel
+    histograms = np.zeros(int(np.prod(shape)))
+    # Each pixel counts in eight bins: the lower and the upper one of each channel.
+    parts = [(1 - value, value) for value in share]
+    for y, cb, cr in product((0, 1), repeat=3):
+        index = first + (y * _BINS[1] + cb) * _BINS[2] + cr
+        value = weight * parts[0][y] * parts[1][cb] * parts[2][cr]
+        histograms += np.bincount(index.ravel(), value.ravel(), len(histograms))
+    return histograms.reshape(-1, WIDTH)
 
 
-def _weights(value: np.ndarray, bins: int) -> np.ndarray:
-    """Return the shares of values in [0, 1] in the two nearest of bins, (..., bins)."""
-    position = (value * (bins - 1)).clip(0, bins - 1)
-    return np.maximum(1 - np.abs(position[..., None] - np.arange(bins)), 0)
+def _tables(bins: int, limits: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+    """Return, for each value of a byte, its lower bin and its share in the one above it."""
+    low, high = limits
+    position = ((np.arange(256) - low) / (high - low)).clip(0, 1) * (bins - 1)
+    lower = np.minimum(position.astype(np.int64), bins - 2)
+    return lower, position - lower
+
+
+_LOWER, _SHARE = zip(*(_tables(*of_channel) for of_channel in zip(_BINS, _RANGES)))
