@@ -54,7 +54,7 @@ QUICK_SEEDS, QUICK_SECONDS = (51,), 12
 OTHERS = (
     ('metric', [], ['--scenes', f'{SCENE},duration=4,seed=31']),
     ('following', ['--first', '3000'], ['--first', '3000', '--scenes', '3']),
-    ('following', ['--rendered'], None),
+    ('following', ['--rendered', '--first', '8000'], None),
     ('followed_people', [], None),
     ('ego_motion', [], None),
     ('cameras', [], None),
