@@ -62,6 +62,7 @@ class Mark(IntEnum):
     SLOW = 14
     HANGS = 16  # for longer than the diagnostics wait before they warn
     CROWDED = 15  # fails for lack of memory in a batch with other images
+    ALIKE = 17  # has the same features everywhere
 
 
 def scene(

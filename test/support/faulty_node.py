@@ -53,6 +53,8 @@ class FaultyDetector(toy_model.BlobDetector):
 
     def network(self, pixels: Tensor) -> tuple[Tensor, ...]:
         features, brightness = super().network(pixels)
+        if Mark.ALIKE in self._marks:
+            features = torch.ones_like(features)
         return features * (torch.nan if Mark.NAN in self._marks else 1.0), brightness
 
 
