@@ -15,7 +15,6 @@ import pytest
 pytest.importorskip('rclpy', reason='needs rclpy and the built messages')
 
 from faults import faulty_node
-from faults import ids_of
 from faults import Mark
 from faults import OBJECTS
 from faults import Rig
@@ -27,16 +26,10 @@ from node_processes import STOP_SECONDS
 from node_processes import tracker_node
 from safetensors import safe_open
 from safetensors.torch import save_file
-from std_srvs.srv import Trigger
-from vision_msgs.msg import Detection2DArray
 
 from gtr_ros.model.registry import default_checkpoint
-from gtr_ros.msg import FollowedState
-from gtr_ros.srv import Follow
 
 pytestmark = pytest.mark.ros
-
-_SETTLED = 30  # images after which new objects are confirmed, and an exchange is certain
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -70,37 +63,6 @@ def send_together(running: Rig, left: np.ndarray, right: np.ndarray) -> tuple[in
 def test_a_model_that_fails_once(running, mark, words):
     with running.survives():
         running.fails('left', scene(mark), words)
-
-
-def test_a_model_whose_features_are_all_alike_leaves_the_colours(running):
-    """Two people exchange their places; each gets the id of the other."""
-    user, prefix = running.user, f'{running.namespace}/tracker'
-    states = user.subscribe(FollowedState, f'{prefix}/left/followed/state')
-    image = scene(Mark.ALIKE)
-    others = image.copy()
-    others[image.max(axis=2) == 250] = image[image.max(axis=2) == 250][:, ::-1]
-
-    def show(image: np.ndarray) -> Detection2DArray:
-        for _ in range(_SETTLED):
-            found = running.exchange('left', image)
-        return found
-
-    def state(found: Detection2DArray) -> FollowedState:
-        assert user.spin_until(lambda: states and states[-1].header == found.header)
-        return states[-1]
-
-    # The features are not those before, so the objects are new ones.
-    first, second = ids_of(show(image))
-    answer = user.call(Follow, f'{prefix}/follow', id=str(first), camera='left')
-    assert answer.success, answer.message
-    assert state(show(image)).id == str(first)
-    found = show(others)
-    assert ids_of(found) == [first, second], 'the tracker sees no difference'
-    assert state(found).id == str(second)
-    assert user.call(Trigger, f'{prefix}/unfollow').success
-    # What the next tests compare with.
-    assert len(running.settled_ids('left')) == len(OBJECTS)
-    running.recount('left')
 
 
 def test_a_model_that_fails_for_one_camera_from_some_image_on(running):
