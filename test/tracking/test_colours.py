@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import numpy as np
+from PIL import Image
 import pytest
 
 from gtr_ros.tracking.colours import box_colours
@@ -40,6 +41,28 @@ def test_colours_have_unit_length_whatever_the_picture():
         assert colours.dtype == np.float32
         np.testing.assert_allclose(np.linalg.norm(colours, axis=1), 1, atol=1e-5)
         assert (colours >= 0).all()
+
+
+def test_histograms_are_those_of_the_definition():
+    """Triangular bins: Y from 0 to 255, Cb and Cr from 50 below to 50 above grey."""
+    rng = np.random.default_rng(5)
+    image = rng.integers(0, 256, (240, 320, 3), dtype=np.uint8)
+    image[:120] //= 3  # darker above
+    boxes = np.array([[5, 3, 60, 200], [100.4, 20.6, 130.2, 90.4], [7, 9, 8, 10]], np.float32)
+    for box, colours in zip(boxes, box_colours(image, boxes)):
+        x1, y1, x2, y2 = box.round().astype(int)
+        small = Image.fromarray(image[y1:y2, x1:x2]).resize((24, 48), Image.Resampling.BOX)
+        pixels = np.asarray(small.convert('YCbCr')).astype(float)[:, 6:18]
+        for half, rows in zip(colours.reshape(2, 4, 9, 9), (slice(7, 24), slice(24, 43))):
+            expected = np.zeros((4, 9, 9))
+            for pixel in pixels[rows].reshape(-1, 3):
+                places = pixel[0] / 255 * 3, *((pixel[1:] - 78) / 100 * 8).clip(0, 8)
+                axes = [
+                    np.maximum(1 - np.abs(np.arange(bins) - place), 0)
+                    for bins, place in zip((4, 9, 9), places)
+                ]
+                expected += np.einsum('i,j,k->ijk', *axes)
+            np.testing.assert_allclose(half, np.sqrt(expected / expected.sum() / 2), atol=1e-6)
 
 
 def test_other_clothes_are_other_colours_and_what_is_worn_above_matters():
