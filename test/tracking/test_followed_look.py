@@ -95,6 +95,14 @@ def test_a_track_that_looks_like_somebody_who_is_gone_is_another(present, anothe
     assert not look.is_another(TrackLook(between(0.9), 0, 5), present)
 
 
+def test_each_of_several_who_are_gone_is_compared_alone():
+    look = look_of(between(0))
+    others = LOOKS[2:7].astype(np.float32)
+    look.learn(between(0), list(range(3, 3 + len(others))), others, sure=True)
+    assert look.is_another(TrackLook(between(0.6), 0, 5), [])
+    assert not look.is_another(TrackLook(between(0.6), 0, 5), [2])
+
+
 def test_only_those_in_view_are_remembered_of_a_thousand_others():
     look = look_of(between(0))
     crowd = LOOKS[1:2].repeat(_MOST_OTHERS - 1, axis=0).astype(np.float32)
