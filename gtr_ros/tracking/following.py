@@ -264,7 +264,7 @@ class Follower:
     def _followed(self, stamp: int, row: int | None) -> Followed:
         unseen = stamp - self._seen
         state = State.FOLLOWING
-        if self._away or unseen > GRACE * NANOSECONDS:
+        if self._away:
             state = State.LOST if unseen > self._hidden else State.HIDDEN
         elif self._found is not None and stamp - self._found <= ANNOUNCED * NANOSECONDS:
             state = State.FOUND_AGAIN

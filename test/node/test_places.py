@@ -117,7 +117,7 @@ def show(following: Following, seconds: float, *ids: int) -> None:
         confirmed=np.ones(count, bool),
     )
     header = stamped(seconds, 'optical')
-    following.update(round(seconds * NANOSECONDS), header, shown)
+    following.update(round(seconds * NANOSECONDS), header, shown, np.zeros((100, 60, 3), np.uint8))
 
 
 def test_the_place_of_an_image_becomes_its_pose(make):

@@ -103,6 +103,7 @@ def test_tracks_that_the_tracker_exchanged_are_exchanged_back():
     assert swapped.row != 0, 'track 1 shows somebody else now'
     swapped = player.show({1: 1, 2: 0}, 10)
     assert (swapped.id, swapped.row) == (2, 1)
+    assert player.follower._look.others == {1}, 'who it is cannot be beside it'
 
 
 def test_a_track_that_turns_into_somebody_else_without_a_gap_is_not_followed():
@@ -340,6 +341,22 @@ def test_a_track_in_doubt_is_followed_while_it_is_more_likely_the_object(found_a
     assert probabilities[-1] < 0.5
     assert min(probabilities[:-1]) >= 0.5
     assert min(probabilities[:-1]) < 0.75
+
+
+@pytest.mark.parametrize(
+    ('other', 'doubted', 'boxes'),
+    [(0.6, False, 0), (0.6, True, 0), (1.0, False, 3), (1.0, True, 18), (1.15, False, 14)],
+)
+def test_how_long_the_track_of_a_hidden_object_waits_until_it_is_followed(other, doubted, boxes):
+    """As long as it is uncertain; fifteen boxes need less, and a track that was doubted more."""
+    player = Player()
+    player.show({1: 0, 2: 1}, 20)
+    if doubted:
+        player.show({1: 1, 2: 2}, 3)
+    player.show({2: 1}, 7)
+    look = LOOKS[0] + other * LOOKS[3]
+    rows = [show_looks(player, {1: look, 2: LOOKS[1]}).row for _ in range(18)]
+    assert rows == [None] * boxes + [0] * (18 - boxes)
 
 
 @pytest.mark.parametrize(
