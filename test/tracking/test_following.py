@@ -106,14 +106,6 @@ def test_tracks_that_the_tracker_exchanged_are_exchanged_back():
     assert player.follower._look.others == {1}, 'who it is cannot be beside it'
 
 
-def test_an_object_that_was_found_on_another_track_is_no_longer_in_doubt():
-    player, uncertain = Player(), LOOKS[0] + 1.05 * LOOKS[3]
-    player.show({1: 0, 2: 1}, 20)
-    while player.show({1: 1, 2: 0}).row != 1:
-        assert player.time < 110
-    assert show_looks(player, {1: LOOKS[1], 2: uncertain}).row == 1
-
-
 def test_the_first_boxes_of_who_was_chosen_are_learnt_whatever_they_look_like():
     player = Player()
     player.show({1: 0})
