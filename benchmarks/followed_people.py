@@ -5,7 +5,8 @@ Measure how well anybody can be followed: each person of some videos in turn.
 
 Detector, tracker and follower work with the node's defaults. The same is measured with the id of
 the track alone. The sources are those of `gtr evaluate` with images; without any, ten rendered
-crowds of fourteen people: half of them go away for six seconds, some are left behind by the robot.
+crowds of fourteen people. In half of the crowds everybody goes away for six seconds; in others the
+camera drives past, or turns.
 """
 
 from __future__ import annotations
