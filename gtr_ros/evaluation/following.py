@@ -102,7 +102,7 @@ class Trial:
     Follows person 0, who is chosen after half a second apart from all others.
 
     :param hidden: see `Follower`
-    :param by_id: follow the id of the track alone, for comparison
+    :param by_id: follow the id of the track alone, for comparison; nobody is found again
     :param latest: seconds from the first frame; a scene in which the person is not chosen until
         then is not counted
     """
@@ -128,11 +128,12 @@ class Trial:
         if self._follower is None and not self._choose(frame):
             return
         counts, people = self._counts, frame.people
-        followed = self._follower.update(frame.stamp, frame.tracks, frame.image)
-        row = followed.row
         if self._by_id:
             rows = np.flatnonzero(frame.tracks.ids == self._chosen)
-            row = int(rows[0]) if len(rows) else None
+            row, state = (int(rows[0]) if len(rows) else None), State.NONE
+        else:
+            followed = self._follower.update(frame.stamp, frame.tracks, frame.image)
+            row, state = followed.row, followed.state
         right = row is not None and bool(people[row] == 0)
         wrong = row is not None and bool(people[row] > 0)
         counts['visible'] += frame.visible
@@ -141,10 +142,10 @@ class Trial:
         # A box that shows nobody ends no run.
         self._wrong = self._wrong + wrong if row is not None and not right else 0
         counts['hand_overs'] += wrong and self._wrong == HANDED_OVER
-        if followed.state == State.FOUND_AGAIN and self._before != State.FOUND_AGAIN:
+        if state == State.FOUND_AGAIN and self._before != State.FOUND_AGAIN:
             counts['returns'] += 1
             counts['false_returns'] += not right
-        self._before = followed.state
+        self._before = state
 
     def _choose(self, frame: Observed) -> bool:
         """Choose the person if that is possible now; return whether it was."""
