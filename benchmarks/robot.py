@@ -6,7 +6,7 @@ Measure what a robot gets: rendered drives go through the node, and each output 
 A drive is rendered into a bag with images, depth of a stereo camera, camera_info, /tf and
 /tf_static, and played at its rate over DDS to the node in a process of its own, with the default
 checkpoint. One person is chosen by ~/follow; an area and a line are where most happens. Then the
-measurements follow that need no node, about an hour: tracks in metres, people followed, the
+measurements follow that need no node, an hour or more: tracks in metres, people followed, the
 camera's own motion, several cameras. On a machine that is too slow, the node drops images;
 --speed 0.5 plays half as fast.
 
