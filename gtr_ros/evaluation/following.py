@@ -111,8 +111,8 @@ class Trial:
         self, hidden: float = 10.0, by_id: bool = False, latest: float = math.inf
     ) -> None:
         self._hidden, self._by_id, self._latest = hidden, by_id, latest
+        self._chosen: int | None = None  # id
         self._follower: Follower | None = None
-        self._chosen = -1  # id
         self._first: int | None = None  # stamp
         self._alone = self._wrong = 0  # frames in a row
         self._before = State.FOLLOWING
@@ -125,10 +125,10 @@ class Trial:
 
     def update(self, frame: Observed) -> None:
         """Take over the next frame."""
-        if self._follower is None and not self._choose(frame):
+        if self._chosen is None and not self._choose(frame):
             return
         counts, people = self._counts, frame.people
-        if self._by_id:
+        if self._follower is None:
             rows = np.flatnonzero(frame.tracks.ids == self._chosen)
             row, state = (int(rows[0]) if len(rows) else None), State.NONE
         else:
@@ -157,7 +157,8 @@ class Trial:
         if self._alone < CHOSEN or late:
             return False
         self._chosen = int(tracks.ids[shown[0]])
-        self._follower = Follower(self._chosen, self._hidden)
+        if not self._by_id:
+            self._follower = Follower(self._chosen, self._hidden)
         self._counts['scenes'] = 1
         return True
 

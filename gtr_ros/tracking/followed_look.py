@@ -35,7 +35,7 @@ class Looks(NamedTuple):
     """
     What the tracks of a frame look like.
 
-    :param vectors: (N, D) float32, unit length
+    :param vectors: (N, D) float32, unit length; less where the model gave no finite features
     :param usual: Fisher's z of the cosines of the same and of different objects, on average
     """
 
@@ -70,7 +70,7 @@ class TrackLook:
 
 class FollowedLook:
     """
-    What the followed object and the others in view look like; all features have unit length.
+    What the followed object and the others in view look like; a feature is one of `Looks.vectors`.
 
     Similarities are compared as Fisher's z of the cosine. How similar the object is to itself and
     to others is measured while it is followed; both begin at a prior.

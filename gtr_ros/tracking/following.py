@@ -113,11 +113,12 @@ class Follower:
             self._seen = self._found = self._newest = None
             self._tracks.clear()
             self._boxes.clear()
+            self._compared.clear()
         self._newest = stamp = stamp if self._newest is None else max(stamp, self._newest)
         if self._seen is None:
             self._seen = stamp
         ids = tracks.ids.tolist()
-        features = self._known_features(tracks, image)
+        looks = self._known_looks(tracks, image)
         clear = uncovered(tracks.boxes)
         oldest = stamp - round(GRACE * NANOSECONDS)
         self._boxes = {i: (t, box) for i, (t, box) in self._boxes.items() if t >= oldest}
@@ -127,17 +128,17 @@ class Follower:
         self._boxes.update((i, (stamp, box)) for i, box in zip(ids, tracks.boxes))
         if stamp - self._seen > GRACE * NANOSECONDS and not self._away:
             self._away, self._tracks = True, {}
-        self._gather(stamp, ids, features, clear)
+        self._gather(stamp, ids, looks, clear)
         evidence = self._evidence_of(ids)
         if row is not None and not (
             self._is_object(row, tracks, evidence)
-            and (clear[row] or features is None or self._look.is_usual(features[row]))
+            and (clear[row] or looks is None or self._look.is_usual(looks[row]))
         ):
             row = None
         if row is None and (self._away or self._doubted):
             row = self._search(ids, tracks, evidence)
         if row is not None:
-            self._see(stamp, row, ids, features, clear)
+            self._see(stamp, row, ids, looks, clear)
         return self._followed(stamp, row)
 
     def _is_shared(self, box: np.ndarray, ids: list[int]) -> bool:
@@ -153,31 +154,32 @@ class Follower:
         inside = box_intersection(boxes, box[None].astype(np.float64))[:, 0]
         return bool((inside > _SHARED * box_areas(boxes)).any())
 
-    def _known_features(self, tracks: Tracks, image: np.ndarray | None) -> np.ndarray | None:
+    def _known_looks(self, tracks: Tracks, image: np.ndarray | None) -> np.ndarray | None:
         """Return what tracks look like, (N, D) of unit length; None: it is not known."""
-        looks = looks_of(tracks, image)
-        if looks is None:
+        known = looks_of(tracks, image)
+        if known is None:
             return None
-        if not (self._look.begun and self._look.is_of(looks.vectors)):  # of another model
-            self._look, self._tracks = FollowedLook(looks.usual), {}
-        return looks.vectors
+        # Nothing was seen yet, or it was seen by another model.
+        if not (self._look.begun and self._look.is_of(known.vectors)):
+            self._look, self._tracks = FollowedLook(known.usual), {}
+        return known.vectors
 
     def _gather(
-        self, stamp: int, ids: list[int], features: np.ndarray | None, clear: np.ndarray
+        self, stamp: int, ids: list[int], looks: np.ndarray | None, clear: np.ndarray
     ) -> None:
         """Add a frame to the evidence that each track is the object."""
-        if features is None or not self._look.begun:
+        if looks is None or not self._look.begun:
             return
         hidden = self._away or self._doubted
         for i in np.flatnonzero(clear).tolist():
             track = self._tracks.get(ids[i])
             if track is None or stamp - track.seen > _GAP * NANOSECONDS:
-                track = self._tracks[ids[i]] = TrackLook(features[i], stamp)
+                track = self._tracks[ids[i]] = TrackLook(looks[i], stamp)
             if ids[i] == self.id and self._look.known:
-                track.unlike = 0 if self._look.resembles(features[i]) else track.unlike + 1
+                track.unlike = 0 if self._look.resembles(looks[i]) else track.unlike + 1
                 if track.unlike == _UNLIKE:
-                    track.mean, track.boxes = features[i], 0
-            track.add(features[i], (stamp - track.seen) / NANOSECONDS)
+                    track.mean, track.boxes = looks[i], 0
+            track.add(looks[i], (stamp - track.seen) / NANOSECONDS)
             track.seen = stamp
             track.evidence = self._look.evidence(track, hidden)
         expired = stamp - round(_FORGOTTEN * NANOSECONDS)
@@ -228,9 +230,9 @@ class Follower:
         if not compared.any() or not tracks.confirmed[best := int(evidence.argmax())]:
             return None
         # The more tracks were compared, the more likely one of them looks like it by chance.
-        self._compared.update(np.array(ids)[compared].tolist())
+        self._compared.update(ids[i] for i in np.flatnonzero(compared) if ids[i] != self.id)
         weights = np.exp(evidence)
-        nobody = max(len(self._compared - {self.id}), 1) * np.exp(_THRESHOLD)
+        nobody = max(len(self._compared), 1) * np.exp(_THRESHOLD)
         probability = weights[best] / (weights.sum() + nobody)
         present = {self.id, *ids}
         if probability < _CERTAIN or self._look.is_another(self._tracks[ids[best]], present):
@@ -244,7 +246,7 @@ class Follower:
         stamp: int,
         row: int,
         ids: list[int],
-        features: np.ndarray | None,
+        looks: np.ndarray | None,
         clear: np.ndarray,
     ) -> None:
         """Learn from a frame that shows the object."""
@@ -252,14 +254,14 @@ class Follower:
             self._found, self._away = stamp, False
         self._seen = stamp
         self._compared.clear()
-        if features is None or not clear[row]:
+        if looks is None or not clear[row]:
             return
         self._clear = stamp
         others = clear.copy()
         others[row] = False
         beside = [ids[i] for i in np.flatnonzero(others)]
         sure = self._found is None  # as it was chosen
-        self._look.learn(features[row], beside, features[others], sure)
+        self._look.learn(looks[row], beside, looks[others], sure)
 
     def _followed(self, stamp: int, row: int | None) -> Followed:
         unseen = stamp - self._seen

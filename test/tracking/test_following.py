@@ -408,14 +408,20 @@ def test_a_look_alike_that_was_only_seen_behind_another_was_not_seen_beside_the_
     assert player.follower.id == 2
 
 
-@pytest.mark.parametrize(('strangers', 'taken'), [(0, True), (15, False)])
-def test_the_more_strangers_pass_the_more_a_look_alike_must_look_like_the_object(strangers, taken):
+@pytest.mark.parametrize(
+    ('strangers', 'reset', 'taken'), [(0, False, True), (15, False, False), (15, True, True)]
+)
+def test_the_more_strangers_pass_the_more_a_look_alike_must_look_like_the_object(
+    strangers, reset, taken
+):
     player, twin = Player(), LOOKS[0] + 0.62 * LOOKS[1]
     for _ in range(25):
         show_looks(player, {1: LOOKS[0], 3: LOOKS[2]})
     for k in range(15):
         for _ in range(6):
             show_looks(player, {50 + k: LOOKS[2]} if k < strangers else {})
+    if reset:  # the time in which the object was not seen begins again
+        player.time -= 50
     assert (0 in [show_looks(player, {2: twin}).row for _ in range(20)]) == taken
     # Nobody is ruled out: the object itself is found.
     assert 0 in [show_looks(player, {9: LOOKS[0]}).row for _ in range(20)]
